@@ -1,0 +1,425 @@
+"""The contract between queuekit and a store of jobs.
+
+A backend is found by its URL's scheme (entry-point group ``queuekit.backends``) and made as
+``BackendClass(url, settings)``. It lives on one event loop. `queuekit.testing.conformance` says in code what is said
+here in prose; a backend that passes it is a backend.
+
+What every implementation owes, whatever the verb:
+
+* **Batch first.** A call takes and gives sequences, in the same order. One bad element never fails its companions:
+  what the server refuses as a whole is halved until the guilty element stands alone.
+* **A lost reply loses nothing.** Every verb may be repeated: with the same ids (enqueue) or tokens (ack, retry,
+  heartbeat, report) it does what was not done yet and answers as if it had been the first time.
+* **Server clocks only.** Due times, leases, expiry and retention go by the server's clock.
+* **Every call has a deadline** (`BackendSettings.timeout`), after which it raises `ReplyLost`; a server that can't be
+  reached raises `BackendUnavailable`, one that refuses `BackendRefused`. No error of the driver comes through, and no
+  message shows a password.
+* **Calls may overlap.** Any number may be under way at once on one backend object; a call that is cancelled leaves the
+  object usable.
+* **Every transition out of running needs the token**: same id, same delivery.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+from uuid import UUID
+
+from queuekit.job import Ack, Claim, Job, JobRecord, Keep, Micros, Return, State, Token
+
+PROTOCOL = 1
+"""The number of this contract; registered by every process for rolling upgrades."""
+
+KEEP_SUCCEEDED = Keep(age=3_600_000_000, count=10_000)
+KEEP_FAILED = Keep(age=14 * 86_400_000_000)
+REMEMBER_IDS: Micros = 120_000_000
+"""How long at least the id of a finished job stays known, whatever its retention."""
+KEEP_FOR_WAITERS: Micros = 60_000_000
+"""How long at least a record stays when somebody waits for the job's end."""
+UNKNOWN_TASK_PATIENCE: Micros = 24 * 3_600_000_000
+ERRORS_KEPT = 50
+LOGS_KEPT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSettings:
+    """What a backend may be told besides its URL.
+
+    Attributes:
+        namespace: Redis key prefix, Postgres schema; SQLite has one namespace a file.
+        listen_url: a direct connection for doorbells, where `url` leads through a pooler.
+        pooler: ``"transaction"`` behind pgbouncer in that mode: no prepared statements, no session state.
+        timeout: seconds until a call gives up.
+        keep_succeeded, keep_failed: retention where neither the job nor the worker says otherwise; `keep_failed` is
+            for cancelled jobs, too.
+    """
+
+    namespace: str = "queuekit"
+    listen_url: str | None = None
+    pooler: str | None = None
+    timeout: float = 10.0
+    keep_succeeded: Keep = KEEP_SUCCEEDED
+    keep_failed: Keep = KEEP_FAILED
+
+
+class Claimant(NamedTuple):
+    """Who claims: a process (its name has a nonce, so that it never comes back) and the number of its fetch."""
+
+    process: str
+    number: int
+
+
+class Stored(StrEnum):
+    """What became of one enqueued job."""
+
+    STORED = "stored"
+    KNOWN = "known"
+    """the id is there, or was there within `REMEMBER_IDS`: nothing changed"""
+    DUPLICATE = "duplicate"
+    """another job holds the key: nothing changed"""
+    REPLACED = "replaced"
+    """another job holds the key and got this one's payload, options and due time"""
+    REFUSED = "refused"
+    """the server does not take it; `Answer.error` says why"""
+
+
+class Answer(NamedTuple):
+    """The answer to one enqueued job.
+
+    Attributes:
+        state: where the job is now (of a known id: None if only the id is remembered).
+        id: of a duplicate or replaced job: the id that holds the key.
+    """
+
+    kind: Stored
+    state: State | None = None
+    id: UUID | None = None
+    error: str | None = None
+
+
+class Verdict(StrEnum):
+    """The answer to one settled token."""
+
+    DONE = "done"
+    """settled, now or by an earlier sending of the same"""
+    LOST = "lost"
+    """the token is not the job's present one: nothing changed"""
+    REFUSED = "refused"
+    """the server would not store it; the job was settled as failed with reason `invalid_result`"""
+
+
+class Fetched(NamedTuple):
+    """What a fetch brings: claimed jobs, and a verdict for each outcome handed along."""
+
+    claims: Sequence[Claim]
+    verdicts: Sequence[Verdict]
+
+
+class Pulse(NamedTuple):
+    """The answer to a heartbeat: tokens that hold no lease any more, and those whose cancellation was requested."""
+
+    lost: Sequence[Token]
+    cancels: Sequence[Token]
+
+
+class Held(NamedTuple):
+    """A lease that a process holds, and the number of the claim that took it."""
+
+    token: Token
+    number: int
+
+
+class Report(NamedTuple):
+    """Progress (JSON text; None: unchanged) and new log lines of a running job."""
+
+    token: Token
+    progress: str | None
+    logs: Sequence[str]
+
+
+class Upkeep(NamedTuple):
+    """What one `maintain` did.
+
+    Attributes:
+        rescued: jobs whose lease lapsed, by id.
+        renewed: leases given anew because nobody had ticked for a while (an outage).
+    """
+
+    promoted: int = 0
+    rescued: Sequence[UUID] = ()
+    renewed: int = 0
+    expired: int = 0
+    pruned: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """One process as it registers itself; gone `ttl` microseconds after its last call."""
+
+    process: str
+    host: str
+    pid: int
+    version: str
+    queues: Sequence[str]
+    concurrency: int = 0
+    protocol: int = PROTOCOL
+    backends: Sequence[str] = ()
+    ttl: Micros = 60_000_000
+
+
+class Backend(Protocol):
+    """What producing and running need."""
+
+    def __init__(self, url: str, settings: BackendSettings) -> None:
+        """Check the URL and remember it; no I/O. Raises `ConfigurationError`."""
+
+    @property
+    def inspector(self) -> "Inspector":
+        """The same store, for people's eyes and hands."""
+        ...
+
+    async def open(self) -> None:
+        """Connect, and make or check the schema.
+
+        Raises `BackendUnavailable` (server down), `ConfigurationError` (wrong schema version, wrong server).
+        """
+
+    async def close(self) -> None:
+        """Give back every connection. May be called twice, and before `open`."""
+
+    async def enqueue(
+        self, jobs: Sequence[Job[Any]], *, atomic: bool = False, connection: object | None = None
+    ) -> list[Answer]:
+        """Store jobs; one answer each, in order.
+
+        State: waiting if it succeeds a running job of its key (`replace`, `debounce`), scheduled if due later, else
+        ready. A known id changes nothing. Unless `job.fresh`, the history of ids is asked, too. Key policies, when
+        another unfinished (or, by `key_until`, still protected) job holds the key: ``reject`` and ``throttle`` answer
+        `DUPLICATE`; ``replace`` and ``debounce`` give a scheduled or ready holder the new payload, options and due
+        time (counted anew, a new place in line) and answer `REPLACED`; a running holder is left alone and the new job
+        becomes its successor, `waiting` until the holder finishes (a second successor replaces the first). Two jobs
+        of one key in a batch behave as if sent one after the other.
+
+        With `atomic`, a batch with a refused element stores nothing: raises `BackendRefused` naming its index. Where
+        one transaction can't span the batch's queues: `InvalidOption`. `connection` is the caller's own, with a
+        transaction open on it: the jobs are there if and only if it commits, and its errors come through. Backends
+        without transactions of a caller raise `InvalidOption`.
+
+        Rings sleepers (see `wait`) of the queues that got a ready or scheduled job.
+        """
+        ...
+
+    async def fetch(
+        self,
+        queues: Sequence[str],
+        limit: int,
+        claimant: Claimant,
+        *,
+        lease: Micros,
+        suspects: int = 0,
+        settle: Sequence[Ack | Return] = (),
+    ) -> Fetched:
+        """Claim up to `limit` ready jobs, and settle outcomes on the way.
+
+        Most urgent first within a queue (priority, then the order of becoming ready); queues are served in turn, so
+        that none starves. Due scheduled jobs count as ready. A job whose `expires` has passed is failed (`expired`)
+        instead of claimed; paused queues give nothing. Of jobs with `SUSPECT_AFTER` or more lapses at most `suspects`
+        are claimed (within the limit, before others of their queue), of those with `SOLITARY_AFTER` or more only one
+        a queue may be out at any time.
+
+        A claim sets attempt + 1, delivery = max(previous + 1, the server's clock in ms), starts the lease (the
+        job's own, else `lease`), notes the claimant, and frees a key held until ``started``. `limit` 0 only settles.
+        """
+        ...
+
+    async def ack(self, acks: Sequence[Ack]) -> list[Verdict]:
+        """End running jobs.
+
+        In one step a job leaves running, its record is kept (the longest that applies: `KEEP_FOR_WAITERS` if somebody
+        waits; else the job's own, the ack's, the backend's), its key and its successor are freed, waiters are told.
+        """
+        ...
+
+    async def retry(self, returns: Sequence[Return]) -> list[Verdict]:
+        """Put running jobs back.
+
+        retry: scheduled, or ready at once if `delay` is 0; error kept; attempt stays. snooze: the same, attempt - 1.
+        release: ready in its old place, attempt - 1. death: ready, attempt - 1, crashes + 1, or failed `crashed` at
+        `max_crashes`. If a cancel was requested, retry, snooze and release end as cancelled instead.
+        """
+        ...
+
+    async def heartbeat(self, tokens: Sequence[Token]) -> Pulse:
+        """Extend leases by their own length from now; the owner counts as heard (see `maintain`)."""
+        ...
+
+    async def leases(self, process: str) -> list[Held]:
+        """All leases that a process holds, with the number of the claim: what it never received, it gives back."""
+        ...
+
+    async def report(self, reports: Sequence[Report]) -> None:
+        """Keep progress and log lines (the last `LOGS_KEPT`) of running jobs; stale tokens change nothing."""
+
+    async def results(self, jobs: Collection[tuple[str, UUID]], wait_for: float) -> dict[UUID, JobRecord]:
+        """Records of those (queue, id) that have finished; waits up to `wait_for` seconds for the first one.
+
+        A waiter that registered before the end gets the record even if the job's retention is 0.
+        Raises `JobNotFound` if one of them is neither stored nor recorded.
+        """
+        ...
+
+    async def present(self, presence: Presence) -> None:
+        """Register a process, or say that it is still there; wakes and pauses need nothing else."""
+
+    async def absent(self, process: str) -> None:
+        """The process leaves."""
+
+    async def wait(self, queues: Sequence[str], wait_for: float, process: str) -> None:
+        """Return as soon as one of the queues may have work: a ready job, a scheduled one come due, a doorbell.
+
+        Registers `process` as a sleeper (with an expiry), looks again so that no enqueue slips through, and returns
+        after `wait_for` seconds at the latest. May return too early, never too late by more than 100 ms.
+        """
+
+    async def wake(self, process: str) -> None:
+        """End that process's `wait`, on whatever machine it sleeps."""
+
+    async def maintain(self, queues: Sequence[str]) -> Upkeep:
+        """Move time on: promote due jobs, rescue lapsed leases, fail what has expired, prune what is past retention.
+
+        Any number of processes may call it at once; each call does a bounded amount of work. Rescue is one
+        conditional step on (state, delivery, lease). A lapse: ready in its old place, attempt - 1, lapses + 1, noted
+        in its history; cancelled if that was requested; failed `crashed` at `max_lapses`. From `SOLITARY_AFTER` on it
+        hands out one such job a queue.
+
+        The server remembers the last tick. If the gap since then is longer than a third of a job's lease, that job
+        gets a fresh lease, once until its owner is heard again (heartbeat, or a new claim): nobody could renew
+        during an outage.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs; all given conditions hold.
+
+    Attributes:
+        since: enqueued at or after (microseconds).
+        error: a part of the text of its last error.
+    """
+
+    queues: Sequence[str] = ()
+    tasks: Sequence[str] = ()
+    states: Sequence[State] = ()
+    tags: Sequence[str] = ()
+    since: Micros | None = None
+    error: str | None = None
+
+
+class Change(NamedTuple):
+    """The answer to one steering act.
+
+    Attributes:
+        state: the state that was found; None: no such job.
+        done: whether it was carried out.
+        why: of a refusal that the state alone does not explain.
+    """
+
+    state: State | None
+    done: bool
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueInfo:
+    """One queue: whether it is paused, and how many jobs it holds by state (without zeros)."""
+
+    name: str
+    paused: bool = False
+    counts: Mapping[State, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerInfo:
+    """One registered process. `seen_at`: its last call (microseconds, the server's clock)."""
+
+    presence: Presence
+    seen_at: Micros
+
+
+@runtime_checkable
+class Inspector(Protocol):
+    """What people need. `queue=None` asks all queues; where an id is in several, the newest is meant."""
+
+    async def get(self, ids: Sequence[UUID], queue: str | None = None) -> list[JobRecord | None]:
+        """Records, live or finished."""
+        ...
+
+    async def list(self, where: JobFilter, *, limit: int = 50, after: str | None = None) -> tuple[list[JobRecord], str | None]:
+        """A page of jobs and the mark of the next page (None: this was the last). Pages may be short or empty."""
+        ...
+
+    async def queues(self) -> list[QueueInfo]:
+        """All queues that hold a job or a record, or are paused."""
+        ...
+
+    async def workers(self) -> list[WorkerInfo]:
+        """All processes that are present."""
+        ...
+
+    async def cancel(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
+        """Unstarted jobs end as cancelled; running ones are asked to (and their process is woken)."""
+        ...
+
+    async def retry(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
+        """Failed and cancelled jobs become ready: generation + 1; attempt, lapses and crashes 0; errors stay.
+
+        Refused if another job holds its key now (`why` names it).
+        """
+        ...
+
+    async def promote(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
+        """Scheduled jobs become ready."""
+        ...
+
+    async def delete(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
+        """Any but running ones go; their ids stay remembered."""
+        ...
+
+    async def pause(self, queues: Sequence[str]) -> None:
+        """Claims give nothing until `resume`."""
+
+    async def resume(self, queues: Sequence[str]) -> None:
+        """Claims give jobs again; sleepers are woken."""
+
+    async def drain(self, queue: str, *, limit: int = 1000) -> int:
+        """Cancel up to `limit` scheduled and ready jobs; how many there were."""
+        ...
+
+    async def clean(self, where: JobFilter, *, limit: int = 1000) -> int:
+        """Remove up to `limit` finished records; how many there were."""
+        ...
+
+
+@runtime_checkable
+class HasSchema(Protocol):
+    """A backend with a schema that people may want to see or apply by hand."""
+
+    async def schema_apply(self) -> list[str]:
+        """Bring the schema up to date; the names of the migrations that ran."""
+        ...
+
+    def schema_show(self) -> str:
+        """The whole schema as a script."""
+        ...
+
+
+async def bounded(seconds: float, event: asyncio.Event) -> bool:
+    """Wait for an event up to so many seconds; whether it came. For implementers of `wait` and `results`."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

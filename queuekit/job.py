@@ -1,0 +1,322 @@
+"""A job and what becomes of it, as values without I/O.
+
+Times are integer microseconds UTC (`Micros`), durations too; only the public `JobInfo` has datetimes and `Failure`s.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+from uuid import UUID
+
+from uuid_utils.compat import uuid7 as new_id
+
+__all__ = [
+    "DEATHS_ALLOWED",
+    "FINISHED",
+    "LAPSES_ALLOWED",
+    "SOLITARY_AFTER",
+    "SUSPECT_AFTER",
+    "Ack",
+    "Claim",
+    "Failure",
+    "Job",
+    "JobInfo",
+    "JobOptions",
+    "JobRecord",
+    "Keep",
+    "KeyPolicy",
+    "Micros",
+    "Reason",
+    "Return",
+    "ReturnKind",
+    "State",
+    "Token",
+    "new_id",
+]
+
+R = TypeVar("R")
+Micros: TypeAlias = int
+
+SUSPECT_AFTER: Final = 2
+"""From this many lapses on a job runs in a child process, where its death is seen and is its own."""
+SOLITARY_AFTER: Final = 10
+"""From this many lapses on only one such job a queue runs at a time."""
+LAPSES_ALLOWED: Final = 20
+DEATHS_ALLOWED: Final = 3
+
+
+class State(StrEnum):
+    """Where a job is in its life."""
+
+    SCHEDULED = "scheduled"
+    READY = "ready"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    WAITING = "waiting"
+    """for other jobs to finish"""
+    BLOCKED = "blocked"
+    """by a limit that is full"""
+
+
+FINISHED: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+
+class Reason(StrEnum):
+    """Why a job failed for good."""
+
+    EXHAUSTED = "exhausted"
+    GAVE_UP = "gave_up"
+    TIMEOUT = "timeout"
+    INVALID = "invalid"
+    INVALID_RESULT = "invalid_result"
+    CRASHED = "crashed"
+    EXPIRED = "expired"
+
+
+class KeyPolicy(StrEnum):
+    """What an enqueue does when another job holds its key."""
+
+    REJECT = "reject"
+    REPLACE = "replace"
+    DEBOUNCE = "debounce"
+    THROTTLE = "throttle"
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long the record of a finished job stays.
+
+    Attributes:
+        age: microseconds after its end; 0 keeps no record.
+        count: at most so many succeeded jobs of one task and queue; None sets no bound.
+    """
+
+    age: Micros
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """All that a job's storage and run depend on besides its arguments; shared by the jobs of one task.
+
+    Attributes:
+        due: not before this moment; None: `delay` after the server's now (0: at once).
+        expires: fails as `expired` if it has not begun so long after it was stored.
+        lease: the job's own lease; None: the worker's.
+        key_until: ``"started"``, ``"finished"``, or microseconds from the enqueue.
+        keep: the job's own retention; None: the backend's default.
+        extra: what only the worker needs (timeout, backoff, meta, ...), a JSON object as text, ``""`` if empty.
+        replicated: enqueue returns only when a replica has the job, too.
+        plain: nothing but queue, priority and max_attempts is set, so a batch of such jobs can take the short way.
+    """
+
+    queue: str = "default"
+    priority: int = 0
+    max_attempts: int = 5
+    delay: Micros = 0
+    due: Micros | None = None
+    expires: Micros | None = None
+    lease: Micros | None = None
+    max_crashes: int = DEATHS_ALLOWED
+    max_lapses: int = LAPSES_ALLOWED
+    key_policy: KeyPolicy = KeyPolicy.REJECT
+    key_until: Micros | str = "finished"
+    keep: Keep | None = None
+    tags: tuple[str, ...] = ()
+    extra: str = ""
+    replicated: bool = False
+    plain: bool = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        rare = (self.delay, self.due, self.expires, self.lease, self.keep, self.tags, self.extra, self.replicated)
+        usual_limits = self.max_crashes == DEATHS_ALLOWED and self.max_lapses == LAPSES_ALLOWED
+        object.__setattr__(self, "plain", usual_limits and not any(rare))
+
+
+class Job(NamedTuple, Generic[R]):
+    """One request to run a task, before it is stored.
+
+    Attributes:
+        payload: UTF-8 JSON text (see `queuekit.codec`); no backend looks into it or encodes it anew.
+        key: the unique key within the queue, at most 255 bytes.
+        fresh: the id was made for this very call, so no history can know it; False for a repeat, a derived
+            or a caller's own id.
+    """
+
+    id: UUID
+    task: str
+    payload: str
+    options: JobOptions
+    key: str | None = None
+    fresh: bool = True
+
+
+class Token(NamedTuple):
+    """The right to settle one run of a job: no two claims ever have the same id and delivery.
+
+    Attributes:
+        delivery: a number that grows with every claim of the job.
+        ref: the backend's own address of the claim; opaque.
+    """
+
+    queue: str
+    id: UUID
+    delivery: int
+    ref: Any = None
+
+
+class Claim(NamedTuple):
+    """A job as a worker gets it.
+
+    Attributes:
+        attempt: this run's number, from 1.
+        lapses: leases of it that ran out so far; from `SUSPECT_AFTER` on it must run in a child process.
+        expires_in: microseconds left to begin it, counted from the claim; None: any time will do.
+        lease: the length of its lease.
+        extra: as in `JobOptions`.
+    """
+
+    token: Token
+    task: str
+    payload: str
+    attempt: int
+    max_attempts: int
+    lapses: int
+    crashes: int
+    lease: Micros
+    expires_in: Micros | None
+    extra: str
+
+
+class Ack(NamedTuple):
+    """A running job has ended.
+
+    Attributes:
+        state: succeeded, failed or cancelled.
+        result: JSON text of the return value; None unless succeeded.
+        reason: of a failure (a `Reason`) or a cancellation (free text).
+        error: JSON object text with ``attempt``, ``type``, ``message``, ``traceback``; the backend adds ``at``.
+        keep: retention that the worker's own task definition asks for; the job's own goes before it.
+    """
+
+    token: Token
+    task: str
+    state: State
+    result: str | None = None
+    reason: str | None = None
+    error: str | None = None
+    keep: Keep | None = None
+
+
+class ReturnKind(StrEnum):
+    """Why a running job goes back."""
+
+    RETRY = "retry"
+    SNOOZE = "snooze"
+    RELEASE = "release"
+    DEATH = "death"
+
+
+class Return(NamedTuple):
+    """A running job goes back, for a later or an uncounted attempt.
+
+    Attributes:
+        delay: microseconds from the server's now until it is due; 0: at once.
+        error: as in `Ack`; of retries and deaths.
+    """
+
+    token: Token
+    kind: ReturnKind
+    delay: Micros = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """All that a backend knows of a job, in storage units.
+
+    Attributes:
+        errors: JSON object texts, oldest first, each with ``at`` (microseconds); the last 50.
+        history: JSON object texts of what happened besides attempts: ``{"event": "lapse", "at": ..., "delivery": ...}``;
+            events: lapse, death, snooze, release, cancel, rerun; the last 50.
+        progress: JSON text of the last report.
+        logs: the last 100 lines.
+    """
+
+    id: UUID
+    task: str
+    queue: str
+    state: State
+    payload: str
+    priority: int
+    attempt: int
+    max_attempts: int
+    delivery: int
+    lapses: int = 0
+    crashes: int = 0
+    generation: int = 0
+    reason: str | None = None
+    result: str | None = None
+    errors: Sequence[str] = ()
+    history: Sequence[str] = ()
+    enqueued_at: Micros = 0
+    scheduled_at: Micros | None = None
+    started_at: Micros | None = None
+    finished_at: Micros | None = None
+    expires_at: Micros | None = None
+    leased_until: Micros | None = None
+    cancel_requested: bool = False
+    key: str | None = None
+    tags: Sequence[str] = ()
+    extra: str = ""
+    progress: str | None = None
+    logs: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed attempt.
+
+    Attributes:
+        attempt: its number, from 1.
+        type: the exception's class name.
+        message: its text, capped.
+        traceback: its traceback, capped.
+        at: when it was recorded, by the server's clock (UTC).
+    """
+
+    attempt: int
+    type: str
+    message: str
+    traceback: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobInfo:
+    """All that is known of a job. Times are aware UTC datetimes; fields mean what they mean in the life of a job."""
+
+    id: UUID
+    task: str
+    queue: str
+    state: State
+    priority: int
+    attempt: int
+    max_attempts: int
+    lapses: int
+    crashes: int
+    reason: str | None
+    errors: tuple[Failure, ...]
+    result: Any
+    enqueued_at: datetime
+    scheduled_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    key: str | None
+    tags: tuple[str, ...]
+    meta: Mapping[str, Any]
+    progress: Any
