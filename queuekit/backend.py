@@ -19,7 +19,6 @@ What every implementation owes, whatever the verb:
 * **Every transition out of running needs the token**: same id, same delivery.
 """
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -261,7 +260,9 @@ class Backend(Protocol):
     async def report(self, reports: Sequence[Report]) -> None:
         """Keep progress and log lines (the last `LOGS_KEPT`) of running jobs; stale tokens change nothing."""
 
-    async def results(self, jobs: Collection[tuple[str, UUID]], wait_for: float) -> dict[UUID, JobRecord]:
+    async def results(
+        self, jobs: Collection[tuple[str, UUID]], wait_for: float
+    ) -> dict[UUID, JobRecord]:
         """Records of those (queue, id) that have finished; waits up to `wait_for` seconds for the first one.
 
         A waiter that registered before the end gets the record even if the job's retention is 0.
@@ -356,7 +357,9 @@ class Inspector(Protocol):
         """Records, live or finished."""
         ...
 
-    async def list(self, where: JobFilter, *, limit: int = 50, after: str | None = None) -> tuple[list[JobRecord], str | None]:
+    async def find(
+        self, where: JobFilter, *, limit: int = 50, after: str | None = None
+    ) -> tuple[list[JobRecord], str | None]:
         """A page of jobs and the mark of the next page (None: this was the last). Pages may be short or empty."""
         ...
 
@@ -413,13 +416,3 @@ class HasSchema(Protocol):
     def schema_show(self) -> str:
         """The whole schema as a script."""
         ...
-
-
-async def bounded(seconds: float, event: asyncio.Event) -> bool:
-    """Wait for an event up to so many seconds; whether it came. For implementers of `wait` and `results`."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

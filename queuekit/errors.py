@@ -90,7 +90,9 @@ class QueueMoved(QueuekitError):
     """
 
     def __init__(self, queue: str, home: str) -> None:
-        super().__init__(f"Queue {queue!r} has moved to {home}. Set QUEUEKIT_URL to it and restart.")
+        super().__init__(
+            f"Queue {queue!r} has moved to {home}. Set QUEUEKIT_URL to it and restart."
+        )
         self.home = home
 
 

@@ -132,7 +132,16 @@ class JobOptions:
     plain: bool = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        rare = (self.delay, self.due, self.expires, self.lease, self.keep, self.tags, self.extra, self.replicated)
+        rare = (
+            self.delay,
+            self.due,
+            self.expires,
+            self.lease,
+            self.keep,
+            self.tags,
+            self.extra,
+            self.replicated,
+        )
         usual_limits = self.max_crashes == DEATHS_ALLOWED and self.max_lapses == LAPSES_ALLOWED
         object.__setattr__(self, "plain", usual_limits and not any(rare))
 
@@ -241,7 +250,8 @@ class JobRecord:
 
     Attributes:
         errors: JSON object texts, oldest first, each with ``at`` (microseconds); the last 50.
-        history: JSON object texts of what happened besides attempts: ``{"event": "lapse", "at": ..., "delivery": ...}``;
+        history: JSON object texts of what happened besides attempts, such as
+            ``{"event": "lapse", "at": ..., "delivery": ...}``;
             events: lapse, death, snooze, release, cancel, rerun; the last 50.
         progress: JSON text of the last report.
         logs: the last 100 lines.

@@ -1,0 +1,1 @@
+"""A typed task queue whose storage is a setting."""
