@@ -245,7 +245,7 @@ class Backend(Protocol):
 
         retry: scheduled, or ready at once if `delay` is 0; error kept; attempt stays. snooze: the same, attempt - 1.
         release: ready in its old place, attempt - 1. death: ready, attempt - 1, crashes + 1, or failed `crashed` at
-        `max_crashes`. If a cancel was requested, retry, snooze and release end as cancelled instead.
+        `max_crashes`. If a cancel was requested, a job that would be ready or scheduled ends as cancelled instead.
         """
         ...
 

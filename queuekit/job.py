@@ -330,3 +330,4 @@ class JobInfo:
     tags: tuple[str, ...]
     meta: Mapping[str, Any]
     progress: Any
+    logs: tuple[str, ...]

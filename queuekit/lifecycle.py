@@ -151,7 +151,8 @@ def step(
         case Event.EXPIRE:
             return life._replace(state=State.FAILED, reason=Reason.EXPIRED)
         case Event.RERUN:
-            return Life(State.READY, delivery=life.delivery, generation=life.generation + 1)
+            again = {"attempt": 0, "lapses": 0, "crashes": 0, "generation": life.generation + 1}
+            return life._replace(state=State.READY, cancel_requested=False, reason=None, **again)
         case Event.LIMIT_FULL:
             return life._replace(state=State.BLOCKED)
         case Event.REPLACE:

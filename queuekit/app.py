@@ -1,0 +1,340 @@
+"""`Queuekit`: where tasks are defined and jobs are enqueued."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
+from uuid import UUID
+
+from queuekit import config
+from queuekit.backend import Answer, Backend, Stored
+from queuekit.context import Context
+from queuekit.errors import BackendRefused, InvalidOption, JobNotFound, UnknownTask
+from queuekit.handle import Handle
+from queuekit.inspect import Inspect
+from queuekit.job import Job, JobRecord, State
+from queuekit.loops import Portal
+from queuekit.options import TaskOptions
+from queuekit.producer import Producer
+from queuekit.registry import backend_class, redacted
+from queuekit.task import AsyncTask, SyncTask, Task
+
+if TYPE_CHECKING:
+    from queuekit.worker.worker import Worker
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Hook = TypeVar("Hook", bound=Callable[[], Any])
+
+POLL_RESULT = 20.0
+"""Seconds of one wait for a result; longer waits are made of several."""
+
+
+class _Decorate(Protocol):
+    """`Queuekit.task` with its options given."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], R]) -> SyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> SyncTask[P, R]: ...
+
+
+class Queuekit:
+    """Tasks, and the store that their jobs go to.
+
+    Args:
+        url: of the backend, such as ``redis://localhost``, ``postgres://localhost/app`` or ``sqlite://`` (in memory).
+            Default: ``QUEUEKIT_URL``, else ``[tool.queuekit]`` in pyproject.toml, else ``sqlite:///queuekit.db``.
+        settings: any of `queuekit.config.Settings`.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+
+    def __init__(self, url: str | None = None, **settings: Any) -> None:
+        self.settings = config.load(url=url, **settings)
+        self.max_payload = self.settings.max_payload
+        self.tasks: dict[str, Task[..., Any]] = {}
+        self.inspect = Inspect(self)
+        self._startup: list[Callable[[], Any]] = []
+        self._shutdown: list[Callable[[], Any]] = []
+        self._lines: dict[asyncio.AbstractEventLoop, _Line] = {}
+        self._portal = Portal()
+        self._pid = os.getpid()
+
+    def __repr__(self) -> str:
+        return f"<Queuekit on {redacted(self.settings.url)}: {len(self.tasks)} tasks>"
+
+    # Defining
+
+    @overload
+    def task(
+        self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[Concatenate[Context, P], R]) -> SyncTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R]) -> SyncTask[P, R]: ...
+    @overload
+    def task(self, **options: Unpack[TaskOptions]) -> _Decorate: ...
+    def task(self, function: Callable[..., Any] | None = None, **options: Any) -> Any:
+        """Make a function a task: ``@qk.task`` or ``@qk.task(queue="email", ...)``.
+
+        Raises:
+            InvalidOption: an option is misspelt or impossible, or the name is taken.
+        """
+        if function is None:
+            return cast("_Decorate", lambda given: self._register(given, options))
+        return self._register(function, options)
+
+    def on_startup(self, hook: Hook) -> Hook:
+        """Call a function (or coroutine function) before a worker of this app takes its first job."""
+        self._startup.append(hook)
+        return hook
+
+    def on_shutdown(self, hook: Hook) -> Hook:
+        """Call a function (or coroutine function) after a worker of this app has settled its last job."""
+        self._shutdown.append(hook)
+        return hook
+
+    # Enqueueing
+
+    async def enqueue(self, job: Job[R], connection: object | None = None) -> Handle[R]:
+        """Store one job; what `Task.enqueue` calls."""
+        line = await self._line()
+        if connection is None:
+            answer = await line.producer.enqueue(job)
+        else:
+            (answer,) = await line.producer.enqueue_now([job], atomic=True, connection=connection)
+        return self._handle(job, answer)
+
+    async def enqueue_many(
+        self, jobs: Sequence[Job[R]], *, atomic: bool = True, connection: object | None = None
+    ) -> list[Handle[R]]:
+        """Store jobs in one round trip.
+
+        Args:
+            jobs: made by `Task.job`.
+            atomic: all or nothing; without it a refused job is refused alone.
+            connection: as in the option of that name.
+
+        Raises:
+            BackendRefused: the server does not take one of them.
+            InvalidOption: the backend can't span their queues in one transaction; pass ``atomic=False``.
+            BackendUnavailable, OutcomeUnknown: as `Task.enqueue`.
+        """
+        if not jobs:
+            return []
+        line = await self._line()
+        answers = await line.producer.enqueue_now(jobs, atomic=atomic, connection=connection)
+        return [self._handle(job, answer) for job, answer in zip(jobs, answers, strict=True)]
+
+    def enqueue_sync(self, job: Job[R]) -> Handle[R]:
+        """Store one job, from code without an event loop; what `Task.enqueue_sync` calls."""
+        return self._portal.call(lambda: self.enqueue(job))
+
+    @overload
+    def handle(
+        self, job_id: UUID, *, task: Task[..., R], queue: str | None = None
+    ) -> Handle[R]: ...
+    @overload
+    def handle(
+        self, job_id: UUID, *, task: None = None, queue: str | None = None
+    ) -> Handle[Any]: ...
+    def handle(
+        self, job_id: UUID, *, task: Task[..., Any] | None = None, queue: str | None = None
+    ) -> Handle[Any]:
+        """A handle to a job known by its id, say in another process.
+
+        Args:
+            job_id: as `Handle.id` gave it.
+            task: whose job it is; gives the result its type.
+            queue: saves asking every queue.
+        """
+        return Handle(self, job_id, queue, task.results if task else None)
+
+    # Opening and closing
+
+    async def open(self) -> None:
+        """Connect from this event loop; the first enqueue does so, too.
+
+        Raises:
+            BackendUnavailable: the server can't be reached.
+            ConfigurationError: it is not one that queuekit can use.
+        """
+        await self._line()
+
+    async def close(self) -> None:
+        """Send what waits and give back this event loop's connections."""
+        line = self._lines.pop(asyncio.get_running_loop(), None)
+        if line is not None:
+            await line.close()
+
+    def close_sync(self) -> None:
+        """End what ``*_sync`` calls opened."""
+        self._portal.call(self.close)
+        self._portal.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def backend(self) -> Backend:
+        """The opened backend of this event loop."""
+        return (await self._line()).backend
+
+    # Running
+
+    async def run_worker(self, queues: Sequence[str] | None = None, **options: Any) -> None:
+        """Run jobs until stopped by SIGTERM or SIGINT, or (``burst=True``) until there are none.
+
+        Args:
+            queues: to serve; None: those of the app's tasks.
+            options: `concurrency`, `burst`, `grace`, and more of `queuekit.worker.worker.WorkerOptions`.
+        """
+        from queuekit.worker.worker import Worker, WorkerOptions
+
+        await Worker(self, WorkerOptions.of(self.settings, queues=queues, **options)).run()
+
+    @asynccontextmanager
+    async def worker(
+        self, queues: Sequence[str] | None = None, **options: Any
+    ) -> "AsyncIterator[Worker]":
+        """A worker beside the block, say inside a web server's lifespan; leaving it lets running jobs finish."""
+        from queuekit.worker.worker import Worker, WorkerOptions
+
+        worker = Worker(
+            self, WorkerOptions.of(self.settings, queues=queues, signals=False, **options)
+        )
+        async with worker.beside():
+            yield worker
+
+    def find_task(self, name: str) -> Task[..., Any]:
+        """The task of a name or former name. Raises `UnknownTask`."""
+        try:
+            return self.tasks[name]
+        except KeyError:
+            known = ", ".join(sorted({task.name for task in self.tasks.values()})) or "none"
+            raise UnknownTask(f"No task {name!r} in this app; known are: {known}") from None
+
+    async def run_hooks(self, when: str) -> None:
+        """Call the hooks of ``startup`` or ``shutdown``, the latter in reverse."""
+        for hook in self._startup if when == "startup" else reversed(self._shutdown):
+            result = hook()
+            if isinstance(result, Awaitable):
+                await result
+
+    # What handles need
+
+    async def record(self, job_id: UUID, queue: str | None) -> JobRecord | None:
+        """What is known of a job."""
+        (record,) = await (await self.backend()).inspector.get([job_id], queue)
+        return record
+
+    async def finished(self, job_id: UUID, queue: str, wait_for: float | None) -> JobRecord:
+        """Wait for a job's end. Raises `TimeoutError`, `JobNotFound`."""
+        backend, loop = await self.backend(), asyncio.get_running_loop()
+        end = None if wait_for is None else loop.time() + wait_for
+        while True:
+            left = POLL_RESULT if end is None else min(POLL_RESULT, end - loop.time())
+            records = await backend.results([(queue, job_id)], max(left, 0))
+            if job_id in records:
+                return records[job_id]
+            if end is not None and loop.time() >= end:
+                raise TimeoutError(
+                    f"Job {job_id} has not ended within {wait_for:g} s; is a worker running?"
+                )
+
+    async def cancel(self, job_id: UUID, queue: str | None) -> State | None:
+        """Cancel; the state that refused it, else None."""
+        (change,) = await (await self.backend()).inspector.cancel([job_id], queue)
+        if change.state is None:
+            raise JobNotFound(f"No job {job_id} to cancel")
+        return None if change.done else change.state
+
+    def run_sync(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        """Run a coroutine from code without an event loop."""
+        try:
+            return self._portal.call(lambda: coroutine)
+        finally:
+            coroutine.close()
+
+    def _register(self, function: Callable[..., Any], options: dict[str, Any]) -> Task[..., Any]:
+        kind = AsyncTask if asyncio.iscoroutinefunction(function) else SyncTask
+        task: Task[..., Any] = kind(self, function, options)
+        for name in (task.name, *task.aliases):
+            if name in self.tasks:
+                other = self.tasks[name].function
+                raise InvalidOption(
+                    f"The name {name!r} is taken by {other.__module__}.{other.__qualname__}; pass another name="
+                )
+            self.tasks[name] = task
+        return task
+
+    def _handle(self, job: Job[R], answer: Answer) -> Handle[R]:
+        if answer.kind is Stored.REFUSED:
+            raise BackendRefused(f"Job {job.id} of task {job.task!r} was refused: {answer.error}")
+        task = self.tasks.get(job.task)
+        results = task.results if task else None
+        deduplicated = answer.kind is not Stored.STORED
+        return Handle(
+            self, answer.id or job.id, job.options.queue, results, deduplicated=deduplicated
+        )
+
+    async def _line(self) -> "_Line":
+        if self._pid != os.getpid():
+            self._lines, self._pid = {}, os.getpid()
+        loop = asyncio.get_running_loop()
+        line = self._lines.get(loop)
+        if line is None:
+            self._lines = {
+                known: line for known, line in self._lines.items() if not known.is_closed()
+            }
+            backend = backend_class(self.settings.url)(self.settings.url, self.settings.backend)
+            line = self._lines[loop] = _Line(backend)
+        await line.open()
+        return line
+
+
+class _Line:
+    """One event loop's connection to the store."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.producer = Producer(backend)
+        self._opening = asyncio.Lock()
+        self._opened = False
+
+    async def open(self) -> None:
+        if not self._opened:
+            async with self._opening:
+                if not self._opened:
+                    await self.backend.open()
+                    self._opened = True
+
+    async def close(self) -> None:
+        await self.producer.close()
+        await self.backend.close()

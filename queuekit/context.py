@@ -1,0 +1,168 @@
+"""What a running task may know and do, and what it may raise to say how the run ends."""
+
+import json
+from collections.abc import Awaitable, Mapping
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from queuekit.errors import QueuekitError
+from queuekit.job import Claim
+from queuekit.options import Seconds, micros
+
+
+class Snooze(QueuekitError):
+    """Raised by a task: run again after `delay` seconds without using up an attempt."""
+
+    def __init__(self, delay: Seconds) -> None:
+        super().__init__(f"again in {delay}")
+        self.delay = micros(delay)
+
+
+class Retry(QueuekitError):
+    """Raised by a task: this attempt failed; try again after `delay` seconds instead of the backoff's."""
+
+    def __init__(
+        self, *, delay: Seconds = 0, reason: str = "the task asked for another attempt"
+    ) -> None:
+        super().__init__(reason)
+        self.delay = micros(delay)
+
+
+class GiveUp(QueuekitError):
+    """Raised by a task: it failed for good, whatever attempts remain."""
+
+    def __init__(self, reason: str = "the task gave up") -> None:
+        super().__init__(reason)
+
+
+class Cancel(QueuekitError):
+    """Raised by a task: the job ends as cancelled."""
+
+    def __init__(self, reason: str = "the task cancelled its job") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Run(Protocol):
+    """One run as the worker tracks it; `Context` shows it to the task."""
+
+    claim: Claim
+    deadline: datetime | None
+    cancelled: bool
+    lease_lost: bool
+
+    @property
+    def shutting_down(self) -> bool:
+        """Whether the worker stops."""
+        ...
+
+    def report(self, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:
+        """Send progress and lines in the background; awaited, it is done when they are stored."""
+        ...
+
+
+class Context:
+    """The job that is running. Cheap to make, so it is made only where it is asked for."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __repr__(self) -> str:
+        return f"<Context of job {self.job_id}, attempt {self.attempt} of {self.max_attempts}>"
+
+    @property
+    def job_id(self) -> UUID:
+        """The job's id."""
+        return self._run.claim.token.id
+
+    @property
+    def queue(self) -> str:
+        """The queue it came from."""
+        return self._run.claim.token.queue
+
+    @property
+    def attempt(self) -> int:
+        """This run's number among those that count, from 1."""
+        return self._run.claim.attempt
+
+    @property
+    def max_attempts(self) -> int:
+        """How many runs may count."""
+        return self._run.claim.max_attempts
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether a failure of this run is final."""
+        return self.attempt >= self.max_attempts
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """The option `meta` of the job."""
+        extra = self._run.claim.extra
+        meta: Mapping[str, Any] = json.loads(extra).get("meta", {}) if extra else {}
+        return meta
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for all attempts and for a person's retries: for calls to others that must count once."""
+        return str(self.job_id)
+
+    @property
+    def attempt_token(self) -> int:
+        """A new, growing number for each run: for writes that must be fenced."""
+        return self._run.claim.token.delivery
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the attempt times out (UTC); None without a timeout."""
+        return self._run.deadline
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run should stop: somebody cancelled the job, its time is over, or its lease is lost."""
+        return self._run.cancelled
+
+    @property
+    def lease_lost(self) -> bool:
+        """Whether another worker may be running this job, because no heartbeat got through for a whole lease."""
+        return self._run.lease_lost
+
+    @property
+    def shutting_down(self) -> bool:
+        """Whether the worker stops; what is not finished within its grace period runs again elsewhere."""
+        return self._run.shutting_down
+
+    def progress(self, value: float, note: str | None = None) -> Awaitable[None]:
+        """Keep how far the job is.
+
+        Args:
+            value: from 0 to 1.
+            note: a few words about it.
+
+        Returns:
+            Something to await if you want to be sure that it is stored; it is sent in any case.
+        """
+        return self._run.report(json.dumps({"value": value, "note": note}), ())
+
+    def log(self, line: str) -> Awaitable[None]:
+        """Keep a line with the job (the last 100, 1,000 characters each); await it to be sure it is stored."""
+        return self._run.report(None, (line.replace("\0", "\\0")[:1000],))
+
+
+current_run: ContextVar[Run] = ContextVar("queuekit_run")
+
+
+def current() -> Context:
+    """The Context of the job that is running here.
+
+    Raises:
+        LookupError: no job is running here.
+    """
+    try:
+        return Context(current_run.get())
+    except LookupError:
+        raise LookupError("queuekit.current() works only inside a running task") from None

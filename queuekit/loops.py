@@ -1,0 +1,96 @@
+"""The only code that creates asyncio tasks and threads with a loop of their own: nothing is fire-and-forget."""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def background(*loops: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run loops beside a block: one that fails cancels the block, leaving the block cancels the loops."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(loop(), name=loop.__qualname__) for loop in loops]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def start(work: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
+    """Start one piece of work whose owner keeps the task and awaits or cancels it."""
+    return asyncio.get_running_loop().create_task(work, name=name)
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Finish the work even if the caller is cancelled meanwhile; the cancellation comes through afterwards."""
+    task = start(work, getattr(work, "__qualname__", "work"))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+async def first_of(*waiting: Awaitable[Any]) -> None:
+    """Return as soon as one is done; the others are cancelled, and an error of the first comes through."""
+    tasks = [asyncio.ensure_future(one) for one in waiting]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Portal:
+    """An event loop in a thread of its own, for callers without one; made anew after a fork."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run it there and wait for it.
+
+        Raises:
+            RuntimeError: called on an event loop's thread, which it would block.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run_coroutine_threadsafe(work(), self._running()).result()
+        raise RuntimeError(
+            "the *_sync methods would block this thread's event loop; await the methods without _sync instead"
+        )
+
+    def stop(self) -> None:
+        """Stop the thread, if there is one."""
+        with self._guard:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is not None and thread is not None and self._pid == os.getpid():
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._pid != os.getpid():
+            # The child of a fork has the lock in whatever state it was, and not the thread.
+            self._guard, self._loop, self._pid = threading.Lock(), None, os.getpid()
+        with self._guard:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="queuekit-portal", daemon=True
+                )
+                self._thread.start()
+            return self._loop
