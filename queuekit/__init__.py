@@ -1,1 +1,60 @@
-"""A typed task queue whose storage is a setting."""
+"""A typed task queue whose storage (Redis, Postgres, SQLite) is a setting."""
+
+from queuekit.app import Queuekit
+from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, current
+from queuekit.errors import (
+    BackendRefused,
+    BackendUnavailable,
+    ConfigurationError,
+    InvalidOption,
+    InvalidPayload,
+    InvalidTransition,
+    JobCancelled,
+    JobFailed,
+    JobNotFound,
+    LeaseLost,
+    OutcomeUnknown,
+    PayloadTooLarge,
+    QueuekitError,
+    QueueMoved,
+    UnknownTask,
+)
+from queuekit.handle import Handle
+from queuekit.job import Failure, Job, JobInfo, Keep, State
+from queuekit.retry import exponential, fixed
+from queuekit.task import Task
+
+# Grouped as people meet them: defining, running, looking, errors.
+__all__ = [  # noqa: RUF022
+    "Queuekit",
+    "Task",
+    "exponential",
+    "fixed",
+    "Keep",
+    "Job",
+    "Handle",
+    "Context",
+    "current",
+    "Snooze",
+    "Retry",
+    "GiveUp",
+    "Cancel",
+    "State",
+    "JobInfo",
+    "Failure",
+    "QueuekitError",
+    "InvalidOption",
+    "ConfigurationError",
+    "InvalidPayload",
+    "PayloadTooLarge",
+    "UnknownTask",
+    "BackendUnavailable",
+    "BackendRefused",
+    "OutcomeUnknown",
+    "QueueMoved",
+    "JobNotFound",
+    "JobFailed",
+    "JobCancelled",
+    "InvalidTransition",
+    "LeaseLost",
+]

@@ -46,11 +46,11 @@ class _Decorate(Protocol):
     """`Queuekit.task` with its options given."""
 
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]
     ) -> AsyncTask[P, R]: ...
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, function: Callable[Concatenate[Context, P], R]) -> SyncTask[P, R]: ...
     @overload
@@ -86,11 +86,11 @@ class Queuekit:
     # Defining
 
     @overload
-    def task(
+    def task(  # type: ignore[overload-overlap]
         self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]
     ) -> AsyncTask[P, R]: ...
     @overload
-    def task(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]
     @overload
     def task(self, function: Callable[Concatenate[Context, P], R]) -> SyncTask[P, R]: ...
     @overload
@@ -196,11 +196,14 @@ class Queuekit:
         self._portal.stop()
 
     async def __aenter__(self) -> Self:
-        await self.open()
+        (await self._line()).users += 1
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.close()
+        line = await self._line()
+        line.users -= 1
+        if not line.users:
+            await self.close()
 
     async def backend(self) -> Backend:
         """The opened backend of this event loop."""
@@ -217,7 +220,8 @@ class Queuekit:
         """
         from queuekit.worker.worker import Worker, WorkerOptions
 
-        await Worker(self, WorkerOptions.of(self.settings, queues=queues, **options)).run()
+        async with self:
+            await Worker(self, WorkerOptions.of(self.settings, queues=queues, **options)).run()
 
     @asynccontextmanager
     async def worker(
@@ -229,7 +233,7 @@ class Queuekit:
         worker = Worker(
             self, WorkerOptions.of(self.settings, queues=queues, signals=False, **options)
         )
-        async with worker.beside():
+        async with self, worker.beside():
             yield worker
 
     def find_task(self, name: str) -> Task[..., Any]:
@@ -325,6 +329,7 @@ class _Line:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.producer = Producer(backend)
+        self.users = 0
         self._opening = asyncio.Lock()
         self._opened = False
 

@@ -48,10 +48,25 @@ class Cancel(QueuekitError):
 class Run(Protocol):
     """One run as the worker tracks it; `Context` shows it to the task."""
 
-    claim: Claim
-    deadline: datetime | None
-    cancelled: bool
-    lease_lost: bool
+    @property
+    def claim(self) -> Claim:
+        """The claimed job."""
+        ...
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When it times out."""
+        ...
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it should stop."""
+        ...
+
+    @property
+    def lease_lost(self) -> bool:
+        """Whether no heartbeat got through for a whole lease."""
+        ...
 
     @property
     def shutting_down(self) -> bool:

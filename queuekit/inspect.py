@@ -70,11 +70,11 @@ class Inspect:
         """Remove jobs that are not running, and their records."""
         return await self._steer("delete", jobs, queue)
 
-    async def queues(self) -> "list[QueueInfo]":
+    async def queues(self) -> Sequence[QueueInfo]:
         """All queues, with the number of their jobs by state."""
         return await (await self._inspector()).queues()
 
-    async def workers(self) -> "list[WorkerInfo]":
+    async def workers(self) -> Sequence[WorkerInfo]:
         """All processes that are present."""
         return await (await self._inspector()).workers()
 
@@ -106,7 +106,8 @@ class Inspect:
         self, verb: str, jobs: Sequence[UUID] | JobFilter, queue: str | None
     ) -> Steered:
         inspector = await self._inspector()
-        done, refused = 0, {}
+        done = 0
+        refused: dict[UUID, Change] = {}
         async for ids in self._pages(verb, jobs):
             changes: Sequence[Change] = await getattr(inspector, verb)(ids, queue)
             done += sum(change.done for change in changes)

@@ -187,13 +187,13 @@ class Failed(NamedTuple):
     """The task raised, timed out, or could not be begun.
 
     Attributes:
-        error: JSON object text (see `queuekit.codec.failure`).
+        error: JSON object text (see `queuekit.codec.failure`); None if it was not begun.
         reason: if that is final whatever attempts remain.
         timed_out: counts like any other error, but names the reason if it was the last.
         delay: microseconds until the next attempt, if there is one.
     """
 
-    error: str
+    error: str | None
     reason: Reason | None = None
     timed_out: bool = False
     delay: Micros = 0

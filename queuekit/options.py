@@ -286,7 +286,7 @@ def resolve(where: str, task: Mapping[str, Any], call: Mapping[str, Any]) -> Res
         priority=both.get("priority", 0),
         max_attempts=both.get("max_attempts", 5),
         delay=micros(both.get("delay", 0)),
-        due=int(both["at"].timestamp() * 1_000_000) if both.get("at") else None,
+        due=_moment(both.get("at")),
         expires=micros(both["expires"]) if both.get("expires") else None,
         lease=micros(both["lease"]) if both.get("lease") else None,
         max_crashes=both.get("max_crashes", DEATHS_ALLOWED),
@@ -311,6 +311,10 @@ def resolve(where: str, task: Mapping[str, Any], call: Mapping[str, Any]) -> Res
 def micros(seconds: Seconds) -> Micros:
     """A duration in microseconds."""
     return round(_seconds(seconds) * 1_000_000)
+
+
+def _moment(at: datetime | None) -> Micros | None:
+    return None if at is None else round(at.timestamp() * 1_000_000)
 
 
 def _extra(where: str, meta: Mapping[str, Any] | None, call: Mapping[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""The process that runs jobs: one event loop, each concern a small class."""

@@ -1,0 +1,56 @@
+# Everything sets itself up: a virtual environment in .venv, with the versions of constraints.txt.
+PYTHON ?= python3
+BACKEND ?= sqlite
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check docs bench chaos mutants format clean
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.installed ## watch a stream of webhook events being processed (BACKEND=sqlite|redis|postgres)
+ifneq ($(BACKEND),sqlite)
+	@$(MAKE) --no-print-directory $(VENV)/.installed-dev
+endif
+	@$(BIN)/queuekit demo --backend $(BACKEND)
+
+test: $(VENV)/.installed-dev ## run all tests, with servers that the suite starts itself
+	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=
+
+check: $(VENV)/.installed-dev ## format, lint, import directions, types
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	PYTHONPATH=backends:contrib $(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
+
+docs: $(VENV)/.installed-dev ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+format: $(VENV)/.installed-dev ## format, and mend what can be mended
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'queuekit needs Python 3.11 or newer: make PYTHON=/path/to/python3'; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo 'installing queuekit into $(VENV)'
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo 'installing what developing needs'
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+clean: ## remove what the above made
+	rm -rf $(VENV) site dist .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,66 @@
+"""Outcomes on their way to the store."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from queuekit.backend import Verdict
+from queuekit.job import Ack, Return, Token
+from queuekit.log import log
+from queuekit.worker.board import Board
+
+
+class Acker:
+    """Collects outcomes; the fetcher takes them along, and says what became of them."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._waiting: list[Ack | Return] = []
+        self.sent: Sequence[Ack | Return] = ()
+        """taken and not answered yet"""
+        self.settled_all = asyncio.Event()
+        self.settled_all.set()
+
+    def __repr__(self) -> str:
+        return f"<Acker: {len(self._waiting)} waiting, {len(self.sent)} sent>"
+
+    def add(self, outcome: Ack | Return) -> None:
+        """An outcome to settle."""
+        self._waiting.append(outcome)
+        self.settled_all.clear()
+        self._board.changed.set()
+
+    def take(self) -> Sequence[Ack | Return]:
+        """All that waits, to be settled in one call; `settled` or `put_back` must follow."""
+        self.sent, self._waiting = self._waiting, []
+        return self.sent
+
+    def settled(self, verdicts: Sequence[Verdict]) -> None:
+        """What became of those taken."""
+        for outcome, verdict in zip(self.sent, verdicts, strict=True):
+            if verdict is not Verdict.DONE:
+                self._explain(outcome, verdict)
+        self.sent = ()
+        if not self._waiting:
+            self.settled_all.set()
+
+    def put_back(self) -> None:
+        """They could not be delivered, or no answer came: they are sent again."""
+        self._waiting = [*self.sent, *self._waiting]
+        self.sent = ()
+
+    def tokens(self) -> Iterator[Token]:
+        """Of outcomes not settled yet: their leases must not lapse meanwhile."""
+        for outcome in (*self.sent, *self._waiting):
+            yield outcome.token
+
+    def _explain(self, outcome: Ack | Return, verdict: Verdict) -> None:
+        job = str(outcome.token.id)
+        if verdict is Verdict.LOST:
+            log.warning(
+                "the lease was lost before the job was settled; it runs again elsewhere", job_id=job
+            )
+        else:
+            log.error(
+                "the server would not store the result; the job has failed (invalid_result)",
+                job_id=job,
+            )

@@ -1,0 +1,156 @@
+"""What a worker holds leases of: claimed and not begun, running, and finished but not yet settled."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Iterator
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Final, Protocol
+
+from queuekit.job import Claim, Token
+
+
+class Interruption(Enum):
+    """Why a run is interrupted from outside."""
+
+    CANCELLED = "cancelled"
+    LEASE_LOST = "lease lost"
+    SHUTDOWN = "shutdown"
+    TIMED_OUT = "timed out"
+
+
+class Reports(Protocol):
+    """Where progress and log lines go."""
+
+    def add(self, token: Token, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:
+        """Send in the background."""
+        ...
+
+
+class Run:
+    """One claimed job from its claim to its outcome; what `queuekit.context.Context` shows to the task.
+
+    Attributes:
+        claimed_at, renewed_at: by the loop's monotonic clock.
+        interruption: set when somebody wants it to stop.
+        interruptible: the asyncio task to cancel, while an async task runs.
+    """
+
+    __slots__ = (
+        "_board",
+        "claim",
+        "claimed_at",
+        "deadline",
+        "interruptible",
+        "interruption",
+        "lease_lost",
+        "renewed_at",
+    )
+
+    def __init__(self, board: "Board", claim: Claim, now: float) -> None:
+        self._board = board
+        self.claim = claim
+        self.claimed_at = self.renewed_at = now
+        self.deadline: datetime | None = None
+        self.lease_lost = False
+        self.interruption: Interruption | None = None
+        self.interruptible: asyncio.Task[None] | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the task should stop."""
+        return self.interruption is not None
+
+    @property
+    def shutting_down(self) -> bool:
+        """Whether the worker stops."""
+        return self._board.stopping.is_set()
+
+    def interrupt(self, why: Interruption) -> None:
+        """Tell the task to stop; an async one is cancelled."""
+        if self.interruption is None:
+            self.interruption = why
+            if self.interruptible is not None:
+                self.interruptible.cancel()
+
+    def time_out_after(self, seconds: float) -> None:
+        """Set the deadline that the task sees."""
+        self.deadline = datetime.now(UTC) + timedelta(seconds=seconds)
+
+    def report(self, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:
+        """Send progress and lines in the background."""
+        return self._board.reports.add(self.claim.token, progress, logs)
+
+
+class Board:
+    """All runs of one worker, and the signals between its parts.
+
+    Attributes:
+        buffer: claimed and not begun.
+        running: begun.
+        changed: something happened that the fetcher may care about.
+        stopping: no new job is begun any more.
+        beat: seconds between heartbeats; a third of the shortest lease seen.
+    """
+
+    def __init__(self, reports: Reports, concurrency: int, lease: float) -> None:
+        self.reports = reports
+        self.concurrency: Final = concurrency
+        self.buffer: deque[Run] = deque()
+        self.running: set[Run] = set()
+        self.changed = asyncio.Event()
+        self.stopping = asyncio.Event()
+        self.shortened = asyncio.Event()
+        self.beat = lease / 3
+        self.queued_inside = 0
+        """runs that have a slot but wait for a thread or a child"""
+        self.done = 0
+        """runs that ended, ever"""
+        self._idle: list[asyncio.Future[Run]] = []
+
+    def __repr__(self) -> str:
+        return f"<Board: {len(self.buffer)} claimed, {len(self.running)} running, {self.done} done>"
+
+    @property
+    def free(self) -> int:
+        """Slots without a run."""
+        return self.concurrency - len(self.running)
+
+    def held(self) -> Iterator[Run]:
+        """All that is claimed or running."""
+        yield from self.buffer
+        yield from self.running
+
+    def deliver(self, claims: "list[Run]") -> None:
+        """Hand runs to idle slots, and keep the rest."""
+        for run in claims:
+            lease = run.claim.lease / 3_000_000
+            if lease < self.beat:
+                self.beat = lease
+                self.shortened.set()
+            while self._idle:
+                slot = self._idle.pop()
+                if not slot.done():
+                    self.running.add(run)
+                    slot.set_result(run)
+                    break
+            else:
+                self.buffer.append(run)
+
+    async def take(self) -> Run:
+        """The next run for a slot."""
+        if self.buffer:
+            run = self.buffer.popleft()
+            self.running.add(run)
+            if not self.buffer:
+                self.changed.set()
+            return run
+        slot: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
+        self._idle.append(slot)
+        self.changed.set()
+        return await slot
+
+    def end(self, run: Run) -> None:
+        """A run has ended."""
+        self.running.discard(run)
+        self.done += 1

@@ -1,0 +1,258 @@
+"""Run one job and say what came of it, as a value."""
+
+import asyncio
+import contextvars
+import json
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from queuekit.backend import UNKNOWN_TASK_PATIENCE
+from queuekit.codec import Call, failure
+from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, current_run
+from queuekit.errors import InvalidPayload, UnknownTask
+from queuekit.job import SUSPECT_AFTER, Micros, Reason
+from queuekit.lifecycle import Cancelled, Failed, Outcome, Released, Snoozed, Succeeded
+from queuekit.log import log
+from queuekit.options import Policy, micros
+from queuekit.retry import matches
+from queuekit.task import Task
+from queuekit.worker.board import Board, Interruption, Run
+
+UNKNOWN_TASK_SNOOZE: Final[Micros] = 30_000_000
+
+
+class Isolation(Protocol):
+    """Runs a job in a child process."""
+
+    async def run(self, run: Run, limit: float | None) -> Outcome | None:
+        """The outcome that the child found, or that its death is."""
+        ...
+
+
+class Executor:
+    """Runs jobs of one app.
+
+    Args:
+        tasks: by name.
+        board: whose runs they are.
+        threads: how many sync tasks run at once.
+        isolation: where suspects and ``executor="process"`` run; None inside a child.
+        enqueued_at: asks when a job was enqueued, for unknown tasks.
+    """
+
+    def __init__(
+        self,
+        tasks: Mapping[str, Task[..., Any]],
+        board: Board,
+        threads: int,
+        isolation: Isolation | None,
+        enqueued_at: "Callable[[Run], Any]",
+    ) -> None:
+        self._tasks = tasks
+        self._board = board
+        self._threads = Threads(threads)
+        self._isolation = isolation
+        self._enqueued_at = enqueued_at
+        self._unknown: set[str] = set()
+
+    async def run(self, run: Run) -> Outcome | None:
+        """Run to the end; None if nothing is to be written, because the lease is lost."""
+        claim = run.claim
+        task = self._tasks.get(claim.task)
+        if task is None:
+            return await self._unknown_task(run)
+        policy = task.policy.overlaid(json.loads(claim.extra)) if claim.extra else task.policy
+        now = asyncio.get_running_loop().time
+        if claim.expires_in is not None and (now() - run.claimed_at) * 1_000_000 > claim.expires_in:
+            return Failed(None, Reason.EXPIRED)
+        if run.interruption is not None:
+            return _interrupted(run)
+        if self._isolation and (claim.lapses >= SUSPECT_AFTER or task.executor == "process"):
+            return await self._isolation.run(run, policy.timeout)
+        return await self._call(run, task, policy)
+
+    async def _call(self, run: Run, task: Task[..., Any], policy: Policy) -> Outcome | None:
+        try:
+            call = task.arguments.load(run.claim.payload, task.upgrade)
+        except Exception as error:  # noqa: BLE001  # an upgrade function may raise anything
+            return Failed(failure(error, run.claim.attempt), Reason.INVALID)
+        if task.context_parameter:
+            call.kwargs[task.context_parameter] = Context(run)
+        if policy.timeout is not None:
+            run.time_out_after(policy.timeout)
+        current_run.set(run)
+        try:
+            if task.is_async:
+                value = await self._await(run, task.function, call, policy.timeout)
+            else:
+                value = await self._in_thread(run, task.function, call, policy.timeout)
+        except BaseException as error:  # noqa: BLE001  # SystemExit of a task is its failure, not the worker's
+            return _raised(run, error, policy)
+        if run.interruption is Interruption.TIMED_OUT:
+            return _raised(run, _timeout(policy), policy)
+        try:
+            return Succeeded(task.results.dump(value))
+        except InvalidPayload as error:
+            return Failed(failure(error, run.claim.attempt), Reason.INVALID_RESULT)
+
+    async def _await(
+        self, run: Run, function: Callable[..., Any], call: Call, limit: float | None
+    ) -> Any:
+        me = run.interruptible = asyncio.current_task()
+        scope = None
+        try:
+            if limit is None:
+                return await function(*call.args, **call.kwargs)
+            async with asyncio.timeout(limit) as scope:
+                return await function(*call.args, **call.kwargs)
+        except TimeoutError:
+            if scope is not None and scope.expired():
+                run.interruption = run.interruption or Interruption.TIMED_OUT
+            raise
+        finally:
+            run.interruptible = None
+            if run.interruption is not None and me is not None:
+                while me.cancelling():
+                    me.uncancel()
+
+    async def _in_thread(
+        self, run: Run, function: Callable[..., Any], call: Call, limit: float | None
+    ) -> Any:
+        """A thread can't be killed: on a timeout or a cancel it is told, and its slot stays taken until it returns."""
+        work = contextvars.copy_context().run
+        self._board.queued_inside += 1
+        future = self._threads.submit(
+            lambda: work(function, *call.args, **call.kwargs), self._begun
+        )
+        if limit is not None:
+            await asyncio.wait([future], timeout=limit)
+            if not future.done():
+                run.interrupt(Interruption.TIMED_OUT)
+        return await asyncio.shield(future)
+
+    def _begun(self) -> None:
+        self._board.queued_inside -= 1
+        self._board.changed.set()
+
+    async def _unknown_task(self, run: Run) -> Outcome:
+        """Put it back for workers that know it; after a day nobody does."""
+        claim = run.claim
+        error = UnknownTask(
+            f"No task {claim.task!r} in this worker's app. Deploy a worker that has it, or give the task that "
+            f"replaced it aliases=[{claim.task!r}]."
+        )
+        if claim.task not in self._unknown:
+            self._unknown.add(claim.task)
+            log.warning("unknown task: its jobs wait for a worker that knows it", task=claim.task)
+        # The delivery is the server's clock at the claim, in milliseconds.
+        age = claim.token.delivery * 1_000 - await self._enqueued_at(run)
+        if age > UNKNOWN_TASK_PATIENCE:
+            return Failed(failure(error, claim.attempt), Reason.INVALID)
+        return Snoozed(UNKNOWN_TASK_SNOOZE)
+
+
+def _raised(run: Run, error: BaseException, policy: Policy) -> Outcome | None:
+    match error:
+        case Snooze():
+            return Snoozed(error.delay)
+        case Cancel():
+            return Cancelled(error.reason)
+        case asyncio.CancelledError() if run.interruption is None and _being_cancelled():
+            raise error
+        case _ if run.interruption not in {None, Interruption.TIMED_OUT}:
+            return _interrupted(run)
+        case Retry():
+            return Failed(failure(error, run.claim.attempt), delay=error.delay)
+        case GiveUp():
+            return Failed(failure(error, run.claim.attempt), Reason.GAVE_UP)
+        case _:
+            return _failed(run, error, policy)
+
+
+def _being_cancelled() -> bool:
+    """Whether this slot is to end; else the cancellation is of something that the task awaited."""
+    me = asyncio.current_task()
+    return me is not None and me.cancelling() > 0
+
+
+def _failed(run: Run, error: BaseException, policy: Policy) -> Failed:
+    attempt = run.claim.attempt
+    timed_out = run.interruption is Interruption.TIMED_OUT
+    if timed_out:
+        error = _timeout(policy)
+    text = failure(error, attempt)
+    if matches(error, policy.give_up_on) or (
+        policy.retry_on and not matches(error, policy.retry_on)
+    ):
+        return Failed(text, Reason.GAVE_UP)
+    try:
+        delay = micros(max(0.0, policy.backoff(attempt, error)))
+    except Exception:  # noqa: BLE001  # a backoff function of the user's own
+        log.exception("the backoff function failed; trying again in 60 s", task=run.claim.task)
+        delay = 60_000_000
+    return Failed(text, timed_out=timed_out, delay=delay)
+
+
+def _timeout(policy: Policy) -> TimeoutError:
+    return TimeoutError(f"the task did not return within its timeout of {policy.timeout:g} s")
+
+
+def _interrupted(run: Run) -> Outcome | None:
+    match run.interruption:
+        case Interruption.CANCELLED:
+            return Cancelled("cancelled on request")
+        case Interruption.SHUTDOWN:
+            return Released()
+        case _:
+            return None
+
+
+class Threads:
+    """Daemon threads for sync tasks, made as needed: one that hangs does not keep the process from ending."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._threads: list[threading.Thread] = []
+        self._waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._idle = 0
+        self._guard = threading.Lock()
+
+    def submit(self, work: Callable[[], Any], begun: Callable[[], None]) -> "asyncio.Future[Any]":
+        """Run it in a thread; `begun` is called on the loop when it starts."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def settle(done: Callable[[], None]) -> None:
+            if not future.done():
+                done()
+
+        def item() -> None:
+            loop.call_soon_threadsafe(begun)
+            try:
+                value = work()
+            except BaseException as error:  # noqa: BLE001  # it is the task's, and goes to who awaits it
+                if isinstance(error, StopIteration):
+                    error = RuntimeError(f"the task raised StopIteration({error})")
+                failed = error
+                loop.call_soon_threadsafe(settle, lambda: future.set_exception(failed))
+            else:
+                loop.call_soon_threadsafe(settle, lambda: future.set_result(value))
+
+        self._waiting.put(item)
+        with self._guard:
+            if self._waiting.qsize() > self._idle and len(self._threads) < self._most:
+                thread = threading.Thread(target=self._serve, name="queuekit-task", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        return future
+
+    def _serve(self) -> None:
+        while True:
+            with self._guard:
+                self._idle += 1
+            item = self._waiting.get()
+            with self._guard:
+                self._idle -= 1
+            item()

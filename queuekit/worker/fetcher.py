@@ -1,0 +1,181 @@
+"""The exchange with the store: settle what has ended, claim what there is, sleep when there is nothing."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from queuekit.backend import Backend, Claimant
+from queuekit.errors import BackendRefused, BackendUnavailable
+from queuekit.job import Micros, ReturnKind
+from queuekit.lifecycle import Released, settle
+from queuekit.log import log
+from queuekit.loops import first_of
+from queuekit.worker.acker import Acker
+from queuekit.worker.board import Board, Run
+from queuekit.worker.link import Link
+
+MOST_AT_ONCE: Final = 1_000
+PREFETCH_FOR: Final = 0.05
+"""Seconds of work that may be claimed beyond the free slots, at the present rate."""
+UNREAD_AFTER: Final = 0.5
+"""Seconds after which a claimed job that found no slot is given back to others."""
+SLEEP_FOR: Final = 30.0
+REFUSED_PAUSE: Final = 1.0
+
+
+class Fetcher:
+    """Claims jobs for free slots and a little beyond, and takes outcomes along.
+
+    Args:
+        free_children: how many suspects could be run now.
+        burst: look again after each end of a job, and say when there is nothing left.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        queues: Sequence[str],
+        board: Board,
+        acker: Acker,
+        link: Link,
+        *,
+        process: str,
+        lease: Micros,
+        free_children: Callable[[], int],
+        burst: bool = False,
+    ) -> None:
+        self._backend = backend
+        self._queues = queues
+        self._board = board
+        self._acker = acker
+        self._link = link
+        self._process = process
+        self._lease = lease
+        self._free_children = free_children
+        self._burst = burst
+        self._rate = _Rate()
+        self._dry = False
+        self._asleep_on: Sequence[str] = ()
+        self._mode = asyncio.Event()
+        self.woken = asyncio.Event()
+        """set by each doorbell: there may be a cancel request"""
+        self.found_nothing = asyncio.Event()
+        self.claims = 0
+        """number of the latest claim"""
+
+    async def exchange(self) -> None:
+        """Settle and claim, for ever."""
+        board = self._board
+        while True:
+            await self._link.up.wait()
+            room = self._room()
+            outcomes = self._acker.take()
+            if not room and not outcomes:
+                board.changed.clear()
+                await board.changed.wait()
+                continue
+            try:
+                await self._once(room)
+            except BackendUnavailable as error:
+                self._acker.put_back()
+                self._link.lost(error)
+            except BackendRefused as error:
+                self._acker.put_back()
+                log.error("the server refuses to serve jobs; trying again", error=str(error))
+                await asyncio.sleep(REFUSED_PAUSE)
+
+    async def doorbell(self) -> None:
+        """Wait for work while there is none, and for cancel requests at all times."""
+        while True:
+            await self._link.up.wait()
+            self._mode.clear()
+            self._asleep_on = self._queues if self._dry else ()
+            try:
+                await first_of(
+                    self._backend.wait(self._asleep_on, SLEEP_FOR, self._process), self._mode.wait()
+                )
+            except BackendUnavailable as error:
+                self._link.lost(error)
+                continue
+            except BackendRefused as error:
+                log.error("the server refuses to wait for jobs; polling", error=str(error))
+                await asyncio.sleep(REFUSED_PAUSE)
+            if not self._mode.is_set():
+                self._dry = False
+                self.woken.set()
+                self._board.changed.set()
+
+    def give_back(self, older_than: float = 0.0) -> None:
+        """Release claims that found no slot for so many seconds."""
+        now = asyncio.get_running_loop().time()
+        while self._board.buffer and now - self._board.buffer[0].claimed_at >= older_than:
+            run = self._board.buffer.popleft()
+            self._acker.add(settle(run.claim, Released()))
+
+    async def _once(self, room: int) -> None:
+        self.claims += 1
+        loop, outcomes = asyncio.get_running_loop(), self._acker.sent
+        suspects = min(room, self._free_children()) if room else 0
+        asked_at = loop.time()
+        fetched = await self._backend.fetch(
+            self._queues if room else (),
+            room,
+            Claimant(self._process, self.claims),
+            lease=self._lease,
+            suspects=suspects,
+            settle=outcomes,
+        )
+        self._acker.settled(fetched.verdicts)
+        board = self._board
+        board.deliver([Run(board, claim, asked_at) for claim in fetched.claims])
+        returned = any(_goes_back(one) for one in outcomes)
+        if room:
+            self._set_dry(len(fetched.claims) < room and not returned)
+        if self._burst:
+            if outcomes:
+                self._dry = False
+            elif room and not fetched.claims and board.free == board.concurrency:
+                self.found_nothing.set()
+        if board.stopping.is_set():
+            self.give_back()
+
+    def _set_dry(self, dry: bool) -> None:
+        """Dry: sleep until a doorbell."""
+        self._dry = dry
+        if dry and not self._asleep_on:
+            self._mode.set()
+
+    def _room(self) -> int:
+        board = self._board
+        if board.stopping.is_set() or self._dry or board.queued_inside:
+            return 0
+        ahead = int(self._rate.measured(board.done) * PREFETCH_FOR)
+        target = board.free + ahead
+        have = len(board.buffer)
+        # Claim when half of what is wanted is gone, so that batches stay large.
+        return min(target - have, MOST_AT_ONCE) if have <= target // 2 and target > have else 0
+
+
+def _goes_back(outcome: object) -> bool:
+    return getattr(outcome, "kind", None) in {
+        ReturnKind.RETRY,
+        ReturnKind.RELEASE,
+        ReturnKind.DEATH,
+    }
+
+
+class _Rate:
+    """Jobs per second, over the last moments."""
+
+    def __init__(self) -> None:
+        self._at = 0.0
+        self._done = 0
+        self._rate = 0.0
+
+    def measured(self, done: int) -> float:
+        now = asyncio.get_running_loop().time()
+        passed = now - self._at
+        if passed > 0.01:
+            self._rate = (done - self._done) / passed
+            self._at, self._done = now, done
+        return self._rate

@@ -1,0 +1,95 @@
+"""Extend leases in bulk; a lost lease or a cancel request reaches its run."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from queuekit.backend import Backend
+from queuekit.errors import BackendRefused, BackendUnavailable
+from queuekit.job import Token
+from queuekit.log import log
+from queuekit.loops import first_of
+from queuekit.worker.acker import Acker
+from queuekit.worker.board import Board, Interruption, Run
+from queuekit.worker.link import Link
+
+
+class Name(NamedTuple):
+    """What makes a token unique."""
+
+    id: object
+    delivery: int
+
+
+class Heartbeat:
+    """Renews the leases of all that a worker holds; outlives its last job.
+
+    Args:
+        woken: set when there may be a cancel request.
+    """
+
+    def __init__(
+        self, backend: Backend, board: Board, acker: Acker, link: Link, woken: asyncio.Event
+    ) -> None:
+        self._backend = backend
+        self._board = board
+        self._acker = acker
+        self._link = link
+        self._woken = woken
+
+    async def run(self) -> None:
+        """Beat a third of a lease after the last beat, and at once when woken."""
+        board = self._board
+        while True:
+            board.shortened.clear()
+            try:
+                async with asyncio.timeout(board.beat):
+                    await first_of(self._woken.wait(), board.shortened.wait())
+            except TimeoutError:
+                pass
+            everything = self._woken.is_set()
+            self._woken.clear()
+            await self.beat(everything=everything)
+
+    async def beat(self, *, everything: bool) -> None:
+        """Renew what is due, or everything, which also brings cancel requests."""
+        now = asyncio.get_running_loop().time()
+        due = {
+            name_of(run.claim.token): run
+            for run in self._board.held()
+            if everything or now - run.renewed_at >= run.claim.lease / 3_000_000 * 0.9
+        }
+        tokens = [run.claim.token for run in due.values()]
+        tokens += self._acker.tokens() if not everything else ()
+        if not tokens:
+            return
+        try:
+            pulse = await self._backend.heartbeat(tokens)
+        except (BackendUnavailable, BackendRefused) as error:
+            self._not_delivered(error, now)
+            return
+        for run in due.values():
+            run.renewed_at, run.lease_lost = now, False
+        self._tell(due, pulse.lost, Interruption.LEASE_LOST)
+        self._tell(due, pulse.cancels, Interruption.CANCELLED)
+
+    def _tell(self, runs: "dict[Name, Run]", tokens: Iterable[Token], why: Interruption) -> None:
+        for token in tokens:
+            run = runs.get(name_of(token))
+            if run is not None:
+                run.lease_lost = why is Interruption.LEASE_LOST
+                run.interrupt(why)
+
+    def _not_delivered(self, error: Exception, now: float) -> None:
+        """For a whole lease: another worker may run it, or the server is down and nobody does: the task is told."""
+        if isinstance(error, BackendUnavailable):
+            self._link.lost(error)
+        else:
+            log.error("the server refuses heartbeats", error=str(error))
+        for run in self._board.running:
+            run.lease_lost = now - run.renewed_at > run.claim.lease / 1_000_000
+
+
+def name_of(token: Token) -> Name:
+    """What makes this token unique."""
+    return Name(token.id, token.delivery)

@@ -1,0 +1,91 @@
+"""Progress and log lines of running jobs, sent in batches in the background."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Generator
+from typing import Final
+
+from queuekit.backend import Backend, Report
+from queuekit.errors import BackendRefused, BackendUnavailable
+from queuekit.job import Token
+from queuekit.log import log
+
+GATHER_FOR: Final = 0.05
+MOST_WAITING: Final = 10_000
+
+
+class Stored(Awaitable[None]):
+    """Awaited, it waits until a report is stored."""
+
+    def __init__(self) -> None:
+        self._done = threading.Event()
+        self._future: asyncio.Future[None] | None = None
+
+    def __await__(self) -> Generator[object, None, None]:
+        if not self._done.is_set():
+            self._future = self._future or asyncio.get_running_loop().create_future()
+            yield from self._future.__await__()
+
+    def settle(self) -> None:
+        """It is stored, or never will be."""
+        self._done.set()
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+
+class Reporter:
+    """Gathers reports from the loop and from threads."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[Report, Stored]] = []
+        self._some = asyncio.Event()
+
+    def add(self, token: Token, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:
+        """Send in the background; from any thread."""
+        stored = Stored()
+        entry = (Report(token, progress, logs), stored)
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        if here:
+            self._append(entry)
+        else:
+            self._loop.call_soon_threadsafe(self._append, entry)
+        return stored
+
+    async def run(self) -> None:
+        """Send what has gathered, for ever; what is left is sent at the end."""
+        try:
+            while True:
+                await self._some.wait()
+                await asyncio.sleep(GATHER_FOR)
+                await self.flush()
+        finally:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send what waits."""
+        self._some.clear()
+        batch, self._waiting = self._waiting, []
+        if not batch:
+            return
+        try:
+            await self._backend.report([report for report, _ in batch])
+        except (BackendUnavailable, BackendRefused) as error:
+            log.warning(
+                "progress and log lines of running jobs were not stored",
+                count=len(batch),
+                error=str(error),
+            )
+        for _, stored in batch:
+            stored.settle()
+
+    def _append(self, entry: tuple[Report, Stored]) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            _, oldest = self._waiting.pop(0)
+            oldest.settle()
+        self._waiting.append(entry)
+        self._some.set()

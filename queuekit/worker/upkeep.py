@@ -1,0 +1,61 @@
+"""What every worker does now and then: move time on at the store, say that it is there, give back what it can't use."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Final
+
+from queuekit.backend import Backend, Presence
+from queuekit.errors import BackendRefused, BackendUnavailable
+from queuekit.log import log
+from queuekit.worker.board import Board
+from queuekit.worker.fetcher import UNREAD_AFTER, Fetcher
+from queuekit.worker.link import Link
+
+TICK: Final = 1.0
+PRESENT_EVERY: Final = 20.0
+
+
+class Upkeep:
+    """Calls `maintain` on a jittered beat, in every worker: there is no leader to lose."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        queues: Sequence[str],
+        board: Board,
+        fetcher: Fetcher,
+        link: Link,
+        presence: Presence,
+    ) -> None:
+        self._backend = backend
+        self._queues = queues
+        self._board = board
+        self._fetcher = fetcher
+        self._link = link
+        self._presence = presence
+        self._present_at = 0.0
+
+    async def run(self) -> None:
+        """Tick, for ever."""
+        while True:
+            await self._link.up.wait()
+            try:
+                await self.tick()
+            except BackendUnavailable as error:
+                self._link.lost(error)
+            except BackendRefused as error:
+                log.error("the server refuses upkeep", error=str(error))
+            # At least thrice a lease, else the store would take every pause between ticks for an outage.
+            await asyncio.sleep(min(TICK, self._board.beat * 0.75) * random.uniform(0.8, 1))
+
+    async def tick(self) -> None:
+        """One round."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._present_at:
+            await self._backend.present(self._presence)
+            self._present_at = now + PRESENT_EVERY
+        done = await self._backend.maintain(self._queues)
+        if done.rescued:
+            log.warning("rescued jobs whose worker was not heard of", count=len(done.rescued))
+        self._fetcher.give_back(UNREAD_AFTER)
