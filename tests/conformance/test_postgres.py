@@ -1,0 +1,28 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from queuekit.backend import Backend
+from queuekit.testing.conformance import Conformance, LosingProxy, Lossy
+from queuekit.testing.proxy import Proxy
+
+Make = Callable[[str], Awaitable[Backend]]
+
+
+class TestPostgres(Conformance):
+    @pytest.fixture
+    async def backend(self, make_backend: Make, postgres_url: str) -> Backend:
+        return await make_backend(postgres_url)
+
+    @pytest.fixture
+    async def other(self, backend: Backend, make_backend: Make, postgres_url: str) -> Backend:
+        return await make_backend(postgres_url)
+
+    @pytest.fixture
+    async def lossy(
+        self, backend: Backend, make_backend: Make, postgres_url: str
+    ) -> AsyncIterator[Lossy]:
+        place = urlsplit(postgres_url)
+        async with Proxy(place.hostname or "", place.port or 0) as proxy:
+            yield LosingProxy(await make_backend(proxy.url_for(postgres_url)), proxy)

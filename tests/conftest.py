@@ -1,0 +1,42 @@
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from uuid import uuid4
+
+import pytest
+
+from queuekit.backend import Backend, BackendSettings
+from queuekit.registry import backend_class
+from queuekit.testing.servers import postgres_server, redis_server
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """One server a test process, started for the first test that asks."""
+    with redis_server() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    with postgres_server() as server:
+        yield server.url
+
+
+@pytest.fixture
+def namespace() -> str:
+    """One that no other test has."""
+    return f"test_{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def make_backend(namespace: str) -> AsyncIterator[Callable[..., Awaitable[Backend]]]:
+    """From a URL to an opened backend on this test's namespace; closed when the test is over."""
+    async with contextlib.AsyncExitStack() as opened:
+
+        async def make(url: str, **settings: object) -> Backend:
+            backend = backend_class(url)(url, BackendSettings(namespace, **settings))  # type: ignore[arg-type]
+            opened.push_async_callback(backend.close)
+            await backend.open()
+            return backend
+
+        yield make

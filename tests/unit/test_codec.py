@@ -1,0 +1,228 @@
+"""Arguments and results, to JSON text and back."""
+
+import dataclasses
+import enum
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given, strategies as st
+from pydantic import BaseModel
+
+from queuekit.codec import Arguments, Results, failure
+from queuekit.errors import InvalidPayload, PayloadTooLarge
+
+LIMIT = 1_000_000
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Model(BaseModel):
+    x: float = 0.0
+    raw: bytes = b""
+
+
+@dataclasses.dataclass
+class Point:
+    raw: bytes
+    x: float = 0.0
+
+
+def everything(
+    n: int,
+    point: Point,
+    model: Model,
+    colour: Colour,
+    at: datetime,
+    one: UUID,
+    path: Path,
+    /,
+    *rest: int,
+    flag: bool = False,
+    **more: float,
+) -> None: ...
+
+
+def loose(x: Any = 1, s: str = "", model: Model | None = None, y: float = 0.0) -> None: ...
+
+
+def test_rich_types_round_trip() -> None:
+    arguments = Arguments("everything", everything)
+    given_args = (
+        10**400,
+        Point(b"\xff\x00", 1.5),
+        Model(x=2.5),
+        Colour.RED,
+        datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC),
+        uuid4(),
+        Path("/tmp/x"),
+        1,
+        2,
+    )
+
+    payload = arguments.dump(arguments.bind(given_args, {"flag": True, "z": 1.5}), LIMIT)
+    call = arguments.load(payload)
+
+    assert call.args == given_args
+    assert call.kwargs == {"flag": True, "z": 1.5}
+
+
+def test_defaults_are_not_stored() -> None:
+    arguments = Arguments("loose", loose)
+
+    assert arguments.dump(arguments.bind((), {"s": "a"}), LIMIT) == '{"v":1,"a":{"s":"a"}}'
+
+
+@given(st.integers())
+def test_integers_of_any_size_round_trip(n: int) -> None:
+    arguments = Arguments("loose", loose)
+
+    assert arguments.load(arguments.dump(arguments.bind((n,), {}), LIMIT)).kwargs == {"x": n}
+
+
+@given(st.text())
+def test_text_round_trips_or_is_refused(text: str) -> None:
+    arguments = Arguments("loose", loose)
+    storable = "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+    try:
+        payload = arguments.dump(arguments.bind((), {"s": text}), LIMIT)
+    except InvalidPayload:
+        assert not storable
+    else:
+        assert storable
+        assert arguments.load(payload).kwargs == {"s": text}
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"y": math.nan}, "NaN is no JSON"),
+        ({"x": math.inf}, "Infinity is no JSON"),
+        ({"x": [{"deep": -math.inf}]}, "Infinity is no JSON"),
+        ({"model": Model(x=math.nan)}, "NaN is no JSON"),
+        ({"s": "a\0b"}, "NUL characters can't be stored"),
+        ({"x": {"a\0": 1}}, "NUL characters can't be stored"),
+        ({"s": "\ud800"}, "surrogates not allowed"),
+        ({"x": object()}, "can't be written as JSON"),
+        ({"model": Model(raw=b"\xff")}, "can't be written as JSON"),
+    ],
+)
+def test_what_json_does_not_have_is_refused(kwargs: dict[str, Any], message: str) -> None:
+    arguments = Arguments("loose", loose)
+
+    with pytest.raises(InvalidPayload, match=message):
+        arguments.dump(arguments.bind((), kwargs), LIMIT)
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "NaN", "Infinity", 'quote " NaN'])
+def test_text_that_looks_like_it_is_stored(text: str) -> None:
+    arguments = Arguments("loose", loose)
+
+    assert arguments.load(arguments.dump(arguments.bind((text,), {}), LIMIT)).kwargs == {"x": text}
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "message"),
+    [
+        (("x",), {}, "n: Input should be a valid integer"),
+        ((), {}, "n: Field required"),
+        ((1,), {"other": 2}, "other: Extra inputs are not permitted"),
+        ((1, 2, 3), {}, "too many positional arguments"),
+        ((1,), {"n": 2}, "multiple values for argument 'n'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(
+    args: tuple[Any, ...], kwargs: dict[str, Any], message: str
+) -> None:
+    def task(n: int, m: int = 0) -> None: ...
+
+    with pytest.raises(InvalidPayload, match=message):
+        Arguments("task", task).bind(args, kwargs)
+
+
+def test_an_oversized_payload_is_refused_with_its_size() -> None:
+    arguments = Arguments("loose", loose)
+
+    with pytest.raises(PayloadTooLarge, match=r"220 bytes, over the limit of 100"):
+        arguments.dump(arguments.bind(("é" * 100,), {}), 100)
+
+
+def test_the_size_counts_bytes_not_characters() -> None:
+    arguments = Arguments("loose", loose)
+    bound = arguments.bind(("é" * 40,), {})
+
+    with pytest.raises(PayloadTooLarge):
+        arguments.dump(bound, 90)
+    assert arguments.dump(bound, 120)
+
+
+def test_upgrade_turns_old_arguments_into_new_ones() -> None:
+    def old(to: str) -> None: ...
+    def new(address: str, subject: str) -> None: ...
+
+    payload = Arguments("mail", old).dump({"to": "ada"}, LIMIT)
+
+    call = Arguments("mail", new).load(payload, lambda old: {"address": old["to"], "subject": "hi"})
+    assert call.kwargs == {"address": "ada", "subject": "hi"}
+
+
+def test_a_payload_of_an_unknown_version_is_refused() -> None:
+    with pytest.raises(InvalidPayload, match="upgrade queuekit"):
+        Arguments("loose", loose).load('{"v":2,"a":{}}')
+
+
+def test_a_payload_that_fits_no_longer_is_refused() -> None:
+    def task(n: int) -> None: ...
+
+    with pytest.raises(InvalidPayload, match="n: Input should be a valid integer"):
+        Arguments("task", task).load('{"v":1,"a":{"n":"x"}}')
+
+
+def test_an_annotation_that_is_not_importable_is_named() -> None:
+    def task(n: "Missing") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(InvalidPayload, match="'Missing' is not defined"):
+        Arguments("task", task)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (int, 5),
+        (None, None),
+        (list[int], [1, 2]),
+        (Point, Point(b"\xff")),
+        (Model, Model(x=1)),
+        (Path, Path("/a")),
+        (Any, {"a": [1, None]}),
+        (bytes, b"\x00\xff"),
+    ],
+)
+def test_results_round_trip(hint: Any, value: Any) -> None:
+    results = Results("task", hint)
+
+    assert results.load(results.dump(value)) == value
+
+
+def test_a_result_close_to_its_type_is_written_as_the_type() -> None:
+    assert Results("task", list[int]).dump((1, 2)) == "[1,2]"
+
+
+@pytest.mark.parametrize(("hint", "value"), [(int, "x"), (Any, object()), (float, math.nan)])
+def test_results_that_can_not_be_stored_are_refused(hint: Any, value: Any) -> None:
+    with pytest.raises(InvalidPayload, match="result of task 'task'"):
+        Results("task", hint).dump(value)
+
+
+def test_a_failure_is_storable_whatever_its_text() -> None:
+    text = failure(ValueError("a\0b\ud800" + "x" * 5000), 2)
+
+    assert "\\u0000" not in text
+    assert len(text) < 10_000
+    assert '"attempt": 2' in text

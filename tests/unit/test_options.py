@@ -1,0 +1,156 @@
+"""Options are checked where they are written."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from queuekit import InvalidOption, Keep, Queuekit, exponential, fixed
+from queuekit.job import JobOptions, KeyPolicy
+
+
+@pytest.fixture
+def qk() -> Queuekit:
+    return Queuekit("sqlite://")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"queues": "x"}, "queues is no option; known are"),
+        ({"queue": "a b"}, "queue='a b': .*letters, digits"),
+        ({"queue": ""}, "queue=''"),
+        ({"priority": 101}, "priority=101: .*less than or equal to 100"),
+        ({"priority": "5"}, "priority='5': .*valid integer"),
+        ({"delay": -1}, "delay=-1"),
+        ({"at": datetime(2026, 1, 1)}, "naive datetime is ambiguous"),  # noqa: DTZ001
+        (
+            {"at": datetime(2026, 1, 1, tzinfo=UTC), "delay": 5},
+            "delay and at contradict each other",
+        ),
+        ({"max_attempts": 0}, "max_attempts=0"),
+        ({"backoff": 5}, "pass fixed"),
+        ({"retry_on": [5]}, "exception types"),
+        ({"timeout": 0}, "timeout=0"),
+        ({"timeout": "30"}, "timeout='30'"),
+        ({"lease": 0.01}, "lease=0.01"),
+        ({"key_policy": "replacee"}, "key_policy='replacee'"),
+        ({"key": 5}, "pass a string, or a function"),
+        ({"key": "a", "key_policy": "debounce"}, "needs delay="),
+        ({"key": "a", "key_policy": "throttle"}, "needs key_until="),
+        ({"key_until": "never"}, 'pass "started", "finished" or seconds'),
+        ({"keep": "always"}, 'or "never"'),
+        ({"delay": 10, "expires": 5}, "expire before its delay"),
+        ({"tags": ["a b"]}, "tags"),
+        ({"meta": {"a": object()}}, "meta must be plain JSON"),
+        ({"executor": "fork"}, "executor='fork'"),
+        ({"durability": "best"}, "durability='best'"),
+    ],
+)
+def test_a_wrong_option_raises_at_import_time(qk: Queuekit, options: Any, message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
+
+        @qk.task(**options)
+        def task() -> None: ...
+
+
+def test_a_taken_name_is_refused(qk: Queuekit) -> None:
+    @qk.task
+    def task() -> None: ...
+
+    with pytest.raises(InvalidOption, match="The name 'task' is taken by"):
+        qk.task(name="other", aliases=["task"])(lambda: None)
+
+
+def test_with_options_is_checked_and_leaves_the_task_alone(qk: Queuekit) -> None:
+    @qk.task(priority=3)
+    def task() -> None: ...
+
+    urgent = task.with_options(priority=-5).with_options(tags=["a"])
+
+    assert (task.job().options.priority, urgent.job().options.priority) == (3, -5)
+    assert urgent.job().options.tags == ("a",)
+    with pytest.raises(InvalidOption, match="priority=500"):
+        task.with_options(priority=500)
+
+
+def test_defaults_take_the_short_way(qk: Queuekit) -> None:
+    @qk.task
+    def task() -> None: ...
+
+    assert task.job().options == JobOptions()
+    assert task.job().options.plain
+    assert not task.with_options(delay=1).job().options.plain
+    assert not task.with_options(lease=1).job().options.plain
+
+
+def test_durations_may_be_timedeltas(qk: Queuekit) -> None:
+    @qk.task(delay=timedelta(minutes=1), keep=timedelta(hours=2))
+    def task() -> None: ...
+
+    assert task.job().options.delay == 60_000_000
+    assert task.policy.keep == Keep(age=7_200_000_000)
+
+
+def test_a_call_overrides_delay_with_at_and_back(qk: Queuekit) -> None:
+    @qk.task(delay=60)
+    def task() -> None: ...
+
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    at = task.with_options(at=moment)
+    assert (at.job().options.delay, at.job().options.due) == (0, round(moment.timestamp() * 1e6))
+    assert (
+        at.with_options(delay=5, at=None).job().options.delay,
+        at.job().options.due is None,
+    ) == (5_000_000, False)
+
+
+def test_what_only_the_worker_needs_travels_with_the_job(qk: Queuekit) -> None:
+    @qk.task(timeout=30, backoff=lambda attempt, error: attempt)
+    def task() -> None: ...
+
+    assert task.job().options.extra == ""
+    extra = json.loads(
+        task.with_options(
+            timeout=5, backoff=exponential(2, cap=9), retry_on=[OSError], meta={"a": 1}
+        )
+        .job()
+        .options.extra
+    )
+    assert extra == {
+        "timeout": 5,
+        "backoff": ["exponential", 2, 2.0, 9, 0.1],
+        "retry_on": ["builtins.OSError"],
+        "meta": {"a": 1},
+    }
+    policy = task.policy.overlaid(extra)
+    assert (policy.timeout, policy.backoff, policy.retry_on) == (
+        5,
+        exponential(2, cap=9),
+        ["builtins.OSError"],
+    )
+    assert task.policy.overlaid({"backoff": ["fixed", 3]}).backoff == fixed(3)
+
+
+def test_a_function_can_not_travel(qk: Queuekit) -> None:
+    @qk.task
+    def task() -> None: ...
+
+    with pytest.raises(InvalidOption, match="can't travel with a job"):
+        task.with_options(backoff=lambda attempt, error: attempt)
+
+
+def test_keys_come_from_the_arguments_and_long_ones_are_hashed(qk: Queuekit) -> None:
+    @qk.task(key=lambda user, n=0: f"user:{user}" if n else None, key_policy="replace")
+    def task(user: str, n: int = 0) -> None: ...
+
+    assert task.job("ada").key is None
+    assert task.job("ada", 1).key == "user:ada"
+    assert task.job("ada", 1).options.key_policy is KeyPolicy.REPLACE
+    long = task.job("x" * 300, n=1).key
+    assert long is not None
+    assert long.startswith("sha256:")
+    for bad in ("", "a\0", "\ud800"):
+        with pytest.raises(InvalidOption, match="a key is text"):
+            task.with_options(key=bad).job("a")
