@@ -1,0 +1,73 @@
+"""What is in the rooms, and what a wheel would hold."""
+
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+TOP_LEVEL = {
+    "queuekit",
+    "backends",
+    "contrib",
+    "tests",
+    "examples",
+    "docs",
+    "benchmarks",
+    "pyproject.toml",
+    "mkdocs.yml",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Makefile",
+    "constraints.txt",
+}
+
+
+def test_the_top_level_holds_what_every_project_has() -> None:
+    made = {"site", "dist", "build"}
+    strays = {p.name for p in ROOT.iterdir() if not p.name.startswith(".")} - TOP_LEVEL - made
+    assert not {s for s in strays if not s.endswith((".egg-info", ".db", ".db-wal", ".db-shm"))}
+
+
+def test_rooms_hold_packages_and_nothing_else() -> None:
+    for room in ("backends", "contrib"):
+        for entry in (ROOT / room).iterdir():
+            if entry.is_dir() and entry.name != "__pycache__":
+                assert entry.name.startswith("queuekit_"), f"a stray in {room}/: {entry.name}"
+                assert (entry / "__init__.py").is_file()
+                assert (entry / "py.typed").is_file()
+            else:
+                assert entry.suffix in {".md", ""}, f"a stray in {room}/: {entry.name}"
+
+
+def test_every_backend_has_an_entry_point_and_the_other_way_round() -> None:
+    declared = PROJECT["project"]["entry-points"]["queuekit.backends"]
+    packages = {p.name for p in (ROOT / "backends").glob("queuekit_*")}
+
+    assert {target.partition(":")[0] for target in declared.values()} == packages
+    installed = {e.name: e.value for e in entry_points(group="queuekit.backends")}
+    assert declared.items() <= installed.items()
+    for entry in entry_points(group="queuekit.backends"):
+        assert entry.load().__name__.endswith("Backend")
+
+
+def test_the_schemes_are_those_promised() -> None:
+    assert set(PROJECT["project"]["entry-points"]["queuekit.backends"]) == {
+        "redis",
+        "rediss",
+        "unix",
+        "valkey",
+        "redis+sentinel",
+        "redis+cluster",
+        "postgres",
+        "postgresql",
+        "sqlite",
+    }
+
+
+def test_pins_name_no_registry() -> None:
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        assert "==" in line
+        assert "/" not in line
