@@ -52,7 +52,6 @@ def test_a_wrong_option_raises_at_import_time(qk: Queuekit, options: Any, messag
     def task() -> None: ...
 
     with pytest.raises(InvalidOption, match=message):
-
         qk.task(**options)(task)
 
 

@@ -1,0 +1,154 @@
+"""Real processes, to be killed, stopped and replaced."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+from uuid import UUID
+
+from tests.chaos.ledger import FOLDER, WRITER, Ledger
+from tests.chaos.store import Store
+from tests.chaos.waiting import until
+
+WORKER: Final = ("-m", "queuekit", "worker", "tests.chaos.app:qk")
+PRODUCER: Final = ("-m", "tests.chaos.producer")
+ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass(eq=False)
+class Member:
+    """One process.
+
+    Attributes:
+        name: as it signs in the ledger.
+        log: what it wrote to stderr.
+    """
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+
+@dataclass
+class Fleet:
+    """Several processes of one kind; those that are left are killed at the end.
+
+    Args:
+        size: how many there are at first.
+        lease: seconds.
+        concurrency: jobs at once in each.
+        command: arguments for Python.
+
+    Attributes:
+        members: all that ever were.
+        forfeited: leases that killed members held, by job and token.
+    """
+
+    store: Store
+    ledger: Ledger
+    size: int
+    lease: float = 1.0
+    concurrency: int = 5
+    command: Sequence[str] = WORKER
+    members: list[Member] = field(default_factory=list)
+    forfeited: set[tuple[UUID, int]] = field(default_factory=set)
+
+    async def __aenter__(self) -> Self:
+        for _ in range(self.size):
+            self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for member in self.alive:
+            member.process.kill()
+            member.process.wait()
+
+    @property
+    def alive(self) -> list[Member]:
+        return [member for member in self.members if member.alive]
+
+    @property
+    def busy(self) -> list[Member]:
+        """Those alive that have something in the ledger."""
+        known = {entry.writer for entry in self.ledger.of("start")}
+        known |= {entry.writer for entry in self.ledger.of("acknowledged")}
+        return [member for member in self.alive if member.name in known]
+
+    def start(self) -> Member:
+        """One more."""
+        name = f"{self.command[1].rpartition('.')[2]}{len(self.members)}"
+        log = self.ledger.folder / f"{name}.log"
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, *self.command],
+                cwd=ROOT,
+                env=self._environment(name),
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+            )
+        member = Member(name, process, log)
+        self.members.append(member)
+        return member
+
+    async def one_is_busy(self) -> None:
+        """Wait until there is one to kill."""
+        await until(lambda: bool(self.busy))
+
+    async def all_listen(self) -> None:
+        """Wait until each is registered."""
+
+        async def registered() -> bool:
+            workers = await self.store.backend.inspector.workers()
+            here = {one.presence.pid for one in workers}
+            return all(member.pid in here for member in self.alive)
+
+        await until(registered)
+
+    async def kill(self, member: Member) -> None:
+        """SIGKILL; what it held is noted."""
+        member.process.kill()
+        await asyncio.to_thread(member.process.wait)
+        self.forfeited |= await self.store.held_by(member.pid)
+
+    async def replace_the_dead(self) -> None:
+        """What a supervisor does, until cancelled; what the dead held is noted."""
+        watched = list(self.members)
+        while True:
+            for member in watched:
+                if not member.alive:
+                    self.forfeited |= await self.store.held_by(member.pid)
+                    watched[watched.index(member)] = self.start()
+            await asyncio.sleep(0.02)
+
+    def logs(self) -> Iterator[str]:
+        """What all of them said."""
+        for member in self.members:
+            yield member.log.read_text(errors="replace")
+
+    def _environment(self, name: str) -> dict[str, str]:
+        return {
+            **os.environ,
+            FOLDER: str(self.ledger.folder),
+            WRITER: name,
+            "QUEUEKIT_URL": self.store.url,
+            "QUEUEKIT_NAMESPACE": self.store.namespace,
+            "QUEUEKIT_LEASE": str(self.lease),
+            "QUEUEKIT_CONCURRENCY": str(self.concurrency),
+        }

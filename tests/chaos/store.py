@@ -1,0 +1,136 @@
+"""The store of one test, and its outages."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+from queuekit.backend import Backend, JobFilter
+from queuekit.errors import BackendUnavailable
+from queuekit.job import FINISHED, Job, JobRecord, State
+from queuekit.testing.servers import Server
+from tests.chaos.waiting import until
+
+R = TypeVar("R")
+PAGE = 200
+
+
+class Store:
+    """Where the jobs are.
+
+    Attributes:
+        url: that processes connect to.
+        namespace: that no other test has.
+    """
+
+    def __init__(self, url: str, namespace: str, backend: Backend) -> None:
+        self.url = url
+        self.namespace = namespace
+        self.backend = backend
+
+    async def enqueue(self, jobs: Sequence[Job[Any]]) -> None:
+        await self.backend.enqueue(jobs)
+
+    async def all_ended(self) -> None:
+        """Wait until no job is left unfinished."""
+        await until(self._nothing_left, 120)
+
+    async def records(self, ids: Iterable[UUID]) -> dict[UUID, JobRecord | None]:
+        """What the queue knows of jobs."""
+        wanted, found = list(ids), dict[UUID, JobRecord | None]()
+        for start in range(0, len(wanted), PAGE):
+            page = wanted[start : start + PAGE]
+            records = await patiently(lambda page=page: self.backend.inspector.get(page))
+            found |= zip(page, records, strict=True)
+        return found
+
+    async def ids(self) -> list[UUID]:
+        """Of all jobs, as often as the queue lists them."""
+        ids: list[UUID] = []
+        mark: str | None = None
+        while True:
+            find = self.backend.inspector.find
+            records, mark = await patiently(
+                lambda mark=mark: find(JobFilter(), limit=PAGE, after=mark)
+            )
+            ids += [record.id for record in records]
+            if mark is None:
+                return ids
+
+    async def counts(self) -> dict[State, int]:
+        """Jobs by state."""
+        infos = await patiently(self.backend.inspector.queues)
+        return {state: count for info in infos for state, count in info.counts.items()}
+
+    async def held_by(self, pid: int) -> set[tuple[UUID, int]]:
+        """The leases of a process."""
+        workers = await patiently(self.backend.inspector.workers)
+        held = set[tuple[UUID, int]]()
+        for name in [one.presence.process for one in workers if one.presence.pid == pid]:
+            leases = await patiently(lambda name=name: self.backend.leases(name))
+            held |= {(one.token.id, one.token.delivery) for one in leases}
+        return held
+
+    @asynccontextmanager
+    async def gone(self, *, hanging: bool = False) -> AsyncIterator[None]:
+        """Nobody can use it within the block.
+
+        Args:
+            hanging: connections stay open and nothing answers; else the server crashes and starts again.
+        """
+        raise NotImplementedError
+        yield
+
+    async def _nothing_left(self) -> bool:
+        return not set(await self.counts()) - FINISHED
+
+
+class ServerStore(Store):
+    """A server that can be killed."""
+
+    def __init__(self, server: Server, namespace: str, backend: Backend) -> None:
+        super().__init__(server.url, namespace, backend)
+        self._server = server
+
+    @asynccontextmanager
+    async def gone(self, *, hanging: bool = False) -> AsyncIterator[None]:
+        away: Callable[[], None] = self._server.pause if hanging else self._crash
+        back = self._server.resume if hanging else self._server.start
+        await asyncio.to_thread(away)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(back)
+
+    def _crash(self) -> None:
+        self._server.stop(immediate=True)
+
+
+class FileStore(Store):
+    """A file that others can lock."""
+
+    @asynccontextmanager
+    async def gone(self, *, hanging: bool = False) -> AsyncIterator[None]:
+        other = sqlite3.connect(self.url.removeprefix("sqlite://"), timeout=60)
+        try:
+            await asyncio.to_thread(other.execute, "BEGIN EXCLUSIVE")
+            yield
+        finally:
+            other.close()
+
+
+async def patiently(call: Callable[[], Awaitable[R]]) -> R:
+    """Repeat a call through an outage."""
+    answers: list[R] = []
+
+    async def answered() -> bool:
+        try:
+            answers.append(await call())
+        except BackendUnavailable:
+            return False
+        return True
+
+    await until(answered, 30)
+    return answers[0]

@@ -1,0 +1,195 @@
+"""One job's life in a real store against the pure table, event by event, in whatever order hypothesis tries."""
+
+import asyncio
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from queuekit.backend import BackendSettings, Change, Claimant, Stored, Verdict
+from queuekit.job import Ack, Claim, Job, JobOptions, Keep, Return, ReturnKind, State, Token, new_id
+from queuekit.lifecycle import Event, Life, allowed, step
+from queuekit.registry import backend_class
+
+LEASE = 60_000_000
+LATER = 3_600_000_000
+ENDS = {
+    Event.ACK_SUCCEEDED: State.SUCCEEDED,
+    Event.ACK_FAILED: State.FAILED,
+    Event.ACK_CANCELLED: State.CANCELLED,
+}
+RETURNS = {
+    Event.RETRY: ReturnKind.RETRY,
+    Event.SNOOZE: ReturnKind.SNOOZE,
+    Event.RELEASE: ReturnKind.RELEASE,
+    Event.DEATH: ReturnKind.DEATH,
+}
+STEERING = {
+    Event.CANCEL: "cancel",
+    Event.RERUN: "retry",
+    Event.PROMOTE: "promote",
+    Event.DELETE: "delete",
+}
+
+
+class OneLife(RuleBasedStateMachine):
+    """The store and the table see the same events; after each the store must say what the table says."""
+
+    url = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.backend = backend_class(self.url)(
+            self.url, BackendSettings(f"test_{uuid4().hex[:12]}")
+        )
+        self.runner.run(self.backend.open())
+
+    def teardown(self) -> None:
+        self.runner.run(self.backend.close())
+        self.runner.close()
+
+    @initialize(delay=st.sampled_from([0, LATER]))
+    def enqueue(self, delay: int) -> None:
+        self.job = Job(
+            new_id(), "task", "{}", JobOptions(delay=delay, max_attempts=100, keep=Keep(LATER))
+        )
+        self.token = Token("default", self.job.id, 0)
+        self.earlier: list[Token] = []
+        self.life = Life(State.SCHEDULED if delay else State.READY)
+        (answer,) = self.runner.run(self.backend.enqueue([self.job]))
+        assert answer.kind is Stored.STORED
+
+    @rule()
+    def enqueue_again(self) -> None:
+        (answer,) = self.runner.run(self.backend.enqueue([self.job._replace(fresh=False)]))
+        assert (answer.kind, answer.state) == (Stored.KNOWN, self.life.state)
+
+    @rule()
+    def claim(self) -> None:
+        claims = self.claims()
+        if not allowed(Event.CLAIM, self.life.state):
+            assert not claims
+            return
+        (claim,) = claims
+        self.earlier.append(self.token)
+        assert claim.token.delivery > self.life.delivery
+        self.token = claim.token
+        self.life = step(self.life, Event.CLAIM, now_ms=claim.token.delivery)
+        assert claim.attempt == self.life.attempt
+
+    @precondition(lambda self: self.life.state is State.RUNNING)
+    @rule(event=st.sampled_from(sorted(ENDS)))
+    def ack(self, event: Event) -> None:
+        reason = "why" if event is not Event.ACK_SUCCEEDED else None
+        ack = Ack(self.token, "task", ENDS[event], reason=reason)
+        assert self.runner.run(self.backend.ack([ack])) == [Verdict.DONE]
+        self.life = step(self.life, event, reason=ack.reason)
+        assert self.runner.run(self.backend.ack([ack])) == [Verdict.DONE]
+
+    @precondition(lambda self: self.life.state is State.RUNNING)
+    @rule(event=st.sampled_from(sorted(RETURNS)), delay=st.sampled_from([0, LATER]))
+    def give_back(self, event: Event, delay: int) -> None:
+        back = Return(self.token, RETURNS[event], delay, '{"attempt": 1}')
+        assert self.runner.run(self.backend.retry([back])) == [Verdict.DONE]
+        self.life = step(self.life, event, delay=delay)
+        assert self.runner.run(self.backend.retry([back])) == [Verdict.DONE]
+
+    @precondition(lambda self: len(self.earlier) > 1)
+    @rule(event=st.sampled_from([*sorted(ENDS), *sorted(RETURNS)]))
+    def a_zombie_settles(self, event: Event) -> None:
+        token = self.earlier[-1]
+        if event in ENDS:
+            (verdict,) = self.runner.run(self.backend.ack([Ack(token, "task", ENDS[event])]))
+        else:
+            (verdict,) = self.runner.run(self.backend.retry([Return(token, RETURNS[event])]))
+        assert verdict is Verdict.LOST or self.life.state is None
+
+    @rule(event=st.sampled_from(sorted(STEERING)))
+    def steer(self, event: Event) -> None:
+        verb = getattr(self.backend.inspector, STEERING[event])
+        change: Change
+        (change,) = self.runner.run(verb([self.job.id], "default"))
+        assert change.state == self.life.state
+        assert change.done == allowed(event, self.life.state)
+        if change.done:
+            self.life = step(self.life, event)
+
+    @precondition(lambda self: self.life.delivery > 0)
+    @rule()
+    def heartbeat(self) -> None:
+        tokens = [self.token, *self.earlier[1:]]
+        pulse = self.runner.run(self.backend.heartbeat(tokens))
+        holds = self.life.state is State.RUNNING
+        assert list(pulse.lost) == (tokens[1:] if holds else tokens)
+        assert list(pulse.cancels) == ([self.token] if holds and self.life.cancel_requested else [])
+
+    @rule()
+    def maintain(self) -> None:
+        upkeep = self.runner.run(self.backend.maintain(["default"]))
+        assert not upkeep.rescued
+
+    @invariant()
+    def the_store_says_what_the_table_says(self) -> None:
+        if not hasattr(self, "life"):
+            return
+        (record,) = self.runner.run(self.backend.inspector.get([self.job.id], "default"))
+        if self.life.state is None:
+            assert record is None
+            return
+        assert record is not None
+        assert (
+            record.state,
+            record.attempt,
+            record.delivery,
+            record.lapses,
+            record.crashes,
+            record.generation,
+        ) == (
+            self.life.state,
+            self.life.attempt,
+            self.life.delivery,
+            self.life.lapses,
+            self.life.crashes,
+            self.life.generation,
+        )
+        if self.life.state is State.FAILED:
+            assert record.reason == self.life.reason
+
+    def claims(self) -> list[Claim]:
+        fetched = self.runner.run(
+            self.backend.fetch(["default"], 5, Claimant("test", 1), lease=LEASE, suspects=1)
+        )
+        return list(fetched.claims)
+
+
+@pytest.mark.parametrize(("backend", "examples"), [("sqlite", 40), ("redis", 25), ("postgres", 12)])
+@pytest.mark.timeout(180)
+def test_one_life(
+    backend: str, examples: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = (
+        f"sqlite:///{tmp_path}/queue.db"
+        if backend == "sqlite"
+        else request.getfixturevalue(f"{backend}_url")
+    )
+    machine = type("Machine", (OneLife,), {"url": url})
+
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,110 @@
+"""Bad input and bad days: each has one clear message that says what to do."""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from queuekit import BackendUnavailable, ConfigurationError, Queuekit
+from queuekit.testing.servers import postgres_server, redis_server
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("scheme", ["redis", "postgres"])
+async def test_a_server_that_is_down_at_the_start(scheme: str) -> None:
+    port = free_port()
+
+    with pytest.raises(BackendUnavailable, match=rf"(?i){port}") as error:
+        await Queuekit(f"{scheme}://user:hunter2@127.0.0.1:{port}/0").open()
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["redis", "postgres"])
+async def test_a_server_that_goes_down_later_and_comes_back(kind: str) -> None:
+    start = {
+        "redis": lambda: redis_server(appendonly="always", own=True),
+        "postgres": lambda: postgres_server(own=True),
+    }
+    with start[kind]() as server:
+        qk = Queuekit(server.url)
+
+        @qk.task
+        async def task(n: int) -> int:
+            return n
+
+        async with qk:
+            before = await task.enqueue(1)
+            server.kill()
+            with pytest.raises(BackendUnavailable):
+                await task.enqueue(2)
+            server.start()
+            await _until_stored(task, 3)
+            await qk.run_worker(burst=True)
+            assert await before.result(timeout=10) == 1
+
+
+async def _until_stored(task: object, n: int) -> None:
+    while True:
+        try:
+            await task.enqueue(n)  # type: ignore[attr-defined]
+        except BackendUnavailable:
+            await asyncio.sleep(0.05)
+        else:
+            return
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite:////nowhere/at/all/queue.db", "(?i)nowhere/at/all"),
+        ("redis://127.0.0.1:notaport", "(?i)port"),
+        ("postgres://127.0.0.1:99999999/x", "(?i)port"),
+    ],
+)
+async def test_a_url_that_leads_nowhere(url: str, message: str) -> None:
+    with pytest.raises((ConfigurationError, BackendUnavailable), match=message):
+        await Queuekit(url).open()
+
+
+async def test_no_task_no_worker() -> None:
+    with pytest.raises(ConfigurationError, match="no task, so there is no queue to serve"):
+        await Queuekit("sqlite://").run_worker(burst=True)
+
+
+def test_enqueue_sync_works_after_a_fork(tmp_path: Path) -> None:
+    qk = Queuekit(f"sqlite:///{tmp_path}/queue.db")
+
+    @qk.task
+    async def task(n: int) -> int:
+        return n
+
+    task.enqueue_sync(0)
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writer, str(task.enqueue_sync(1).id).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(writer)
+    child = os.read(reader, 100).decode()
+    os.close(reader)
+    task.enqueue_sync(2)
+
+    async def ids() -> set[str]:
+        async with qk:
+            return {str(job.id) for job in await qk.inspect.list()}
+
+    found = asyncio.run(ids())
+    assert child in found
+    assert len(found) == 3
+    qk.close_sync()
