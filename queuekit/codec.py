@@ -119,6 +119,8 @@ class Results:
     """
 
     def __init__(self, name: str, hint: Any) -> None:
+        self._is_int = hint is int
+        self._none_fits = hint is None or hint is type(None) or hint is Any
         # In a list of one the type inherits our configuration; pydantic takes none beside a bare dataclass.
         self._values = Values(list[hint], f"result of task {name!r}", CONFIG)
 
@@ -128,8 +130,10 @@ class Results:
         Raises:
             InvalidPayload: it is not of the annotated type, or can't be written as JSON.
         """
-        if result is None:
+        if result is None and self._none_fits:
             return "null"
+        if self._is_int and type(result) is int:
+            return str(result)
         try:
             text = self._values.dump([result], strictly=True)
         except InvalidPayload:

@@ -27,14 +27,11 @@ def start(work: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
     return asyncio.get_running_loop().create_task(work, name=name)
 
 
-async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Finish the work even if the caller is cancelled meanwhile; the cancellation comes through afterwards."""
-    task = start(work, getattr(work, "__qualname__", "work"))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+def current_task() -> "asyncio.Task[Any]":
+    """The asyncio task that runs this code."""
+    task = asyncio.current_task()
+    assert task is not None, "called outside an asyncio task"
+    return task
 
 
 async def first_of(*waiting: Awaitable[Any]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from queuekit.backend import Verdict
-from queuekit.job import Ack, Return, Token
+from queuekit.job import Ack, Return, ReturnKind, Token
 from queuekit.log import log
 from queuekit.worker.board import Board
 
@@ -55,6 +55,8 @@ class Acker:
 
     def _explain(self, outcome: Ack | Return, verdict: Verdict) -> None:
         job = str(outcome.token.id)
+        if isinstance(outcome, Return) and outcome.kind is ReturnKind.RELEASE:
+            return  # what is not ours any more need not be given back
         if verdict is Verdict.LOST:
             log.warning(
                 "the lease was lost before the job was settled; it runs again elsewhere", job_id=job

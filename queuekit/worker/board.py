@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from queuekit.job import Claim, Token
 
@@ -32,8 +32,9 @@ class Run:
 
     Attributes:
         claimed_at, renewed_at: by the loop's monotonic clock.
+        slot: the asyncio task that runs it, once it has begun.
+        interruptible: whether cancelling the slot's asyncio task would reach the task.
         interruption: set when somebody wants it to stop.
-        interruptible: the asyncio task to cancel, while an async task runs.
     """
 
     __slots__ = (
@@ -45,7 +46,9 @@ class Run:
         "interruption",
         "lease_lost",
         "renewed_at",
+        "slot",
     )
+    slot: "asyncio.Task[Any]"
 
     def __init__(self, board: "Board", claim: Claim, now: float) -> None:
         self._board = board
@@ -54,7 +57,11 @@ class Run:
         self.deadline: datetime | None = None
         self.lease_lost = False
         self.interruption: Interruption | None = None
-        self.interruptible: asyncio.Task[None] | None = None
+        self.interruptible = False
+
+    def age(self) -> float:
+        """Seconds since its claim."""
+        return asyncio.get_running_loop().time() - self.claimed_at
 
     @property
     def cancelled(self) -> bool:
@@ -70,8 +77,15 @@ class Run:
         """Tell the task to stop; an async one is cancelled."""
         if self.interruption is None:
             self.interruption = why
-            if self.interruptible is not None:
-                self.interruptible.cancel()
+            if self.interruptible:
+                self.slot.cancel()
+
+    def no_more_interrupts(self) -> None:
+        """The task has ended; what interrupted it must not end the slot."""
+        self.interruptible = False
+        if self.interruption is not None:
+            while self.slot.cancelling():
+                self.slot.uncancel()
 
     def time_out_after(self, seconds: float) -> None:
         """Set the deadline that the task sees."""

@@ -12,7 +12,7 @@ from uuid import UUID
 from queuekit.app import Queuekit
 from queuekit.job import Claim, Token
 from queuekit.loading import Location, load
-from queuekit.loops import start
+from queuekit.loops import current_task, start
 from queuekit.worker.board import Board, Interruption, Run
 from queuekit.worker.executor import Executor
 from queuekit.worker.isolated import encode
@@ -63,6 +63,7 @@ async def serve(app: Queuekit, pipe: Pipe) -> None:
 
 
 async def _one(executor: Executor, run: Run, pipe: Pipe) -> None:
+    run.slot = current_task()
     pipe.send({"outcome": encode(await executor.run(run))})
 
 

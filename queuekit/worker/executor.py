@@ -1,11 +1,12 @@
 """Run one job and say what came of it, as a value."""
 
 import asyncio
+import contextlib
 import contextvars
 import json
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from queuekit.backend import UNKNOWN_TASK_PATIENCE
@@ -64,8 +65,7 @@ class Executor:
         if task is None:
             return await self._unknown_task(run)
         policy = task.policy.overlaid(json.loads(claim.extra)) if claim.extra else task.policy
-        now = asyncio.get_running_loop().time
-        if claim.expires_in is not None and (now() - run.claimed_at) * 1_000_000 > claim.expires_in:
+        if claim.expires_in is not None and run.age() * 1_000_000 > claim.expires_in:
             return Failed(None, Reason.EXPIRED)
         if run.interruption is not None:
             return _interrupted(run)
@@ -80,42 +80,31 @@ class Executor:
             return Failed(failure(error, run.claim.attempt), Reason.INVALID)
         if task.context_parameter:
             call.kwargs[task.context_parameter] = Context(run)
-        if policy.timeout is not None:
-            run.time_out_after(policy.timeout)
+        limit = policy.timeout
+        if limit is not None:
+            run.time_out_after(limit)
         current_run.set(run)
         try:
-            if task.is_async:
-                value = await self._await(run, task.function, call, policy.timeout)
+            if not task.is_async:
+                value = await self._in_thread(run, task.function, call, limit)
+            elif limit is None:
+                run.interruptible = True
+                value = await task.function(*call.args, **call.kwargs)
             else:
-                value = await self._in_thread(run, task.function, call, policy.timeout)
+                run.interruptible = True
+                value = await _within(run, limit, task.function(*call.args, **call.kwargs))
         except BaseException as error:  # noqa: BLE001  # SystemExit of a task is its failure, not the worker's
+            run.no_more_interrupts()
             return _raised(run, error, policy)
-        if run.interruption is Interruption.TIMED_OUT:
-            return _raised(run, _timeout(policy), policy)
+        if run.interruption is not None:
+            run.no_more_interrupts()
+            if run.interruption is Interruption.TIMED_OUT:
+                return _raised(run, _timeout(policy), policy)
+        run.interruptible = False
         try:
             return Succeeded(task.results.dump(value))
         except InvalidPayload as error:
             return Failed(failure(error, run.claim.attempt), Reason.INVALID_RESULT)
-
-    async def _await(
-        self, run: Run, function: Callable[..., Any], call: Call, limit: float | None
-    ) -> Any:
-        me = run.interruptible = asyncio.current_task()
-        scope = None
-        try:
-            if limit is None:
-                return await function(*call.args, **call.kwargs)
-            async with asyncio.timeout(limit) as scope:
-                return await function(*call.args, **call.kwargs)
-        except TimeoutError:
-            if scope is not None and scope.expired():
-                run.interruption = run.interruption or Interruption.TIMED_OUT
-            raise
-        finally:
-            run.interruptible = None
-            if run.interruption is not None and me is not None:
-                while me.cancelling():
-                    me.uncancel()
 
     async def _in_thread(
         self, run: Run, function: Callable[..., Any], call: Call, limit: float | None
@@ -159,8 +148,8 @@ def _raised(run: Run, error: BaseException, policy: Policy) -> Outcome | None:
             return Snoozed(error.delay)
         case Cancel():
             return Cancelled(error.reason)
-        case asyncio.CancelledError() if run.interruption is None and _being_cancelled():
-            raise error
+        case asyncio.CancelledError() if run.interruption is None and run.slot.cancelling():
+            raise error  # the slot itself is to end; else it is of something that the task awaited
         case _ if run.interruption not in {None, Interruption.TIMED_OUT}:
             return _interrupted(run)
         case Retry():
@@ -171,10 +160,15 @@ def _raised(run: Run, error: BaseException, policy: Policy) -> Outcome | None:
             return _failed(run, error, policy)
 
 
-def _being_cancelled() -> bool:
-    """Whether this slot is to end; else the cancellation is of something that the task awaited."""
-    me = asyncio.current_task()
-    return me is not None and me.cancelling() > 0
+async def _within(run: Run, limit: float, work: Coroutine[Any, Any, Any]) -> Any:
+    scope = None
+    try:
+        async with asyncio.timeout(limit) as scope:
+            return await work
+    except TimeoutError:
+        if scope is not None and scope.expired():
+            run.interruption = run.interruption or Interruption.TIMED_OUT
+        raise
 
 
 def _failed(run: Run, error: BaseException, policy: Policy) -> Failed:
@@ -224,21 +218,16 @@ class Threads:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
 
-        def settle(done: Callable[[], None]) -> None:
-            if not future.done():
-                done()
-
         def item() -> None:
-            loop.call_soon_threadsafe(begun)
+            _tell(loop, begun)
             try:
                 value = work()
+            except StopIteration as error:
+                _tell(loop, _fail, future, RuntimeError(f"the task raised StopIteration({error})"))
             except BaseException as error:  # noqa: BLE001  # it is the task's, and goes to who awaits it
-                if isinstance(error, StopIteration):
-                    error = RuntimeError(f"the task raised StopIteration({error})")
-                failed = error
-                loop.call_soon_threadsafe(settle, lambda: future.set_exception(failed))
+                _tell(loop, _fail, future, error)
             else:
-                loop.call_soon_threadsafe(settle, lambda: future.set_result(value))
+                _tell(loop, _succeed, future, value)
 
         self._waiting.put(item)
         with self._guard:
@@ -256,3 +245,19 @@ class Threads:
             with self._guard:
                 self._idle -= 1
             item()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, what: Callable[..., None], *args: Any) -> None:
+    """Call it on the loop, unless that has ended before the thread did."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(what, *args)
+
+
+def _succeed(future: "asyncio.Future[Any]", value: Any) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

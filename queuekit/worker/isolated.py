@@ -160,7 +160,7 @@ class _Child:
     async def run(self, run: Run, limit: float | None) -> Outcome | None:
         """The outcome. Raises `ChildDied`."""
         self._send({"claim": _plain(run)})
-        run.interruptible = asyncio.current_task()
+        run.interruptible = True
         try:
             async with asyncio.timeout(None if limit is None else limit + KILL_AFTER):
                 return await self._outcome(run)
@@ -170,13 +170,10 @@ class _Child:
         except asyncio.CancelledError:
             if run.interruption is None:
                 raise
-            me = run.interruptible
-            while me is not None and me.cancelling():
-                me.uncancel()
-            run.interruptible = None
+            run.no_more_interrupts()
             return await self._stop(run)
         finally:
-            run.interruptible = None
+            run.interruptible = False
 
     async def kill(self) -> int | None:
         """End it; its exit code."""

@@ -17,7 +17,7 @@ from queuekit.job import Return, ReturnKind, new_id
 from queuekit.lifecycle import settle
 from queuekit.loading import location_of
 from queuekit.log import log
-from queuekit.loops import background, first_of
+from queuekit.loops import background, current_task, first_of
 from queuekit.options import NAME, micros
 from queuekit.registry import redacted
 from queuekit.worker.acker import Acker
@@ -215,7 +215,7 @@ class _Parts:
         self.board = board = Board(self.reporter, options.concurrency, options.lease)
         self.acker = acker = Acker(board)
         self.children = Children(lambda: location_of(app), board, options.children)
-        self.link = Link(lambda: backend.present(presence), self._recover)
+        self.link = Link(lambda: backend.present(presence), self._give_back_strays)
         self.fetcher = Fetcher(
             backend,
             queues,
@@ -237,7 +237,9 @@ class _Parts:
             backends=(redacted(app.settings.url),),
         )
         heartbeat = Heartbeat(backend, board, acker, self.link, self.fetcher.woken)
-        upkeep = Upkeep(backend, queues, board, self.fetcher, self.link, presence)
+        upkeep = Upkeep(
+            backend, queues, board, self.fetcher, self.link, presence, self._give_back_strays
+        )
         self._executor = Executor(
             app.tasks, board, options.threads, self.children, self._enqueued_at
         )
@@ -255,8 +257,10 @@ class _Parts:
     async def _slot(self) -> None:
         """Run one job after the other."""
         board, acker, executor, tasks = self.board, self.acker, self._executor, self._tasks
+        slot = current_task()
         while True:
             run = await board.take()
+            run.slot = slot
             try:
                 outcome = await executor.run(run)
             finally:
@@ -266,12 +270,15 @@ class _Parts:
                 acker.add(settle(run.claim, outcome, task.policy.keep if task else None))
             await asyncio.sleep(0)
 
-    async def _recover(self) -> None:
-        """Give back what was claimed for us in calls whose reply was lost."""
+    async def _give_back_strays(self) -> None:
+        """Release what was claimed for us in calls whose reply was lost."""
+        strays = await self.backend.leases(self._process)
         known = {name_of(run.claim.token) for run in self.board.held()}
         known |= {name_of(token) for token in self.acker.tokens()}
-        for held in await self.backend.leases(self._process):
-            if held.number <= self.fetcher.claims and name_of(held.token) not in known:
+        for held in strays:
+            # The latest claim may be under way, unless the link is down and nothing is.
+            settled = held.number < self.fetcher.claims or not self.link.up.is_set()
+            if settled and name_of(held.token) not in known:
                 self.acker.add(Return(held.token, ReturnKind.RELEASE))
 
     async def _enqueued_at(self, run: Run) -> int:
