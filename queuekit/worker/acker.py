@@ -14,24 +14,24 @@ class Acker:
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._waiting: list[Ack | Return] = []
+        self.waiting: list[Ack | Return] = []
         self.sent: Sequence[Ack | Return] = ()
         """taken and not answered yet"""
         self.settled_all = asyncio.Event()
         self.settled_all.set()
 
     def __repr__(self) -> str:
-        return f"<Acker: {len(self._waiting)} waiting, {len(self.sent)} sent>"
+        return f"<Acker: {len(self.waiting)} waiting, {len(self.sent)} sent>"
 
     def add(self, outcome: Ack | Return) -> None:
         """An outcome to settle."""
-        self._waiting.append(outcome)
+        self.waiting.append(outcome)
         self.settled_all.clear()
         self._board.changed.set()
 
     def take(self) -> Sequence[Ack | Return]:
         """All that waits, to be settled in one call; `settled` or `put_back` must follow."""
-        self.sent, self._waiting = self._waiting, []
+        self.sent, self.waiting = self.waiting, []
         return self.sent
 
     def settled(self, verdicts: Sequence[Verdict]) -> None:
@@ -40,17 +40,17 @@ class Acker:
             if verdict is not Verdict.DONE:
                 self._explain(outcome, verdict)
         self.sent = ()
-        if not self._waiting:
+        if not self.waiting:
             self.settled_all.set()
 
     def put_back(self) -> None:
         """They could not be delivered, or no answer came: they are sent again."""
-        self._waiting = [*self.sent, *self._waiting]
+        self.waiting = [*self.sent, *self.waiting]
         self.sent = ()
 
     def tokens(self) -> Iterator[Token]:
         """Of outcomes not settled yet: their leases must not lapse meanwhile."""
-        for outcome in (*self.sent, *self._waiting):
+        for outcome in (*self.sent, *self.waiting):
             yield outcome.token
 
     def _explain(self, outcome: Ack | Return, verdict: Verdict) -> None:

@@ -103,6 +103,7 @@ class Board:
         buffer: claimed and not begun.
         running: begun.
         changed: something happened that the fetcher may care about.
+        hungry: no more than `low` claimed jobs are left.
         stopping: no new job is begun any more.
         beat: seconds between heartbeats; a third of the shortest lease seen.
     """
@@ -113,6 +114,8 @@ class Board:
         self.buffer: deque[Run] = deque()
         self.running: set[Run] = set()
         self.changed = asyncio.Event()
+        self.hungry = asyncio.Event()
+        self.low = 0
         self.stopping = asyncio.Event()
         self.shortened = asyncio.Event()
         self.beat = lease / 3
@@ -156,8 +159,9 @@ class Board:
         if self.buffer:
             run = self.buffer.popleft()
             self.running.add(run)
-            if not self.buffer:
+            if len(self.buffer) <= self.low:
                 self.changed.set()
+                self.hungry.set()
             return run
         slot: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
         self._idle.append(slot)

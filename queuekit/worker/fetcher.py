@@ -1,12 +1,13 @@
 """The exchange with the store: settle what has ended, claim what there is, sleep when there is nothing."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from queuekit.backend import Backend, Claimant
 from queuekit.errors import BackendRefused, BackendUnavailable
-from queuekit.job import Micros, ReturnKind
+from queuekit.job import Ack, Micros, Return, ReturnKind
 from queuekit.lifecycle import Released, settle
 from queuekit.log import log
 from queuekit.loops import first_of
@@ -17,6 +18,8 @@ from queuekit.worker.link import Link
 MOST_AT_ONCE: Final = 1_000
 PREFETCH_FOR: Final = 0.05
 """Seconds of work that may be claimed beyond the free slots, at the present rate."""
+RIDE_ALONG: Final = 0.01
+"""Seconds that outcomes wait at most for the next claim."""
 UNREAD_AFTER: Final = 0.5
 """Seconds after which a claimed job that found no slot is given back to others."""
 SLEEP_FOR: Final = 30.0
@@ -69,6 +72,9 @@ class Fetcher:
         while True:
             await self._link.up.wait()
             room = self._room()
+            if not room and self._acker.waiting and board.buffer:
+                await self._ride_along()
+                room = self._room()
             outcomes = self._acker.take()
             if not room and not outcomes:
                 board.changed.clear()
@@ -112,6 +118,13 @@ class Fetcher:
             run = self._board.buffer.popleft()
             self._acker.add(settle(run.claim, Released()))
 
+    async def _ride_along(self) -> None:
+        """While there is work here, outcomes wait a moment for the next claim: one round trip for both."""
+        self._board.hungry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RIDE_ALONG):
+                await self._board.hungry.wait()
+
     async def _once(self, room: int) -> None:
         self.claims += 1
         loop, outcomes = asyncio.get_running_loop(), self._acker.sent
@@ -150,18 +163,16 @@ class Fetcher:
         if board.stopping.is_set() or self._dry or board.queued_inside:
             return 0
         ahead = int(self._rate.measured(board.done) * PREFETCH_FOR)
-        target = board.free + ahead
-        have = len(board.buffer)
+        target = min(board.free + ahead, MOST_AT_ONCE)
         # Claim when half of what is wanted is gone, so that batches stay large.
-        return min(target - have, MOST_AT_ONCE) if have <= target // 2 and target > have else 0
+        board.low = target // 2
+        have = len(board.buffer)
+        return target - have if have <= board.low and target > have else 0
 
 
-def _goes_back(outcome: object) -> bool:
-    return getattr(outcome, "kind", None) in {
-        ReturnKind.RETRY,
-        ReturnKind.RELEASE,
-        ReturnKind.DEATH,
-    }
+def _goes_back(outcome: Ack | Return) -> bool:
+    """Whether it may be ready again at once, without a doorbell."""
+    return isinstance(outcome, Return) and outcome.kind is not ReturnKind.SNOOZE
 
 
 class _Rate:
