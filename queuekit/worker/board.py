@@ -35,6 +35,7 @@ class Run:
         slot: the asyncio task that runs it, once it has begun.
         interruptible: whether cancelling the slot's asyncio task would reach the task.
         interruption: set when somebody wants it to stop.
+        reported: whether there may be reports to store before it is settled.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Run:
         "interruption",
         "lease_lost",
         "renewed_at",
+        "reported",
         "slot",
     )
     slot: "asyncio.Task[Any]"
@@ -58,6 +60,7 @@ class Run:
         self.lease_lost = False
         self.interruption: Interruption | None = None
         self.interruptible = False
+        self.reported = False
 
     def age(self) -> float:
         """Seconds since its claim."""
@@ -93,6 +96,7 @@ class Run:
 
     def report(self, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:
         """Send progress and lines in the background."""
+        self.reported = True
         return self._board.reports.add(self.claim.token, progress, logs)
 
 

@@ -41,6 +41,7 @@ class Reporter:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[Report, Stored]] = []
         self._some = asyncio.Event()
+        self._sending = asyncio.Lock()
 
     def add(self, token: Token, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:
         """Send in the background; from any thread."""
@@ -67,11 +68,14 @@ class Reporter:
             await self.flush()
 
     async def flush(self) -> None:
-        """Send what waits."""
-        self._some.clear()
-        batch, self._waiting = self._waiting, []
-        if not batch:
-            return
+        """Send what waits; what is on its way has arrived, too, when this returns."""
+        async with self._sending:
+            self._some.clear()
+            batch, self._waiting = self._waiting, []
+            if batch:
+                await self._send(batch)
+
+    async def _send(self, batch: list[tuple[Report, Stored]]) -> None:
         try:
             await self._backend.report([report for report, _ in batch])
         except (BackendUnavailable, BackendRefused) as error:

@@ -263,6 +263,8 @@ class _Parts:
             run.slot = slot
             try:
                 outcome = await executor.run(run)
+                if run.reported:
+                    await self.reporter.flush()
             finally:
                 board.end(run)
             if outcome is not None:

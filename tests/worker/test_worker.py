@@ -384,6 +384,8 @@ async def test_progress_and_logs_are_kept(qk: Queuekit) -> None:
         for job in jobs:
             await job.result(timeout=10)
         infos = [await job.info() for job in jobs]
+    assert infos[0].progress == {"value": 0.5, "note": "half"}
+    assert infos[0].logs == ("from a thread",)
     assert infos[1].progress == {"value": 1, "note": None}
     assert infos[1].logs == ("one", "two")
 

@@ -1,0 +1,172 @@
+"""Jobs in child processes: results, deaths, timeouts, cancellation."""
+
+import asyncio
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from uuid import uuid4
+
+import pytest
+
+from queuekit import ConfigurationError, JobCancelled, JobFailed, Queuekit, State
+from queuekit.loading import location_of
+
+APP = """
+import asyncio, ctypes, os, time
+from queuekit import Context, GiveUp, Queuekit, Snooze, fixed
+
+qk = Queuekit({url!r}, namespace={namespace!r})
+started = []
+
+@qk.on_startup
+async def begin():
+    started.append("yes")
+
+@qk.task(executor="process")
+def who(n: int) -> list[int]:
+    print("a task may print")
+    return [os.getpid(), n]
+
+@qk.task(executor="process")
+async def hooks(ctx: Context) -> list[str]:
+    await ctx.log("from the child")
+    await ctx.progress(0.5)
+    return started
+
+@qk.task(executor="process", backoff=fixed(0), max_attempts=2)
+def broken() -> None:
+    raise ValueError("in the child")
+
+@qk.task(executor="process")
+async def dies(how: str) -> None:
+    if how == "exit":
+        os._exit(3)
+    ctypes.string_at(0)
+
+@qk.task(executor="process", timeout=0.2, max_attempts=1)
+def hangs() -> None:
+    time.sleep(60)
+
+@qk.task(executor="process", timeout=0.2, max_attempts=1)
+async def waits() -> None:
+    await asyncio.sleep(60)
+
+@qk.task(executor="process")
+async def endless(marker: str) -> None:
+    open(marker, "w").close()
+    await asyncio.sleep(60)
+
+@qk.task(executor="process", max_attempts=1)
+async def gives_up() -> None:
+    raise GiveUp("in the child")
+
+@qk.task(executor="process", max_attempts=1)
+async def sleepy(marker: str) -> int:
+    if os.path.exists(marker):
+        return 7
+    open(marker, "w").close()
+    raise Snooze(0.01)
+"""
+
+
+@pytest.fixture
+def app(url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    name = f"app_{uuid4().hex[:8]}"
+    (tmp_path / f"{name}.py").write_text(APP.format(url=url, namespace=namespace))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "")
+    return importlib.import_module(name)
+
+
+async def test_it_runs_elsewhere_and_the_child_is_reused(app: ModuleType) -> None:
+    async with app.qk, app.qk.worker(children=1):
+        jobs = [await app.who.enqueue(n) for n in range(3)]
+        results = [await job.result(timeout=20) for job in jobs]
+    assert [n for _, n in results] == [0, 1, 2]
+    (child,) = {pid for pid, _ in results}
+    assert child != os.getpid()
+
+
+async def test_the_child_runs_the_hooks_and_reports(app: ModuleType) -> None:
+    async with app.qk, app.qk.worker():
+        job = await app.hooks.enqueue()
+        assert await job.result(timeout=20) == ["yes"]
+        info = await job.info()
+    assert info.logs == ("from the child",)
+    assert info.progress == {"value": 0.5, "note": None}
+
+
+async def test_errors_come_through_with_their_traceback(app: ModuleType) -> None:
+    async with app.qk, app.qk.worker():
+        with pytest.raises(JobFailed, match=r"\(exhausted\): ValueError: in the child") as failed:
+            await (await app.broken.enqueue()).result(timeout=20)
+        with pytest.raises(JobFailed, match=r"\(gave_up\): GiveUp: in the child"):
+            await (await app.gives_up.enqueue()).result(timeout=20)
+    assert len(failed.value.errors) == 2
+    assert "raise ValueError" in failed.value.errors[0].traceback
+
+
+@pytest.mark.parametrize(("how", "death"), [("exit", "exit code 3"), ("segfault", "signal 11")])
+async def test_a_death_is_the_jobs_own_and_the_third_one_fails_it(
+    app: ModuleType, how: str, death: str
+) -> None:
+    async with app.qk, app.qk.worker(children=1):
+        job = await app.dies.enqueue(how)
+        neighbour = await app.who.enqueue(5)
+        with pytest.raises(JobFailed, match=rf"\(crashed\): ChildProcessError: .*{death}"):
+            await job.result(timeout=30)
+        assert (await neighbour.result(timeout=20))[1] == 5
+        info = await job.info()
+    assert (info.crashes, info.lapses, info.attempt) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("task", ["hangs", "waits"])
+async def test_a_timeout_ends_it(app: ModuleType, task: str) -> None:
+    async with app.qk, app.qk.worker():
+        with pytest.raises(JobFailed, match=r"\(timeout\): TimeoutError: .*timeout of 0.2 s"):
+            await (await getattr(app, task).enqueue()).result(timeout=20)
+
+
+async def test_it_is_cancelled(app: ModuleType, tmp_path: Path) -> None:
+    marker = tmp_path / "begun"
+    async with app.qk, app.qk.worker():
+        job = await app.endless.enqueue(str(marker))
+        while not marker.exists():
+            await asyncio.sleep(0.01)
+        await job.cancel()
+        with pytest.raises(JobCancelled):
+            await job.result(timeout=20)
+
+
+async def test_a_snooze_comes_through(app: ModuleType, tmp_path: Path) -> None:
+    async with app.qk, app.qk.worker():
+        job = await app.sleepy.enqueue(str(tmp_path / "marker"))
+        assert await job.result(timeout=20) == 7
+
+
+async def test_stopping_releases_what_runs_in_children(app: ModuleType, tmp_path: Path) -> None:
+    marker = tmp_path / "begun"
+    async with app.qk:
+        job = await app.endless.enqueue(str(marker))
+        async with app.qk.worker(grace=0):
+            while not marker.exists():
+                await asyncio.sleep(0.01)
+        info = await job.info()
+    assert (info.state, info.attempt, info.crashes) == (State.READY, 0, 0)
+
+
+def test_the_app_is_found_again(app: ModuleType) -> None:
+    assert location_of(app.qk) == (app.__name__, "qk")
+    assert sys.modules[app.__name__] is app
+
+
+def test_an_app_that_children_can_not_find_says_so() -> None:
+    qk = Queuekit("sqlite://")
+
+    @qk.task
+    def task() -> None: ...
+
+    with pytest.raises(ConfigurationError, match="make the Queuekit object a global variable"):
+        location_of(qk)
