@@ -31,7 +31,7 @@ check: $(VENV)/.installed-dev ## format, lint, import directions, types
 	$(BIN)/validate-pyproject pyproject.toml
 
 docs: $(VENV)/.installed-dev ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/.installed-dev ## format, and mend what can be mended
 	$(BIN)/ruff format

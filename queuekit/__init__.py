@@ -20,7 +20,7 @@ from queuekit.errors import (
     UnknownTask,
 )
 from queuekit.handle import Handle
-from queuekit.job import Failure, Job, JobInfo, Keep, State
+from queuekit.job import Failure, Job, JobInfo, State
 from queuekit.retry import exponential, fixed
 from queuekit.task import Task
 
@@ -30,7 +30,6 @@ __all__ = [  # noqa: RUF022
     "Task",
     "exponential",
     "fixed",
-    "Keep",
     "Job",
     "Handle",
     "Context",

@@ -205,6 +205,17 @@ class Queuekit:
         if not line.users:
             await self.close()
 
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[None]:
+        """Open for as long as the block lasts, if it was not; what was open stays so, an in-memory store above all."""
+        was_open = asyncio.get_running_loop() in self._lines
+        await self.open()
+        try:
+            yield
+        finally:
+            if not was_open:
+                await self.close()
+
     async def backend(self) -> Backend:
         """The opened backend of this event loop."""
         return (await self._line()).backend
@@ -220,7 +231,7 @@ class Queuekit:
         """
         from queuekit.worker.worker import Worker, WorkerOptions
 
-        async with self:
+        async with self._opened():
             await Worker(self, WorkerOptions.of(self.settings, queues=queues, **options)).run()
 
     @asynccontextmanager
@@ -233,7 +244,7 @@ class Queuekit:
         worker = Worker(
             self, WorkerOptions.of(self.settings, queues=queues, signals=False, **options)
         )
-        async with self, worker.beside():
+        async with self._opened(), worker.beside():
             yield worker
 
     def find_task(self, name: str) -> Task[..., Any]:

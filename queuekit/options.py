@@ -45,7 +45,8 @@ class Options(TypedDict, total=False):
         key: a string, or a function of the arguments, unique within the queue.
         key_policy: what happens if another job holds the key.
         key_until: how long a job holds its key: until ``"started"``, ``"finished"``, or for seconds.
-        keep: how long its record stays once finished: seconds, timedelta, `Keep`, or ``"never"``.
+        keep: how long its record stays once finished: seconds, timedelta, ``"never"``, or a pair of age and count,
+            the most succeeded jobs of the task that are kept.
         lease: seconds or timedelta after which a worker that was not heard of counts as dead.
         max_crashes: deaths, seen while it ran alone, that fail it.
         max_lapses: lapsed leases that fail it.
@@ -69,7 +70,7 @@ class Options(TypedDict, total=False):
     key: str | KeyFunction | None
     key_policy: Literal["reject", "replace", "debounce", "throttle"]
     key_until: Literal["started", "finished"] | Seconds
-    keep: Seconds | Keep | Literal["never"]
+    keep: Seconds | tuple[Seconds, int] | Literal["never"]
     lease: Seconds | None
     max_crashes: int
     max_lapses: int
@@ -128,14 +129,16 @@ def _callable(value: Any) -> Any:
 
 def _keep(value: Any) -> Keep:
     match value:
-        case Keep():
-            return value
         case "never":
             return Keep(age=0)
         case int() | float() | timedelta() if _seconds(value) >= 0:
             return Keep(age=micros(value))
+        case (int() | float() | timedelta() as age, int(count)) if (
+            _seconds(age) >= 0 and count >= 0
+        ):
+            return Keep(micros(age), count)
         case _:
-            raise ValueError('pass seconds, a timedelta, Keep(...) or "never"')
+            raise ValueError('pass seconds, a timedelta, a pair of age and count, or "never"')
 
 
 def _key_until(value: Any) -> Micros | str:

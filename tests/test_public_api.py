@@ -3,7 +3,7 @@
 import queuekit
 
 PUBLIC = {
-    "Queuekit", "Task", "exponential", "fixed", "Keep", "Job", "Handle", "Context", "current",
+    "Queuekit", "Task", "exponential", "fixed", "Job", "Handle", "Context", "current",
     "Snooze", "Retry", "GiveUp", "Cancel", "State", "JobInfo", "Failure",
     "QueuekitError", "InvalidOption", "ConfigurationError", "InvalidPayload", "PayloadTooLarge", "UnknownTask",
     "BackendUnavailable", "BackendRefused", "OutcomeUnknown", "QueueMoved", "JobNotFound", "JobFailed",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Protocol
 
+from queuekit.errors import LeaseLost
 from queuekit.job import Claim, Token
 
 
@@ -95,7 +96,13 @@ class Run:
         self.deadline = datetime.now(UTC) + timedelta(seconds=seconds)
 
     def report(self, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:
-        """Send progress and lines in the background."""
+        """Send progress and lines in the background.
+
+        Raises:
+            LeaseLost: the server gave the job to another worker.
+        """
+        if self.interruption is Interruption.LEASE_LOST:
+            raise LeaseLost(f"Job {self.claim.token.id} is another worker's now; stop this run")
         self.reported = True
         return self._board.reports.add(self.claim.token, progress, logs)
 

@@ -1,6 +1,7 @@
 """The worker's connection to the store: up, or down with one prober, so that an outage costs next to nothing."""
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -19,6 +20,10 @@ class Link:
     Args:
         probe: a call that succeeds when the server is back.
         recover: what must be done then, before anything else.
+
+    Attributes:
+        up: set while it can.
+        back_at: when it came back last, by the loop's clock.
     """
 
     def __init__(
@@ -28,6 +33,7 @@ class Link:
         self._recover = recover
         self.up = asyncio.Event()
         self.up.set()
+        self.back_at = -math.inf
         self._down = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -54,5 +60,6 @@ class Link:
                 except (BackendUnavailable, BackendRefused):
                     continue
                 self._down.clear()
+            self.back_at = asyncio.get_running_loop().time()
             self.up.set()
             log.info("the server is back")

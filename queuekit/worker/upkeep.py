@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from queuekit.backend import Backend, Presence
@@ -14,6 +14,8 @@ from queuekit.worker.link import Link
 
 TICK: Final = 1.0
 PRESENT_EVERY: Final = 20.0
+STRAYS_FOR: Final = 30.0
+"""Seconds after an outage in which a claim sent before it may still be carried out."""
 
 
 class Upkeep:
@@ -27,6 +29,7 @@ class Upkeep:
         fetcher: Fetcher,
         link: Link,
         presence: Presence,
+        give_back_strays: Callable[[], Awaitable[None]],
     ) -> None:
         self._backend = backend
         self._queues = queues
@@ -34,6 +37,7 @@ class Upkeep:
         self._fetcher = fetcher
         self._link = link
         self._presence = presence
+        self._give_back_strays = give_back_strays
         self._present_at = 0.0
 
     async def run(self) -> None:
@@ -58,4 +62,6 @@ class Upkeep:
         done = await self._backend.maintain(self._queues)
         if done.rescued:
             log.warning("rescued jobs whose worker was not heard of", count=len(done.rescued))
+        if now - self._link.back_at < STRAYS_FOR:
+            await self._give_back_strays()
         self._fetcher.give_back(UNREAD_AFTER)

@@ -60,6 +60,15 @@ async def snooze_once(ctx: Context, ms: float) -> int:
 
 
 @qk.task
+async def hold(ctx: Context) -> int:
+    """Take very long the first time."""
+    with _noted(ctx):
+        if _first_time(ctx):
+            await asyncio.sleep(60)
+    return ctx.attempt_token
+
+
+@qk.task
 async def poison(ctx: Context, kind: str) -> None:
     """Kill the process that runs it."""
     with _noted(ctx):
@@ -107,9 +116,9 @@ def _noted(ctx: Context) -> Iterator[None]:
 
 
 def _first_time(ctx: Context) -> bool:
-    """Whether it is; remembered beside the ledger."""
+    """Whether the job has never come so far; remembered beside the ledger."""
     try:
-        Path(os.environ[ledger.FOLDER], f"snoozed-{ctx.job_id}").touch(exist_ok=False)
+        Path(os.environ[ledger.FOLDER], str(ctx.job_id)).touch(exist_ok=False)
     except FileExistsError:
         return False
     return True

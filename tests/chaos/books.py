@@ -14,7 +14,11 @@ UNCOUNTED = ("lapse", "death", "snooze", "release")
 
 
 async def assert_balanced(
-    store: Store, ledger: Ledger, *fleets: Fleet, jobs: Collection[UUID], poisons: Collection[UUID] = ()
+    store: Store,
+    ledger: Ledger,
+    *fleets: Fleet,
+    jobs: Collection[UUID],
+    poisons: Collection[UUID] = (),
 ) -> None:
     """Every job has succeeded (a poison job: failed as crashed), and every run of it is accounted for.
 
@@ -37,9 +41,11 @@ async def assert_balanced(
         for job, token in _lapses(records) - forfeited
     ]
     assert not complaints, "\n".join(complaints)
-    assert sorted(await store.ids()) == sorted(jobs)
+    listed = Counter(await store.ids())
+    assert listed == Counter(jobs), f"listed {len(listed)} jobs instead of {len(jobs)}: {listed}"
+    counts = await store.counts()
     ended = {State.SUCCEEDED: len(jobs) - len(poisons), State.FAILED: len(poisons)}
-    assert await store.counts() == {state: count for state, count in ended.items() if count}
+    assert counts == {state: count for state, count in ended.items() if count}, counts
 
 
 def _complaints(

@@ -1,7 +1,8 @@
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -27,21 +28,26 @@ def durable_postgres() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Nothing is kept of it, even if the test fails."""
+    with TemporaryDirectory(prefix="queuekit-chaos-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
 @pytest.fixture(params=["sqlite", "redis", "postgres"])
 async def store(
-    request: pytest.FixtureRequest, namespace: str, make_backend: Make, tmp_path: Path
+    request: pytest.FixtureRequest, namespace: str, make_backend: Make, folder: Path
 ) -> Store:
     if request.param == "sqlite":
-        url = f"sqlite://{tmp_path}/queue.db"
+        url = f"sqlite:///{folder}/queue.db"
         return FileStore(url, namespace, await make_backend(url))
     server: Server = request.getfixturevalue(f"durable_{request.param}")
     return ServerStore(server, namespace, await make_backend(server.url))
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    folder = tmp_path / "ledger"
-    folder.mkdir()
+def ledger(folder: Path) -> Ledger:
     return Ledger(folder)
 
 

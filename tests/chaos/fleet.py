@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -15,8 +14,10 @@ from tests.chaos.ledger import FOLDER, WRITER, Ledger
 from tests.chaos.store import Store
 from tests.chaos.waiting import until
 
-WORKER: Final = ("-m", "queuekit", "worker", "tests.chaos.app:qk")
-PRODUCER: Final = ("-m", "tests.chaos.producer")
+COMMANDS: Final = {
+    "worker": ("-m", "queuekit", "worker", "tests.chaos.app:qk"),
+    "producer": ("-m", "tests.chaos.producer"),
+}
 ROOT: Final = Path(__file__).parents[2]
 
 
@@ -41,8 +42,8 @@ class Member:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Fleet:
         size: how many there are at first.
         lease: seconds.
         concurrency: jobs at once in each.
-        command: arguments for Python.
+        kind: worker or producer.
 
     Attributes:
         members: all that ever were.
@@ -65,7 +66,7 @@ class Fleet:
     size: int
     lease: float = 1.0
     concurrency: int = 5
-    command: Sequence[str] = WORKER
+    kind: str = "worker"
     members: list[Member] = field(default_factory=list)
     forfeited: set[tuple[UUID, int]] = field(default_factory=set)
 
@@ -78,6 +79,9 @@ class Fleet:
         for member in self.alive:
             member.process.kill()
             member.process.wait()
+        # Shown if the test fails.
+        for member in self.members:
+            print(member.name, member.said()[-2000:])  # noqa: T201
 
     @property
     def alive(self) -> list[Member]:
@@ -92,11 +96,11 @@ class Fleet:
 
     def start(self) -> Member:
         """One more."""
-        name = f"{self.command[1].rpartition('.')[2]}{len(self.members)}"
+        name = f"{self.kind}-{len(self.members)}"
         log = self.ledger.folder / f"{name}.log"
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, *self.command],
+                [sys.executable, *COMMANDS[self.kind]],
                 cwd=ROOT,
                 env=self._environment(name),
                 stdin=subprocess.DEVNULL,
@@ -127,6 +131,13 @@ class Fleet:
         await asyncio.to_thread(member.process.wait)
         self.forfeited |= await self.store.held_by(member.pid)
 
+    async def stop(self, member: Member, seconds: float) -> None:
+        """SIGSTOP it for some time; it forfeits what it held."""
+        member.process.send_signal(signal.SIGSTOP)
+        self.forfeited |= await self.store.held_by(member.pid)
+        await asyncio.sleep(seconds)
+        member.process.send_signal(signal.SIGCONT)
+
     async def replace_the_dead(self) -> None:
         """What a supervisor does, until cancelled; what the dead held is noted."""
         watched = list(self.members)
@@ -136,11 +147,6 @@ class Fleet:
                     self.forfeited |= await self.store.held_by(member.pid)
                     watched[watched.index(member)] = self.start()
             await asyncio.sleep(0.02)
-
-    def logs(self) -> Iterator[str]:
-        """What all of them said."""
-        for member in self.members:
-            yield member.log.read_text(errors="replace")
 
     def _environment(self, name: str) -> dict[str, str]:
         return {

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from queuekit.backend import Backend, JobFilter
@@ -13,6 +13,7 @@ from queuekit.job import FINISHED, Job, JobRecord, State
 from queuekit.testing.servers import Server
 from tests.chaos.waiting import until
 
+P = ParamSpec("P")
 R = TypeVar("R")
 PAGE = 200
 
@@ -31,7 +32,7 @@ class Store:
         self.backend = backend
 
     async def enqueue(self, jobs: Sequence[Job[Any]]) -> None:
-        await self.backend.enqueue(jobs)
+        await patiently(self.backend.enqueue, jobs)
 
     async def all_ended(self) -> None:
         """Wait until no job is left unfinished."""
@@ -42,7 +43,7 @@ class Store:
         wanted, found = list(ids), dict[UUID, JobRecord | None]()
         for start in range(0, len(wanted), PAGE):
             page = wanted[start : start + PAGE]
-            records = await patiently(lambda page=page: self.backend.inspector.get(page))
+            records = await patiently(self.backend.inspector.get, page)
             found |= zip(page, records, strict=True)
         return found
 
@@ -51,9 +52,8 @@ class Store:
         ids: list[UUID] = []
         mark: str | None = None
         while True:
-            find = self.backend.inspector.find
             records, mark = await patiently(
-                lambda mark=mark: find(JobFilter(), limit=PAGE, after=mark)
+                self.backend.inspector.find, JobFilter(), limit=PAGE, after=mark
             )
             ids += [record.id for record in records]
             if mark is None:
@@ -69,7 +69,7 @@ class Store:
         workers = await patiently(self.backend.inspector.workers)
         held = set[tuple[UUID, int]]()
         for name in [one.presence.process for one in workers if one.presence.pid == pid]:
-            leases = await patiently(lambda name=name: self.backend.leases(name))
+            leases = await patiently(self.backend.leases, name)
             held |= {(one.token.id, one.token.delivery) for one in leases}
         return held
 
@@ -113,7 +113,9 @@ class FileStore(Store):
 
     @asynccontextmanager
     async def gone(self, *, hanging: bool = False) -> AsyncIterator[None]:
-        other = sqlite3.connect(self.url.removeprefix("sqlite://"), timeout=60)
+        other = sqlite3.connect(
+            self.url.removeprefix("sqlite:///"), timeout=60, check_same_thread=False
+        )
         try:
             await asyncio.to_thread(other.execute, "BEGIN EXCLUSIVE")
             yield
@@ -121,13 +123,13 @@ class FileStore(Store):
             other.close()
 
 
-async def patiently(call: Callable[[], Awaitable[R]]) -> R:
+async def patiently(call: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
     """Repeat a call through an outage."""
     answers: list[R] = []
 
     async def answered() -> bool:
         try:
-            answers.append(await call())
+            answers.append(await call(*args, **kwargs))
         except BackendUnavailable:
             return False
         return True

@@ -12,17 +12,21 @@ Make = Callable[[str], Awaitable[Backend]]
 
 class TestPostgres(Conformance):
     @pytest.fixture
-    async def backend(self, make_backend: Make, postgres_url: str) -> Backend:
-        return await make_backend(postgres_url)
+    def namespace(self) -> str:
+        return "queuekit"
 
     @pytest.fixture
-    async def other(self, backend: Backend, make_backend: Make, postgres_url: str) -> Backend:
-        return await make_backend(postgres_url)
+    async def backend(self, make_backend: Make, postgres_database: str) -> Backend:
+        return await make_backend(postgres_database)
+
+    @pytest.fixture
+    async def other(self, backend: Backend, make_backend: Make, postgres_database: str) -> Backend:
+        return await make_backend(postgres_database)
 
     @pytest.fixture
     async def lossy(
-        self, backend: Backend, make_backend: Make, postgres_url: str
+        self, backend: Backend, make_backend: Make, postgres_database: str
     ) -> AsyncIterator[Lossy]:
-        place = urlsplit(postgres_url)
+        place = urlsplit(postgres_database)
         async with Proxy(place.hostname or "", place.port or 0) as proxy:
-            yield LosingProxy(await make_backend(proxy.url_for(postgres_url)), proxy)
+            yield LosingProxy(await make_backend(proxy.url_for(postgres_database)), proxy)

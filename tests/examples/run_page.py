@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import inspect
 import io
+import logging
 import os
 import re
 import sys
@@ -98,7 +99,8 @@ def _run_python(code: CodeType, names: dict[str, Any], runner: asyncio.Runner) -
 async def _run_sql(text: str) -> None:
     connection = await asyncpg.connect(os.environ["QUEUEKIT_URL"])
     try:
-        await connection.execute(text)
+        # Pages say "queuekit", the default; tests have a schema of their own.
+        await connection.execute(text.replace("queuekit.", f"{os.environ['QUEUEKIT_NAMESPACE']}."))
     finally:
         await connection.close()
 
@@ -113,6 +115,7 @@ def main() -> None:
     page = Path(sys.argv[1])
     sys.path.insert(0, str(Path.cwd()))
     log.configure("error")
+    logging.getLogger("queuekit").setLevel(logging.ERROR)
     printed, promised = run_page(page).splitlines(), expected(page)
     assert printed == promised, f"printed {printed}, promised {promised}"
 

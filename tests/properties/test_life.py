@@ -49,9 +49,9 @@ class OneLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.backend = backend_class(self.url)(
-            self.url, BackendSettings(f"test_{uuid4().hex[:12]}")
-        )
+        name = f"test_{uuid4().hex[:12]}"
+        url = self.url.replace("{name}", name)
+        self.backend = backend_class(url)(url, BackendSettings(name))
         self.runner.run(self.backend.open())
 
     def teardown(self) -> None:
@@ -99,6 +99,7 @@ class OneLife(RuleBasedStateMachine):
     @precondition(lambda self: self.life.state is State.RUNNING)
     @rule(event=st.sampled_from(sorted(RETURNS)), delay=st.sampled_from([0, LATER]))
     def give_back(self, event: Event, delay: int) -> None:
+        delay = delay if event in {Event.RETRY, Event.SNOOZE} else 0
         back = Return(self.token, RETURNS[event], delay, '{"attempt": 1}')
         assert self.runner.run(self.backend.retry([back])) == [Verdict.DONE]
         self.life = step(self.life, event, delay=delay)
@@ -178,7 +179,7 @@ def test_one_life(
     backend: str, examples: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = (
-        f"sqlite:///{tmp_path}/queue.db"
+        f"sqlite:///{tmp_path}/{{name}}.db"
         if backend == "sqlite"
         else request.getfixturevalue(f"{backend}_url")
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from queuekit import InvalidOption, Keep, Queuekit, exponential, fixed
-from queuekit.job import JobOptions, KeyPolicy
+from queuekit import InvalidOption, Queuekit, exponential, fixed
+from queuekit.job import JobOptions, Keep, KeyPolicy
 
 
 @pytest.fixture
@@ -91,6 +91,10 @@ def test_durations_may_be_timedeltas(qk: Queuekit) -> None:
 
     assert task.job().options.delay == 60_000_000
     assert task.policy.keep == Keep(age=7_200_000_000)
+    assert task.with_options(keep=(timedelta(seconds=1), 5)).job().options.keep == Keep(
+        1_000_000, 5
+    )
+    assert task.with_options(keep="never").job().options.keep == Keep(0)
 
 
 def test_a_call_overrides_delay_with_at_and_back(qk: Queuekit) -> None:

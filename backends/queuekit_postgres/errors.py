@@ -1,0 +1,79 @@
+"""The seam to the driver: its errors become queuekit's, here and nowhere else."""
+
+import asyncpg
+
+from queuekit.errors import (
+    BackendRefused,
+    BackendUnavailable,
+    ConfigurationError,
+    QueuekitError,
+    ReplyLost,
+)
+
+# SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_UNSTORABLE = ("22", "23", "54")  # bad data, a violated constraint, a limit of the program
+_BROKEN = ("08", "57")  # the connection, an operator or the statement's timeout ended it
+_CONFLICT = ("40", "55P03")  # rolled back for the sake of another transaction
+_LOGIN = ("28", "3D")
+
+_REMEDIES = {
+    "25006": "the server or the role is read-only; point the URL at the primary",
+    "42501": "grant the role what `queuekit schema show` lists",
+    "42P01": "the schema is incomplete; run `queuekit schema apply`",
+    "42883": "the schema is incomplete; run `queuekit schema apply`",
+    "3F000": "the schema is missing; run `queuekit schema apply`",
+    "53100": "the server's disk is full; make room",
+    "53200": "the server is out of memory",
+}
+
+
+class Unstorable(BackendRefused):
+    """The server refuses something in this batch, and would take the rest."""
+
+
+def unreachable(error: BaseException) -> QueuekitError:
+    """What an error means that came before anything was sent."""
+    if isinstance(error, asyncpg.PostgresError) and _code(error).startswith(_LOGIN):
+        return ConfigurationError(f"The server does not let us in: {error}. Correct QUEUEKIT_URL.")
+    if isinstance(
+        error, ValueError
+    ):  # of the driver's URL parser; its message may show the password
+        return ConfigurationError("The URL is malformed. Correct QUEUEKIT_URL.")
+    why = str(error) or "it did not answer in time"
+    return BackendUnavailable(f"Postgres can't be reached: {why}. Nothing was stored.")
+
+
+def failed(error: BaseException) -> QueuekitError:
+    """What an error means that came after the statement went out."""
+    if isinstance(error, asyncpg.PostgresError) and not _code(error).startswith(_BROKEN):
+        return _refused(error)
+    if isinstance(error, asyncpg.DataError | UnicodeError):  # the driver can't encode it
+        return Unstorable("An argument can't be stored as UTF-8 text or as a number of that size.")
+    why = str(error) or "no answer came in time"
+    return ReplyLost(f"Postgres did not answer: {why}. It may have been carried out or not.")
+
+
+def conflicts(error: BaseException) -> bool:
+    """Whether the statement may be sent again as it is: nothing was stored."""
+    return isinstance(error, asyncpg.PostgresError) and _code(error).startswith(_CONFLICT)
+
+
+def breaks(error: BaseException) -> bool:
+    """Whether the connection's state is unknown afterwards."""
+    if isinstance(error, asyncpg.PostgresError):
+        return _code(error).startswith(_BROKEN)
+    return not isinstance(error, asyncpg.DataError | UnicodeError)
+
+
+def _refused(error: asyncpg.PostgresError) -> QueuekitError:
+    code = _code(error)
+    if code.startswith(_UNSTORABLE):
+        return Unstorable(f"Postgres refuses it: {error}")
+    if code.startswith(_CONFLICT):
+        return BackendUnavailable(f"Postgres is too busy: {error}. Nothing was stored; try again.")
+    remedy = _REMEDIES.get(code, f"SQLSTATE {code}")
+    return BackendRefused(f"Postgres refuses: {error} ({remedy})")
+
+
+def _code(error: asyncpg.PostgresError) -> str:
+    return error.sqlstate or ""

@@ -1,0 +1,166 @@
+-- Times and durations are microseconds (UTC), by the server's clock.
+-- state: 0 ready, 1 ready but suspect, 2 running, 3 scheduled, 4 waiting, 5 blocked, 9 ready but solitary;
+--        of records: 6 succeeded, 7 failed, 8 cancelled.
+-- settled: how the run settled_delivery ended: 6, 7, 8 as above, or 11 retry, 12 snooze, 13 release, 14 death.
+-- key_hold: until when the job holds its key: 1 started, 2 finished, 3 key_expires.
+
+CREATE TABLE queuekit.migrations (
+  version integer PRIMARY KEY,
+  name text NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE queuekit.meta (
+  single boolean PRIMARY KEY DEFAULT true CHECK (single),
+  last_tick bigint
+);
+INSERT INTO queuekit.meta DEFAULT VALUES;
+
+-- The live jobs, narrow: what is unusual is null and costs a bit.
+CREATE TABLE queuekit.jobs (
+  seq bigserial PRIMARY KEY,
+  delivery bigint NOT NULL DEFAULT 0,
+  enqueued_at bigint NOT NULL,
+  scheduled_at bigint,
+  started_at bigint,
+  leased_until bigint,
+  lease bigint,
+  claim bigint,
+  expires_at bigint,
+  own_lease bigint,
+  renewed_at bigint,
+  settled_delivery bigint,
+  key_expires bigint,
+  keep_age bigint,
+  id uuid NOT NULL,
+  attempt integer NOT NULL DEFAULT 0,
+  max_attempts integer NOT NULL,
+  generation integer NOT NULL DEFAULT 0,
+  keep_count integer,
+  state smallint NOT NULL DEFAULT 0,
+  priority smallint NOT NULL,
+  lapses smallint NOT NULL DEFAULT 0,
+  crashes smallint NOT NULL DEFAULT 0,
+  max_lapses smallint NOT NULL DEFAULT 20,
+  max_crashes smallint NOT NULL DEFAULT 3,
+  settled smallint,
+  key_hold smallint,
+  cancel_requested boolean NOT NULL DEFAULT false,
+  queue text NOT NULL,
+  task text NOT NULL,
+  payload text NOT NULL,
+  claimant text,
+  key text,
+  extra text,
+  progress text,
+  tags text[],
+  errors text[],
+  history text[],
+  logs text[],
+  UNIQUE (id, queue)
+) WITH (
+  fillfactor = 70,
+  autovacuum_vacuum_scale_factor = 0.01,
+  autovacuum_vacuum_cost_delay = 0,
+  autovacuum_analyze_scale_factor = 0.05
+);
+CREATE INDEX jobs_ready ON queuekit.jobs (queue, priority, seq) WHERE state = 0;
+CREATE INDEX jobs_suspect ON queuekit.jobs (queue, priority, seq) WHERE state = 1;
+CREATE INDEX jobs_running ON queuekit.jobs (queue, leased_until) WHERE state = 2;
+CREATE INDEX jobs_scheduled ON queuekit.jobs (queue, scheduled_at) WHERE state = 3;
+CREATE INDEX jobs_waiting ON queuekit.jobs (queue, key) WHERE state = 4;
+CREATE INDEX jobs_expiring ON queuekit.jobs (queue, expires_at)
+  WHERE expires_at IS NOT NULL AND state <> 2 AND state <> 4;
+CREATE INDEX jobs_solitary ON queuekit.jobs (queue, state, priority, seq) WHERE lapses >= 10;
+
+-- The finished jobs, by the day on which they may be forgotten. A row past kept_until is hidden, but for two more
+-- minutes at least it answers for its id, for repeated acks, and to those who waited for the job's end.
+CREATE TABLE queuekit.records (
+  kept_until bigint NOT NULL,
+  delivery bigint NOT NULL,
+  enqueued_at bigint NOT NULL,
+  scheduled_at bigint,
+  started_at bigint,
+  finished_at bigint NOT NULL,
+  expires_at bigint,
+  own_lease bigint,
+  settled_delivery bigint,
+  keep_age bigint,
+  id uuid NOT NULL,
+  attempt integer NOT NULL,
+  max_attempts integer NOT NULL,
+  generation integer NOT NULL,
+  keep_count integer,
+  state smallint NOT NULL,
+  priority smallint NOT NULL,
+  lapses smallint NOT NULL,
+  crashes smallint NOT NULL,
+  max_lapses smallint NOT NULL,
+  max_crashes smallint NOT NULL,
+  settled smallint,
+  key_hold smallint,
+  awaited boolean NOT NULL,
+  queue text NOT NULL,
+  task text NOT NULL,
+  payload text NOT NULL,
+  key text,
+  extra text,
+  progress text,
+  reason text,
+  result text,
+  tags text[],
+  errors text[],
+  history text[],
+  logs text[]
+) PARTITION BY RANGE (kept_until);
+CREATE INDEX records_id ON queuekit.records (id, queue);
+CREATE INDEX records_succeeded ON queuekit.records (queue, task, finished_at) WHERE state = 6;
+CREATE TABLE queuekit.records_other PARTITION OF queuekit.records DEFAULT;
+CREATE INDEX records_other_kept ON queuekit.records_other (kept_until);
+
+CREATE VIEW queuekit.entries AS
+SELECT id, task, queue, state, payload, priority, attempt, max_attempts, delivery, lapses, crashes, generation,
+  NULL::text AS reason, NULL::text AS result, errors, history, enqueued_at, scheduled_at, started_at,
+  NULL::bigint AS finished_at, expires_at, leased_until, cancel_requested, key, tags, extra, progress, logs
+FROM queuekit.jobs
+UNION ALL
+SELECT id, task, queue, state, payload, priority, attempt, max_attempts, delivery, lapses, crashes, generation,
+  reason, result, errors, history, enqueued_at, scheduled_at, started_at,
+  finished_at, expires_at, NULL, false, key, tags, extra, progress, logs
+FROM queuekit.records
+WHERE kept_until > (extract(epoch FROM statement_timestamp()) * 1000000)::bigint;
+
+CREATE TABLE queuekit.keys (
+  queue text NOT NULL,
+  key text NOT NULL,
+  id uuid NOT NULL,
+  expires_at bigint,
+  PRIMARY KEY (queue, key)
+);
+CREATE INDEX keys_expiring ON queuekit.keys (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE queuekit.queues (
+  name text PRIMARY KEY,
+  paused boolean NOT NULL
+);
+
+-- What a crash of the server may take: all of it is said again within seconds.
+CREATE UNLOGGED TABLE queuekit.sleepers (
+  process text PRIMARY KEY,
+  queues text[] NOT NULL,
+  until bigint NOT NULL
+);
+CREATE UNLOGGED TABLE queuekit.waiters (
+  id uuid NOT NULL,
+  queue text NOT NULL,
+  process text NOT NULL,
+  since bigint NOT NULL,
+  until bigint NOT NULL,
+  PRIMARY KEY (id, queue, process)
+);
+CREATE UNLOGGED TABLE queuekit.presences (
+  process text PRIMARY KEY,
+  presence text NOT NULL,
+  seen_at bigint NOT NULL,
+  ttl bigint NOT NULL
+);

@@ -1,0 +1,215 @@
+-- What an enqueue may ask for beyond a plain job; key_for: microseconds, with key_hold 3.
+CREATE TYPE queuekit.options AS (
+  queue text,
+  priority smallint,
+  max_attempts integer,
+  delay bigint,
+  due bigint,
+  expires bigint,
+  lease bigint,
+  max_crashes smallint,
+  max_lapses smallint,
+  key_policy text,
+  key_hold smallint,
+  key_for bigint,
+  keep_age bigint,
+  keep_count integer,
+  tags text[],
+  extra text,
+  replicated boolean
+);
+
+-- holder: of a duplicate or replaced job, the id that holds the key.
+CREATE TYPE queuekit.answer AS (kind text, state smallint, holder uuid);
+
+-- What is known of an id: null, or an answer (with no state if nothing but the id is remembered).
+CREATE FUNCTION queuekit.known(job uuid, job_queue text) RETURNS queuekit.answer LANGUAGE sql VOLATILE AS $$
+  SELECT 'known'::text, state, NULL::uuid FROM (
+    SELECT j.state, 0 AS age FROM queuekit.jobs j WHERE j.id = job AND j.queue = job_queue
+    UNION ALL
+    SELECT CASE WHEN r.kept_until > queuekit.now_us() THEN r.state END, queuekit.now_us() - r.finished_at
+    FROM queuekit.records r
+    WHERE r.id = job AND r.queue = job_queue AND r.kept_until > queuekit.now_us() - 120000000
+  ) AS found (state, age)
+  ORDER BY age LIMIT 1
+$$;
+
+-- Gives an unfinished job the payload, options and due time of another one, and its place in line.
+CREATE FUNCTION queuekit.replace(job uuid, job_queue text, new queuekit.jobs) RETURNS queuekit.answer
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  given queuekit.answer;
+BEGIN
+  DELETE FROM queuekit.jobs WHERE seq = new.seq;
+  UPDATE queuekit.jobs
+  SET task = new.task, payload = new.payload, priority = new.priority, max_attempts = new.max_attempts,
+    scheduled_at = new.scheduled_at, expires_at = new.expires_at, own_lease = new.own_lease,
+    max_lapses = new.max_lapses, max_crashes = new.max_crashes, key_hold = new.key_hold,
+    key_expires = new.key_expires, keep_age = new.keep_age, keep_count = new.keep_count, tags = new.tags,
+    extra = new.extra, seq = new.seq,
+    state = CASE WHEN state = 4 THEN state ELSE queuekit.ready_or_scheduled(lapses, new.scheduled_at) END
+  WHERE id = job AND queue = job_queue
+  RETURNING 'replaced'::text, state, id INTO given;
+  UPDATE queuekit.keys SET expires_at = new.key_expires WHERE queue = job_queue AND key = new.key AND id = job;
+  RETURN given;
+END
+$$;
+
+-- Settles who holds the key of a job that was just inserted. patient: may wait for a run that is just ending; a
+-- caller's long transaction must not hold up that job's ack (upkeep finds a successor that was left behind).
+CREATE FUNCTION queuekit.contend(new queuekit.jobs, policy text, patient boolean) RETURNS queuekit.answer
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  holder queuekit.keys;
+  held queuekit.jobs;
+  heir uuid;
+BEGIN
+  LOOP
+    INSERT INTO queuekit.keys (queue, key, id, expires_at) VALUES (new.queue, new.key, new.id, new.key_expires)
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+      RETURN ('stored', new.state, NULL)::queuekit.answer;
+    END IF;
+    SELECT * INTO holder FROM queuekit.keys k WHERE k.queue = new.queue AND k.key = new.key;
+    CONTINUE WHEN NOT FOUND;
+    -- First the job, then its key: the order in which acks and claims lock them.
+    IF patient THEN
+      PERFORM FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue FOR UPDATE;
+    ELSE
+      PERFORM FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue AND j.state <> 2
+      FOR UPDATE SKIP LOCKED;
+    END IF;
+    SELECT * INTO holder FROM queuekit.keys k
+    WHERE k.queue = new.queue AND k.key = new.key AND k.id = holder.id FOR UPDATE;
+    EXIT WHEN FOUND;
+  END LOOP;
+  SELECT * INTO held FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue;
+  IF holder.expires_at <= queuekit.now_us() OR held.id IS NULL AND holder.expires_at IS NULL THEN
+    PERFORM queuekit.take_key(new);
+    RETURN ('stored', new.state, NULL)::queuekit.answer;
+  ELSIF held.id IS NULL OR policy NOT IN ('replace', 'debounce') THEN
+    DELETE FROM queuekit.jobs WHERE seq = new.seq;
+    RETURN ('duplicate', coalesce(held.state, (queuekit.known(holder.id, new.queue)).state), holder.id)::queuekit.answer;
+  ELSIF held.state <> 2 THEN
+    RETURN queuekit.replace(held.id, new.queue, new);
+  END IF;
+  SELECT id INTO heir FROM queuekit.jobs j WHERE j.state = 4 AND j.queue = new.queue AND j.key = new.key FOR UPDATE;
+  IF FOUND THEN
+    RETURN queuekit.replace(heir, new.queue, new);
+  END IF;
+  UPDATE queuekit.jobs SET state = 4 WHERE seq = new.seq;
+  RETURN ('stored', 4, NULL)::queuekit.answer;
+END
+$$;
+
+-- Stores one job: first inserted, then, in a later statement (whose snapshot is younger than any wait for a lock),
+-- taken out again if the history knows it.
+CREATE FUNCTION queuekit.store(
+  job uuid, job_task text, job_payload text, job_key text, fresh boolean, o queuekit.options, patient boolean
+) RETURNS queuekit.answer LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  now bigint := queuekit.now_us();
+  due bigint := coalesce(o.due, now + nullif(o.delay, 0));
+  new queuekit.jobs;
+  given queuekit.answer;
+BEGIN
+  IF o.replicated AND current_setting('synchronous_standby_names') = '' THEN
+    RAISE 'The server has no synchronous replica; set synchronous_standby_names or leave out durability="replicated".'
+      USING ERRCODE = 'data_exception';
+  ELSIF o.replicated THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+  INSERT INTO queuekit.jobs (
+    id, queue, task, payload, state, priority, max_attempts, enqueued_at, scheduled_at, expires_at, own_lease,
+    max_crashes, max_lapses, key, key_hold, key_expires, keep_age, keep_count, tags, extra
+  ) VALUES (
+    job, o.queue, job_task, job_payload, queuekit.ready_or_scheduled(0::smallint, due), o.priority, o.max_attempts,
+    now, due, now + o.expires, o.lease, o.max_crashes, o.max_lapses, job_key,
+    CASE WHEN job_key IS NOT NULL THEN o.key_hold END, CASE WHEN job_key IS NOT NULL THEN now + o.key_for END,
+    o.keep_age, o.keep_count, o.tags, o.extra
+  )
+  ON CONFLICT (id, queue) DO NOTHING RETURNING * INTO new;
+  IF NOT FOUND THEN
+    RETURN coalesce(queuekit.known(job, o.queue), ('known', NULL, NULL)::queuekit.answer);
+  END IF;
+  IF NOT fresh THEN
+    DELETE FROM queuekit.jobs WHERE seq = new.seq;
+    given := queuekit.known(job, o.queue);
+    IF given.kind IS NOT NULL THEN
+      RETURN given;
+    END IF;
+    INSERT INTO queuekit.jobs SELECT new.*;
+  END IF;
+  IF job_key IS NULL THEN
+    RETURN ('stored', new.state, NULL)::queuekit.answer;
+  END IF;
+  RETURN queuekit.contend(new, o.key_policy, patient);
+END
+$$;
+
+-- Stores jobs one after the other and rings; options: one JSON object each.
+CREATE FUNCTION queuekit.store_all(
+  ids uuid[], tasks text[], payloads text[], keys text[], fresh boolean[], options text[], patient boolean
+) RETURNS SETOF queuekit.answer LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  job record;
+  o queuekit.options;
+  given queuekit.answer;
+  rung text[] := '{}';
+BEGIN
+  FOR job IN SELECT * FROM unnest(ids, tasks, payloads, keys, fresh, options) AS u (id, task, payload, key, fresh, o)
+  LOOP
+    o := jsonb_populate_record(NULL::queuekit.options, job.o::jsonb);
+    given := queuekit.store(job.id, job.task, job.payload, job.key, job.fresh, o, patient);
+    RETURN NEXT given;
+    IF given.kind IN ('stored', 'replaced') AND given.state <> 4 THEN
+      rung := rung || o.queue;
+    END IF;
+  END LOOP;
+  IF rung <> '{}' AND patient THEN
+    PERFORM queuekit.ring(rung, cardinality(rung));
+  ELSIF rung <> '{}' THEN
+    PERFORM queuekit.ring_all(rung);
+  END IF;
+END
+$$;
+
+-- For triggers and other languages; in the caller's transaction. The id of the new job, or of the one with that key.
+CREATE FUNCTION queuekit.enqueue(
+  task text,
+  args jsonb DEFAULT '{}',
+  queue text DEFAULT 'default',
+  priority integer DEFAULT 0,
+  delay interval DEFAULT '0',
+  key text DEFAULT NULL,
+  max_attempts integer DEFAULT 5
+) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  ms bigint := queuekit.now_us() / 1000;
+  random bytea := uuid_send(gen_random_uuid());
+  id uuid; -- version 7: milliseconds, then random bits
+  o queuekit.options;
+  given queuekit.answer;
+BEGIN
+  IF task !~ '^[A-Za-z0-9_.:/-]{1,128}$' OR queue !~ '^[A-Za-z0-9_.:/-]{1,128}$' THEN
+    RAISE 'Names of tasks and queues are 1 to 128 of the characters A-Z a-z 0-9 _ . : / -' USING ERRCODE = '22023';
+  ELSIF jsonb_typeof(args) <> 'object' THEN
+    RAISE 'args must be a JSON object: the task''s arguments by name' USING ERRCODE = '22023';
+  ELSIF priority NOT BETWEEN -100 AND 100 OR max_attempts < 1 OR octet_length(key) > 255 THEN
+    RAISE 'priority is -100 to 100, max_attempts at least 1, key at most 255 bytes' USING ERRCODE = '22023';
+  END IF;
+  random := set_byte(random, 6, (get_byte(random, 6) & 15) | 112);
+  id := encode(overlay(random PLACING substring(int8send(ms) FROM 3) FROM 1 FOR 6), 'hex')::uuid;
+  o.queue := queue;
+  o.priority := priority;
+  o.max_attempts := max_attempts;
+  o.delay := greatest(0, extract(epoch FROM delay) * 1000000)::bigint;
+  o.max_crashes := 3;
+  o.max_lapses := 20;
+  o.key_policy := 'reject';
+  o.key_hold := 2;
+  given := queuekit.store(id, task, '{"v":1,"a":' || args::text || '}', key, true, o, false);
+  PERFORM queuekit.ring_all(ARRAY[queue]);
+  RETURN coalesce(given.holder, id);
+END
+$$;

@@ -1,0 +1,130 @@
+"""Settling runs: acks move jobs to the records, returns put them back."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from queuekit.backend import BackendSettings, Verdict
+from queuekit.job import Ack, Reason, Return, State
+from queuekit_postgres.connections import Lane
+from queuekit_postgres.errors import Unstorable
+from queuekit_postgres.rows import FINAL, RETURNED, how
+from queuekit_postgres.statements import Statements
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+_USUAL = {State.SUCCEEDED}
+
+
+async def halved(
+    send: Callable[[Sequence[T]], Awaitable[list[A]]],
+    refuse: Callable[[T, Unstorable], Awaitable[A]],
+    batch: Sequence[T],
+) -> list[A]:
+    """Send a batch; what the server refuses is halved until the guilty element stands alone."""
+    try:
+        return await send(batch)
+    except Unstorable as error:
+        if len(batch) == 1:
+            return [await refuse(batch[0], error)]
+    middle = len(batch) // 2
+    return [
+        *await halved(send, refuse, batch[:middle]),
+        *await halved(send, refuse, batch[middle:]),
+    ]
+
+
+class Settling:
+    """Settles over one connection."""
+
+    def __init__(self, statements: Statements, lane: Lane, settings: BackendSettings) -> None:
+        self._statements = statements
+        self._lane = lane
+        succeeded, failed = settings.keep_succeeded, settings.keep_failed
+        self._keep = (succeeded.age, succeeded.count, failed.age)
+
+    async def ack(self, acks: Sequence[Ack]) -> list[Verdict]:
+        """End jobs."""
+        return await halved(self._ack, self._refuse, acks) if acks else []
+
+    async def retry(self, returns: Sequence[Return]) -> list[Verdict]:
+        """Put jobs back."""
+        return await halved(self._retry, self._refuse, returns) if returns else []
+
+    async def _ack(self, given: Sequence[Ack]) -> list[Verdict]:
+        tokens, _, states, results, reasons, errors, keeps = zip(
+            *sorted(given, key=_place), strict=True
+        )
+        _, _, deliveries, seqs = zip(*tokens, strict=True)
+        kept = any(keeps)
+        done = await self._lane.execute(
+            self._statements["ack"],
+            seqs,
+            deliveries,
+            [FINAL[state] for state in states] if set(states) != _USUAL else None,
+            results if any(results) else None,
+            reasons if any(reasons) else None,
+            errors if any(errors) else None,
+            [keep and keep.age for keep in keeps] if kept else None,
+            [keep and keep.count for keep in keeps] if kept else None,
+            *self._keep,
+        )
+        return [Verdict.DONE] * done if done == len(given) else await self._settled(given)
+
+    async def _retry(self, given: Sequence[Return]) -> list[Verdict]:
+        returns = sorted(given, key=_place)
+        rows = await self._lane.fetch(
+            self._statements["retry"],
+            [r.token.ref for r in returns],
+            [r.token.delivery for r in returns],
+            [RETURNED[r.kind] for r in returns],
+            [r.delay for r in returns],
+            [r.error for r in returns],
+            list({r.token.queue for r in returns}),
+        )
+        if len(rows) == len(returns):
+            return [Verdict.DONE] * len(rows)
+        back = {(row["id"], row["queue"], row["settled_delivery"]) for row in rows}
+        for r in returns:
+            if (r.token.id, r.token.queue, r.token.delivery) not in back:
+                await self._end(r)
+        return await self._settled(given)
+
+    async def _end(self, back: Return) -> None:
+        """End a job that can't go back, if it is that."""
+        await self._lane.fetch(
+            self._statements["end_return"],
+            back.token.ref,
+            back.token.delivery,
+            RETURNED[back.kind],
+            back.error,
+            self._keep[2],
+        )
+
+    async def _settled(self, outcomes: Sequence[Ack | Return]) -> list[Verdict]:
+        rows = await self._lane.fetch(
+            self._statements["settled"],
+            [o.token.id for o in outcomes],
+            [o.token.queue for o in outcomes],
+            [o.token.delivery for o in outcomes],
+            [how(o) for o in outcomes],
+        )
+        done = {row["n"] for row in rows}
+        return [Verdict.DONE if n in done else Verdict.LOST for n in range(1, len(outcomes) + 1)]
+
+    async def _refuse(self, outcome: Ack | Return, error: Unstorable) -> Verdict:
+        """Settle as failed what the server would not store; a repeat finds it so."""
+        task = outcome.task if isinstance(outcome, Ack) else ""
+        keep = outcome.keep if isinstance(outcome, Ack) else None
+        text = json.dumps(
+            {"attempt": 0, "type": "InvalidResult", "message": str(error), "traceback": ""}
+        )
+        ack = Ack(outcome.token, task, State.FAILED, None, Reason.INVALID_RESULT, text, keep)
+        (verdict,) = await self._ack([ack])
+        return Verdict.REFUSED if verdict is Verdict.DONE else verdict
+
+
+def _place(outcome: Ack | Return) -> tuple[Any, ...]:
+    """By seq, as the statements expect; of two deliveries of one job the newer counts."""
+    return outcome.token[:1:-1]

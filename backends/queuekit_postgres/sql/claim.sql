@@ -1,0 +1,36 @@
+-- Claims ready jobs of one queue. The shape is deliberate: an array of ctids, each row found by its index, never a join
+-- that may turn into a hash join. Ranges of (priority, seq) leave out what earlier claims have emptied, as the dead
+-- index entries there cannot be removed while any old snapshot is open.
+-- $1 queue, $2 limit, $3 process, $4 number, $5 lease, $6 limit of suspects, ranges, in order:
+-- $7 from priorities smallint[], $8 behind seqs bigint[], $9 below priorities smallint[]
+WITH suspects AS MATERIALIZED (
+  SELECT j.ctid FROM queuekit.jobs j
+  WHERE j.state = 1 AND j.queue = $1 AND (j.expires_at IS NULL OR j.expires_at > (SELECT queuekit.now_us()))
+    AND NOT (SELECT EXISTS (SELECT FROM queuekit.queues q WHERE q.name = $1 AND q.paused))
+  ORDER BY j.priority, j.seq LIMIT least($6::bigint, $2::bigint) FOR UPDATE SKIP LOCKED
+)
+UPDATE queuekit.jobs SET
+  state = 2,
+  attempt = attempt + 1,
+  delivery = greatest(delivery + 1, (SELECT queuekit.now_us() / 1000)),
+  started_at = (SELECT queuekit.now_us()),
+  lease = coalesce(own_lease, $5::bigint),
+  leased_until = (SELECT queuekit.now_us()) + coalesce(own_lease, $5::bigint),
+  claimant = $3,
+  claim = $4,
+  renewed_at = NULL
+WHERE ctid = ANY(ARRAY(SELECT ctid FROM suspects) || ARRAY(
+  SELECT ready.ctid
+  FROM unnest($7::smallint[], $8::bigint[], $9::smallint[]) AS range (priority, seq, below)
+  CROSS JOIN LATERAL (
+    SELECT j.ctid FROM queuekit.jobs j
+    WHERE j.state = 0 AND j.queue = $1 AND (j.priority, j.seq) > (range.priority, range.seq)
+      AND j.priority < range.below AND (j.expires_at IS NULL OR j.expires_at > (SELECT queuekit.now_us()))
+      AND NOT (SELECT EXISTS (SELECT FROM queuekit.queues q WHERE q.name = $1 AND q.paused))
+    ORDER BY j.priority, j.seq LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+  ) AS ready
+  LIMIT $2::bigint - (SELECT count(*) FROM suspects)
+))
+RETURNING seq, id, delivery, task, payload, attempt, max_attempts, lapses, crashes, lease,
+  expires_at - (SELECT queuekit.now_us()) AS expires_in, coalesce(extra, ''), priority,
+  CASE WHEN key_hold = 1 THEN queuekit.free_started_key(queue, key, id) END

@@ -1,0 +1,24 @@
+-- Registers a sleeper (anew) and looks for work: whether there is some, whether the sleeper is new (so it was rung if it
+-- had looked before: its row was taken), and how long until the next job is due.
+-- $1 process, $2 queues text[], $3 how long it sleeps at most until it looks again, $4 whether suspects count as work
+WITH asleep AS (
+  INSERT INTO queuekit.sleepers AS s (process, queues, until)
+  VALUES ($1, $2::text[], queuekit.now_us() + $3::bigint)
+  ON CONFLICT (process) DO UPDATE SET queues = excluded.queues, until = excluded.until
+  RETURNING xmax = 0 AS new
+), open AS MATERIALIZED (
+  SELECT q.name FROM unnest($2::text[]) AS q (name)
+  WHERE NOT EXISTS (SELECT FROM queuekit.queues p WHERE p.name = q.name AND p.paused)
+)
+SELECT
+  EXISTS (SELECT FROM open CROSS JOIN LATERAL (
+    (SELECT 1 FROM queuekit.jobs j WHERE j.state = 0 AND j.queue = open.name LIMIT 1)
+    UNION ALL
+    (SELECT 1 FROM queuekit.jobs j WHERE $4::boolean AND j.state = 1 AND j.queue = open.name LIMIT 1)
+    LIMIT 1
+  ) AS ready) AS work,
+  (SELECT new FROM asleep) AS new,
+  (SELECT min(due.at) - queuekit.now_us() FROM open CROSS JOIN LATERAL (
+    SELECT j.scheduled_at AS at FROM queuekit.jobs j WHERE j.state = 3 AND j.queue = open.name
+    ORDER BY j.scheduled_at LIMIT 1
+  ) AS due) AS due_in

@@ -1,0 +1,57 @@
+"""The SQL files, with the schema's name put in."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from queuekit.errors import ConfigurationError
+
+_FOLDER: Final = Path(__file__).parent
+_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,40}")
+_QUALIFIER: Final = re.compile(r"\bqueuekit\.")
+
+
+def quoted(namespace: str) -> str:
+    """The schema's name as an identifier.
+
+    Raises:
+        ConfigurationError: it could be none.
+    """
+    if not _NAME.fullmatch(namespace):
+        raise ConfigurationError(
+            f"namespace {namespace!r} can't be a schema of Postgres: use a-z, 0-9 and _, at most 41 of them."
+        )
+    return f'"{namespace}"'
+
+
+class Migration(NamedTuple):
+    """One step of the schema."""
+
+    version: int
+    name: str
+    script: str
+
+
+class Statements:
+    """One statement for each verb; the files say ``queuekit.`` where the schema's name belongs."""
+
+    def __init__(self, namespace: str) -> None:
+        self.schema = quoted(namespace)
+        self._texts = {path.stem: self._load(path) for path in (_FOLDER / "sql").glob("*.sql")}
+
+    def __getitem__(self, verb: str) -> str:
+        return self._texts[verb]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def migrations(self) -> list[Migration]:
+        """The steps that make the schema, in order."""
+        return [
+            Migration(int(path.stem[:3]), path.stem, self._load(path))
+            for path in sorted((_FOLDER / "schema").glob("*.sql"))
+        ]
+
+    def _load(self, path: Path) -> str:
+        return _QUALIFIER.sub(f"{self.schema}.", path.read_text("utf-8"))

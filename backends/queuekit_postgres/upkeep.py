@@ -1,0 +1,51 @@
+"""Moving time on."""
+
+import time
+from collections.abc import Sequence
+
+from queuekit.backend import Upkeep
+from queuekit.job import Micros
+from queuekit_postgres.connections import Lanes
+from queuekit_postgres.migrate import DAYS_AHEAD
+from queuekit_postgres.statements import Statements
+
+PRUNED_AT_MOST = 20_000
+PRUNE_SHARE = 0.1
+"""At most this share of the time goes into pruning."""
+TURN_PAGES_EVERY = 600.0
+
+
+class Maintenance:
+    """What `maintain` does, in bounded steps."""
+
+    def __init__(self, statements: Statements, lanes: Lanes, keep_failed: Micros) -> None:
+        self._statements = statements
+        self._lanes = lanes
+        self._keep_failed = keep_failed
+        self._prune_at = 0.0
+        self._turn_at = time.monotonic() + TURN_PAGES_EVERY
+
+    async def maintain(self, queues: Sequence[str]) -> Upkeep:
+        """One round."""
+        names = list(queues)
+        (row,) = await self._lanes.fetch(self._statements["upkeep"], names, self._keep_failed)
+        return Upkeep(
+            promoted=row["promoted"],
+            rescued=row["rescued"],
+            renewed=row["renewed"],
+            expired=row["expired"],
+            pruned=await self._prune(names),
+        )
+
+    async def _prune(self, queues: list[str]) -> int:
+        began = time.monotonic()
+        if began >= self._turn_at:
+            self._turn_at = began + TURN_PAGES_EVERY
+            await self._lanes.fetch(self._statements["turn_pages"], DAYS_AHEAD)
+        if began < self._prune_at:
+            return 0
+        (row,) = await self._lanes.fetch(self._statements["prune"], queues, PRUNED_AT_MOST)
+        ended = time.monotonic()
+        self._prune_at = ended + (ended - began) / PRUNE_SHARE
+        pruned: int = row[0]
+        return pruned

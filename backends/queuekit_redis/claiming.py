@@ -1,0 +1,95 @@
+"""Claiming from several queues, each in its turn, and settling on the way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from queuekit.backend import Claimant
+from queuekit.errors import QueuekitError
+from queuekit.job import SUSPECT_AFTER, Claim, Micros
+from queuekit_redis.records import read_claims
+from queuekit_redis.scripts import Scripts
+from queuekit_redis.settling import Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one queue is asked for in one round."""
+
+    queue: str
+    limit: int
+    suspects: int
+
+
+@dataclass(slots=True)
+class Claiming:
+    """One fetch.
+
+    Attributes:
+        hungry: queues that may have more, in turn.
+        limit: how many jobs are still wanted.
+        suspects: how many of them may be suspects.
+    """
+
+    scripts: Scripts
+    claimant: Claimant
+    lease: Micros
+    hungry: list[str]
+    limit: int
+    suspects: int
+
+    async def run(self, settlement: Settlement) -> list[Claim]:
+        """Claim until there is enough or nothing is left. Raises an error only if it claimed nothing before."""
+        claims: list[Claim] = []
+        while self.limit > 0 and self.hungry:
+            try:
+                claims += await self._round(settlement)
+            except QueuekitError as error:
+                if not claims:
+                    raise
+                settlement.failed(error)
+                break
+        return claims
+
+    async def _round(self, settlement: Settlement) -> list[Claim]:
+        shares = self._shares()
+        others = list(settlement.take_others())
+        bulks = [settlement.take_bulk(share.queue) for share in shares]
+        calls = [call for _, call in others]
+        for share, (_, bulk) in zip(shares, bulks, strict=True):
+            head = (*self.claimant, self.lease, share.limit, share.suspects)
+            calls.append(self.scripts.call("fetch", share.queue, chain(head, bulk)))
+        answers = await self.scripts.run(calls)
+        for (indices, _), answer in zip(others, answers[: len(others)], strict=True):
+            settlement.took_others(indices, answer)
+        claims: list[Claim] = []
+        errors: list[QueuekitError] = []
+        for share, (indices, _), answer in zip(shares, bulks, answers[len(others) :], strict=True):
+            if indices:
+                settlement.took_bulk(indices, answer)
+            if isinstance(answer, QueuekitError):
+                errors.append(answer)
+            else:
+                claims += self._took(share, read_claims(share.queue, self.lease, answer))
+        if errors and not claims:
+            raise errors[0]
+        return claims
+
+    def _shares(self) -> Sequence[Share]:
+        """An equal part of the limit for each queue; those beyond the limit wait for the next round."""
+        asked, self.hungry = self.hungry[: self.limit], self.hungry[self.limit :]
+        shares, suspects = [], self.suspects
+        for place, queue in enumerate(asked):
+            limit = self.limit // len(asked) + (place < self.limit % len(asked))
+            allowed = min(limit, -(-suspects // (len(asked) - place)))
+            suspects -= allowed
+            shares.append(Share(queue, limit, allowed))
+        return shares
+
+    def _took(self, share: Share, claims: list[Claim]) -> list[Claim]:
+        self.limit -= len(claims)
+        if self.suspects:
+            self.suspects -= sum(claim.lapses >= SUSPECT_AFTER for claim in claims)
+        if len(claims) == share.limit:
+            self.hungry.append(share.queue)
+        return claims

@@ -1,0 +1,45 @@
+"""The seam where errors of redis-py become queuekit's own."""
+
+from typing import Final
+
+from redis import exceptions as driver
+
+from queuekit.errors import BackendRefused, BackendUnavailable, QueuekitError
+
+FULL: Final = "command not allowed when used memory"
+UNAVAILABLE: Final = (
+    driver.BusyLoadingError,
+    driver.MasterDownError,
+    driver.ClusterDownError,
+    driver.TryAgainError,
+)
+UNAVAILABLE_PREFIXES: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY ", "Redis is busy")
+
+
+def refused(error: Exception, place: str) -> QueuekitError:
+    """What an error that the server answered means to a caller.
+
+    Args:
+        error: of redis-py.
+        place: the server, without a password.
+    """
+    text = str(error)
+    if isinstance(error, UNAVAILABLE) or text.startswith(UNAVAILABLE_PREFIXES):
+        return BackendUnavailable(f"Redis at {place} can't serve yet: {text}. Try again later.")
+    if FULL in text:
+        return BackendRefused(
+            f"Redis at {place} is full: raise maxmemory, or drain and clean queues. Nothing was stored."
+        )
+    if isinstance(error, driver.AuthenticationError) or "NOAUTH" in text:
+        return BackendRefused(
+            f"Redis at {place} refuses the credentials: correct user and password in the URL."
+        )
+    return BackendRefused(f"Redis at {place} refuses: {text}")
+
+
+def unreachable(error: BaseException, place: str) -> BackendUnavailable:
+    """What a failed connection means to a caller."""
+    reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
+    return BackendUnavailable(
+        f"Can't connect to Redis at {place} ({reason}). Start it, or correct the URL."
+    )

@@ -1,0 +1,68 @@
+-- Stores any jobs, one after the other.
+-- ARGV: id, flag, ask the history of ids (1 or 0), key policy, the rest of the record; for each job
+-- Returns for each job: what became of it, its state, the id that holds its key.
+-- uses: place keyed known doorbell counts
+-- keys: jobs ended running successors waiting
+
+local function take_place_of(holder, blob, own)
+  local c = counts_of(holder)
+  redis.call('HSET', key.jobs, holder, blob)
+  local state = 'waiting'
+  if redis.call('HEXISTS', key.waiting, holder) == 0 then
+    unplace(holder)
+    hold_key(holder, blob, own)
+    state = place(holder, blob, due_of(blob, own), c.lapses)
+    watch_expiry(holder, blob, own, c)
+    ring(1)
+  end
+  return state
+end
+
+local function follow(holder, id, blob)
+  redis.call('HSET', key.jobs, id, blob)
+  redis.call('HSET', key.successors, holder, id)
+  redis.call('HSET', key.waiting, id, holder)
+  return {'stored', 'waiting', false}
+end
+
+local function replace(holder, state, id, blob, own)
+  local successor = redis.call('HGET', key.successors, holder)
+  if state == 'running' and not successor then return follow(holder, id, blob) end
+  if state == 'running' then holder = successor end
+  if own_options(redis.call('HGET', key.jobs, holder)).origin ~= own.origin then
+    state = take_place_of(holder, blob, own)
+    remember({id})
+  end
+  return {'replaced', state_of(holder), holder}
+end
+
+local function store(id, blob, own)
+  redis.call('HSET', key.jobs, id, blob)
+  if own.key then hold_key(id, blob, own) end
+  local state = place(id, blob, due_of(blob, own), 0)
+  watch_expiry(id, blob, own, counts_of(id))
+  ring(1)
+  return {'stored', state, false}
+end
+
+local function enqueue(id, flag, ask, policy, rest)
+  if redis.call('HEXISTS', key.jobs, id) == 1 then return {'known', state_of(id), false} end
+  local blob = flag .. stamp .. '\n' .. rest
+  local own = own_options(blob)
+  local holder = own.key and holder_of(own.key)
+  if not holder then
+    if ask == '1' and remembered(id) then return {'known', false, false} end
+    return store(id, blob, own)
+  end
+  local state = state_of(holder)
+  local open = state == 'scheduled' or state == 'ready' or state == 'running'
+  if open and (policy == 'replace' or policy == 'debounce') then return replace(holder, state, id, blob, own) end
+  if ask == '1' and remembered(id) then return {'known', false, false} end
+  return {'duplicate', state, holder}
+end
+
+local answers = {}
+for i = SETTINGS + 1, #ARGV, 5 do
+  answers[#answers + 1] = enqueue(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+end
+return answers

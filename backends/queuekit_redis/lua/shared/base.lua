@@ -1,0 +1,37 @@
+-- The server's clock in microseconds (now, and as text: stamp), and the arguments that every script gets first.
+-- ARGV: how long succeeded jobs are kept, at most how many of a task (-1: any), how long failed ones are kept, prefix of bells
+
+-- Redis 6 refuses a write after TIME otherwise.
+if redis.replicate_commands then redis.replicate_commands() end
+
+local SETTINGS = 4
+local PLAIN = string.byte('p')
+local BULK = 1000
+local RANK = 35184372088832
+local SUSPECT_AFTER, SOLITARY_AFTER = 2, 10
+local LAPSES_ALLOWED, DEATHS_ALLOWED = 20, 3
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local stamp = text(now)
+
+-- The values first..last of ARGV, which unpack takes at once only up to a limit.
+local function arguments(first, last)
+  local values = {}
+  for i = first, last do values[#values + 1] = ARGV[i] end
+  return values
+end
+
+-- A full server refuses a script whose first write needs memory, but not one that begins with a removal.
+local function pass_when_full(removal, name)
+  redis.call(removal, name, '')
+end
+
+local function present(name)
+  return redis.call('EXISTS', name) == 1
+end

@@ -1,0 +1,89 @@
+-- The end of a job, and of its record.
+-- uses: record counts place known keyed doorbell
+-- keys: jobs running leases expiring counts ended succeeded failed cancelled tasks errors history progress logs cancels
+-- keys: waiters successors waiting
+
+local KEEP_FOR_WAITERS = 60000000
+
+local function forget(ids)
+  if #ids == 0 then return end
+  redis.call('HDEL', key.jobs, unpack(ids))
+  redis.call('HDEL', key.ended, unpack(ids))
+  for _, name in ipairs({key.counts, key.errors, key.history, key.progress, key.logs}) do
+    if present(name) then redis.call('HDEL', name, unpack(ids)) end
+  end
+end
+
+-- Drops a task's succeeded records that are too old or too many, a bounded number at a time.
+local function trim(task, count)
+  local line = key.succeeded .. ':' .. task
+  local old = redis.call('ZRANGEBYSCORE', line, '-inf', now, 'LIMIT', 0, BULK)
+  if #old > 0 then
+    redis.call('ZREM', line, unpack(old))
+    forget(old)
+  end
+  local surplus = count < 0 and 0 or redis.call('ZCARD', line) - count
+  if surplus <= 0 then return #old end
+  local popped, ids = redis.call('ZPOPMIN', line, math.min(surplus, BULK)), {}
+  for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+  forget(ids)
+  remember_acked(ids)
+  return #old + #ids
+end
+
+local function tell(id, waiters)
+  redis.call('HDEL', key.waiters, id)
+  for channel in string.gmatch(waiters, '%S+') do redis.call('PUBLISH', channel, id) end
+end
+
+-- Frees the key, and lets the job go that waited for this one.
+local function succeed_by(id, own, whatever)
+  free_key(id, own, whatever)
+  local successor = redis.call('HGET', key.successors, id)
+  if not successor then return end
+  redis.call('HDEL', key.successors, id)
+  redis.call('HDEL', key.waiting, successor)
+  local blob = redis.call('HGET', key.jobs, successor)
+  local options = own_options(blob)
+  if not holder_of(options.key) then hold_key(successor, blob, options) end
+  place(successor, blob, due_of(blob, options), 0)
+  watch_expiry(successor, blob, options, counts_of(successor))
+  ring(1)
+end
+
+local function retention(own, over)
+  if own.age then return own.age, own.count or -1 end
+  if over.age then return over.age, over.count end
+  if over.state == 'succeeded' then return tonumber(ARGV[1]), tonumber(ARGV[2]) end
+  return tonumber(ARGV[3]), -1
+end
+
+local function file_record(id, blob, over, age, count)
+  redis.call('HSET', key.ended, id, table.concat({
+    over.state, ' ', stamp, ' ', over.attempt, ' ', over.kind, ' ', #over.reason, '\n', over.ref, '\n', over.reason,
+    over.result,
+  }))
+  if over.state ~= 'succeeded' then
+    redis.call('ZADD', key[over.state], now + age, id)
+    return
+  end
+  local task = task_of(blob)
+  redis.call('ZADD', key.succeeded .. ':' .. task, now + age, id)
+  redis.call('SADD', key.tasks, task)
+  trim(task, count)
+end
+
+-- Ends a job that has left its place. `over`: state, kind (of event), attempt, and where there is one: ref, reason,
+-- result, age and count of the ack.
+local function finish(id, blob, over)
+  local own, waiters = own_options(blob), redis.call('HGET', key.waiters, id)
+  local age, count = retention(own, over)
+  if waiters then age = math.max(age, KEEP_FOR_WAITERS) end
+  over.ref, over.reason, over.result = over.ref or '', over.reason or '', over.result or ''
+  redis.call('HDEL', key.cancels, id)
+  if age > 0 then file_record(id, blob, over, age, count) else forget({id}) end
+  if age < REMEMBER_IDS then (over.kind == 'ack' and remember_acked or remember)({id}) end
+  if waiters then tell(id, waiters) end
+  if own.expires then redis.call('ZREM', key.expiring, id) end
+  if own.key then succeed_by(id, own) end
+end

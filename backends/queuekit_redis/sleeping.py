@@ -1,0 +1,98 @@
+"""Waiting for work, and for the end of jobs."""
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Sequence
+from typing import Final
+from uuid import UUID
+
+from queuekit.errors import BackendRefused, BackendUnavailable, JobNotFound
+from queuekit.job import JobRecord
+from queuekit_redis.reading import read_records
+from queuekit_redis.scripts import Scripts
+from queuekit_redis.wakeup import WORK, Doorbells
+
+LOOK_EVERY: Final = 1.0
+LOOK_AT_LEAST_EVERY: Final = 5.0
+RUNG_FOR: Final = 2_500_000
+"""A sleeper that looks no more is rung for so many microseconds at most."""
+
+
+class Sleepers:
+    """What sleeps in this process.
+
+    Args:
+        scripts: of the backend.
+        doorbells: that wake it.
+    """
+
+    def __init__(self, scripts: Scripts, doorbells: Doorbells) -> None:
+        self._scripts = scripts
+        self._doorbells = doorbells
+
+    async def wait(self, queues: Sequence[str], wait_for: float, process: str) -> None:
+        """Return when there may be work, or after so many seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_for
+        bell = await self._doorbells.bell(process)
+        said = await bell.wait(0)
+        while said is None and (left := deadline - loop.time()) > 0:
+            due = await self._look(queues, bell.channel)
+            if due == 0:
+                break
+            said = await bell.wait(min(left, LOOK_EVERY, LOOK_EVERY if due is None else due))
+            if due is not None and due <= LOOK_EVERY:
+                break
+        if said != WORK or len(queues) != 1:
+            # A sleeper that has gone would be rung in place of one that sleeps.
+            with contextlib.suppress(BackendUnavailable, BackendRefused):
+                await self._scripts.run_everywhere("awake", queues, bell.channel)
+
+    async def _look(self, queues: Sequence[str], channel: str) -> float | None:
+        """Seconds after which there is work; None if none is known to come."""
+        found = await self._scripts.run_everywhere("sleep", queues, channel, RUNG_FOR)
+        return min((due / 1_000_000 for due in found if due >= 0), default=None)
+
+    async def results(
+        self, jobs: Collection[tuple[str, UUID]], wait_for: float
+    ) -> dict[UUID, JobRecord]:
+        """Records of those that have finished, as soon as there is one."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_for
+        channel = await self._doorbells.results_channel() if wait_for > 0 else ""
+        by_queue: dict[str, list[UUID]] = {}
+        for queue, id_ in jobs:
+            by_queue.setdefault(queue, []).append(id_)
+        pause = LOOK_EVERY
+        with self._doorbells.told_of(id_ for _, id_ in jobs) as told:
+            while True:
+                told.clear()
+                finished = await self._finished(by_queue, channel)
+                left = deadline - loop.time()
+                if finished or left <= 0 or not jobs:
+                    return finished
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, pause)):
+                        await told.wait()
+                pause = min(2 * pause, LOOK_AT_LEAST_EVERY)
+
+    async def _finished(
+        self, by_queue: dict[str, list[UUID]], channel: str
+    ) -> dict[UUID, JobRecord]:
+        calls = [
+            self._scripts.call("results", queue, (channel, *(id_.bytes for id_ in ids)))
+            for queue, ids in by_queue.items()
+        ]
+        over: dict[str, list[UUID]] = {}
+        for (queue, ids), found in zip(
+            by_queue.items(), await self._scripts.run_all(calls), strict=True
+        ):
+            for id_, state in zip(ids, found, strict=True):
+                if state < 0:
+                    raise JobNotFound(
+                        f"Job {id_} is not in queue {queue!r}: it never was, or its record is past its retention."
+                    )
+                if state > 0:
+                    over.setdefault(queue, []).append(id_)
+        records = await read_records(self._scripts, over)
+        return {record.id: record for record in records if record is not None}

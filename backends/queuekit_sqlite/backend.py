@@ -1,0 +1,227 @@
+"""The backend: one method a verb."""
+
+import asyncio
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from queuekit.backend import (
+    Answer,
+    BackendSettings,
+    Claimant,
+    Fetched,
+    Held,
+    Presence,
+    Pulse,
+    Report,
+    Upkeep,
+    Verdict,
+)
+from queuekit.errors import BackendUnavailable, InvalidOption
+from queuekit.job import Ack, Job, JobRecord, Micros, Return, Token
+from queuekit_sqlite import enqueue, leases, listen, place, schema
+from queuekit_sqlite.claim import claim
+from queuekit_sqlite.inspect import SqliteInspector
+from queuekit_sqlite.settle import settle as carry_out
+from queuekit_sqlite.statements import MIGRATIONS
+from queuekit_sqlite.store import Store
+from queuekit_sqlite.transaction import Transaction
+from queuekit_sqlite.upkeep import maintain
+from queuekit_sqlite.wakeup import LOOK_AGAIN, TICK, Doorbell, of_job, of_process
+
+_SECOND: Final = 1_000_000
+
+
+class SqliteBackend:
+    """Jobs in an SQLite file, for any number of processes of one machine, or in memory, for one process.
+
+    Args:
+        url: ``sqlite:///relative/path``, ``sqlite:////absolute/path``, or ``sqlite://`` for memory.
+        settings: the namespace names a store in memory; a file is one namespace.
+    """
+
+    def __init__(self, url: str, settings: BackendSettings) -> None:
+        self._path = place.parse(url)
+        self._settings = settings
+        self._opened: Store | None = None
+        self._doorbell = Doorbell()
+        self._turn = 0
+        self._inspector = SqliteInspector(lambda: self._store)
+
+    @property
+    def inspector(self) -> SqliteInspector:
+        """The same store, for people's eyes and hands."""
+        return self._inspector
+
+    async def open(self) -> None:
+        """Connect, and make or check the schema.
+
+        Raises:
+            ConfigurationError: no database can be at this place, or what is there is not (or not yet) known.
+        """
+        await self._open()
+
+    async def close(self) -> None:
+        """Give back the connection, its thread and the doorbell."""
+        store, self._opened = self._opened, None
+        if store is not None:
+            self._doorbell.close()
+            await store.close()
+
+    async def enqueue(
+        self, jobs: Sequence[Job[Any]], *, atomic: bool = False, connection: object | None = None
+    ) -> list[Answer]:
+        """Store jobs; one answer each, in order."""
+        if connection is not None:
+            raise InvalidOption(
+                "connection= needs Postgres: SQLite jobs are stored by a connection of their own."
+            )
+        enqueue.check(jobs)
+        if enqueue.alike(jobs):
+            try:
+                return await self._store.write(lambda tx: enqueue.together(tx, jobs))
+            except enqueue.NotAlike:
+                pass
+        return await self._store.write(lambda tx: enqueue.one_by_one(tx, jobs, atomic=atomic))
+
+    async def fetch(
+        self,
+        queues: Sequence[str],
+        limit: int,
+        claimant: Claimant,
+        *,
+        lease: Micros,
+        suspects: int = 0,
+        settle: Sequence[Ack | Return] = (),
+    ) -> Fetched:
+        """Claim up to `limit` ready jobs, and settle outcomes on the way, in one transaction."""
+        order = self._in_turn(queues)
+
+        def body(tx: Transaction) -> Fetched:
+            verdicts = carry_out(tx, settle)
+            claims = claim(tx, order, limit, claimant, lease, suspects) if limit > 0 else []
+            return Fetched(claims, verdicts)
+
+        return await self._store.write(body)
+
+    async def ack(self, acks: Sequence[Ack]) -> list[Verdict]:
+        """End running jobs."""
+        return await self._store.write(lambda tx: carry_out(tx, acks))
+
+    async def retry(self, returns: Sequence[Return]) -> list[Verdict]:
+        """Put running jobs back."""
+        return await self._store.write(lambda tx: carry_out(tx, returns))
+
+    async def heartbeat(self, tokens: Sequence[Token]) -> Pulse:
+        """Extend leases by their own length from now."""
+        return await self._store.write(lambda tx: leases.extend(tx, tokens), durable=False)
+
+    async def leases(self, process: str) -> list[Held]:
+        """All leases that a process holds."""
+        return await self._store.read(lambda tx: leases.held(tx, process))
+
+    async def report(self, reports: Sequence[Report]) -> None:
+        """Keep progress and log lines of running jobs."""
+        await self._store.write(lambda tx: leases.report(tx, reports), durable=False)
+
+    async def results(
+        self, jobs: Collection[tuple[str, UUID]], wait_for: float
+    ) -> dict[UUID, JobRecord]:
+        """Records of those (queue, id) that have finished; waits for the first one."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait_for
+        found = await self._store.read(lambda tx: listen.ends(tx, jobs))
+        if found or wait_for <= 0:
+            return found
+        address, duration = self._doorbell.address(), round(wait_for * _SECOND)
+        with self._doorbell.listening(of_job(id_) for _, id_ in jobs) as rung:
+            found = await self._store.write(
+                lambda tx: listen.await_ends(tx, jobs, address, duration), durable=False
+            )
+            while not found and (left := end - loop.time()) > 0:
+                await rung.within(min(left, LOOK_AGAIN))
+                found = await self._store.read(lambda tx: listen.ends(tx, jobs))
+        return found
+
+    async def present(self, presence: Presence) -> None:
+        """Register a process, or say that it is still there."""
+        body, address = json.dumps(asdict(presence)), self._doorbell.address()
+        await self._store.write(
+            lambda tx: tx.run(
+                "present", presence.process, body, address, tx.now, tx.now + presence.ttl
+            ),
+            durable=False,
+        )
+
+    async def absent(self, process: str) -> None:
+        """The process leaves."""
+        await self._store.write(lambda tx: tx.run("absent", process), durable=False)
+
+    async def wait(self, queues: Sequence[str], wait_for: float, process: str) -> None:
+        """Return as soon as one of the queues may have work."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait_for
+        address, duration = self._doorbell.address(), round(wait_for * _SECOND)
+        with self._doorbell.listening([of_process(process)]) as rung:
+            sight = await self._store.write(
+                lambda tx: listen.sleep(tx, queues, process, address, duration), durable=False
+            )
+            until = min(end, loop.time() + sight.pause)
+            while (left := until - loop.time()) > 0 and not await rung.within(min(left, TICK)):
+                again = await self._store.read(
+                    partial(listen.look_again, queues=queues, seen=sight)
+                )
+                if again is not sight:
+                    sight, until = again, min(end, loop.time() + again.pause)
+
+    async def wake(self, process: str) -> None:
+        """End that process's `wait`; if it is not waiting now, the next one."""
+        await self._store.read(lambda tx: tx.ring_process(process))
+
+    async def maintain(self, queues: Sequence[str]) -> Upkeep:  # noqa: ARG002
+        """Move time on, whatever the queues: all are at hand, and one may have lost its last worker."""
+        return await self._store.write(maintain, durable=False)
+
+    async def schema_apply(self) -> list[str]:
+        """Bring the schema up to date, as `open` does; the names of the migrations that ran."""
+        if self._opened is not None:
+            return []
+        try:
+            return await self._open()
+        finally:
+            await self.close()
+
+    def schema_show(self) -> str:
+        """The whole schema as a script."""
+        return "\n".join(MIGRATIONS.values())
+
+    @property
+    def _store(self) -> Store:
+        if self._opened is None:
+            raise BackendUnavailable("The SQLite backend is not open: open it first.")
+        return self._opened
+
+    async def _open(self) -> list[str]:
+        if self._opened is not None:
+            return []
+        if self._path is None:
+            store = Store.in_memory(self._settings)
+        else:
+            place.check(self._path)
+            store = Store(str(self._path), self._settings)
+        try:
+            ran = await store.connect(schema.prepare)
+        except BaseException:
+            await store.close()
+            raise
+        self._opened = store
+        return ran
+
+    def _in_turn(self, queues: Sequence[str]) -> Sequence[str]:
+        """The queues, beginning with another one each time, so that a full batch of one starves no other."""
+        self._turn += 1
+        start = self._turn % max(1, len(queues))
+        return [*queues[start:], *queues[:start]]

@@ -1,0 +1,253 @@
+"""The rows of jobs, and every way a job changes its state."""
+
+import json
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from queuekit.backend import ERRORS_KEPT, KEEP_FOR_WAITERS, REMEMBER_IDS
+from queuekit.job import JobOptions, Keep, Micros, Reason, Return, ReturnKind
+from queuekit_sqlite import codes, keys
+from queuekit_sqlite.transaction import Transaction
+
+_HISTORY_KEPT: Final = 50
+
+
+class Row(NamedTuple):
+    """What deciding needs of a job: a row of ``row.sql``."""
+
+    seq: int
+    id: bytes
+    queue: str
+    code: int
+    task: str
+    attempt: int
+    delivery: int
+    lapses: int
+    crashes: int
+    enqueued_at: Micros
+    scheduled_at: Micros | None
+    process: str | None
+    cancel_requested: int
+    expires_at: Micros | None
+    max_crashes: int
+    max_lapses: int
+    key: str | None
+    key_until: Micros | str | None
+    keep_age: Micros | None
+    keep_count: int | None
+    settled: int | None
+    settled_delivery: int | None
+    errors: str | None
+    history: str | None
+
+
+def at(tx: Transaction, seq: int) -> Row:
+    """The job at a place."""
+    return Row(*tx.all("row", seq)[0])
+
+
+def find(tx: Transaction, id_: bytes, queue: str | None) -> Row | None:
+    """A job by its id; without a queue the newest of that id."""
+    found = tx.one("locate", id_, queue)
+    return at(tx, found[0]) if found else None
+
+
+def options(given: JobOptions, now: Micros, *, keyed: bool) -> tuple[object, ...]:
+    """What options say, in the order of ``enqueue.sql`` and ``replace.sql``."""
+    due = given.due if given.due is not None else now + given.delay
+    keep = given.keep
+    return (
+        given.priority,
+        given.max_attempts,
+        due if due > now else None,
+        None if given.expires is None else now + given.expires,
+        given.lease,
+        given.max_crashes,
+        given.max_lapses,
+        given.key_until if keyed else None,
+        keep and keep.age,
+        keep and keep.count,
+        json.dumps(given.tags) if given.tags else None,
+        given.extra,
+    )
+
+
+def finish(
+    tx: Transaction,
+    row: Row,
+    code: int,
+    *,
+    reason: str | None = None,
+    result: str | None = None,
+    keep: Keep | None = None,
+    settled: int | None = None,
+) -> None:
+    """End a job: its record, its key, its successor, and who waits for it.
+
+    Args:
+        tx: the transaction.
+        row: the job.
+        code: of the end.
+        reason: why it failed or was cancelled.
+        result: what it returned.
+        keep: retention that the worker asks for; the job's own goes before it.
+        settled: how its present run is settled by this; None: not by a worker.
+    """
+    keep = _retention(tx, row, code, keep)
+    awaited = tx.one("waiters", row.id, row.queue, tx.now)
+    age = max(keep.age, KEEP_FOR_WAITERS) if awaited else keep.age
+    how = (row.settled, row.settled_delivery) if settled is None else (settled, row.delivery)
+    if not age:
+        drop(tx, row, code, *how)
+    else:
+        tx.run("finish", row.seq, code, tx.now, tx.now + age, *how, result, reason)
+        if code == codes.SUCCEEDED:
+            tx.run("grow", row.queue, row.task, keep.count, tx.now + age)
+    if awaited:
+        tx.ring_waiters(row.id, row.queue)
+    leave_key(tx, row)
+
+
+def drop(
+    tx: Transaction,
+    row: Row,
+    code: int | None = None,
+    settled: int | None = None,
+    settled_delivery: int | None = None,
+) -> None:
+    """Remove a job; only its id stays remembered, and how it ended."""
+    point = row.seq, row.id, row.delivery, row.code
+    tx.run("remember", *point, code, tx.now + REMEMBER_IDS, settled, settled_delivery)
+    tx.run("drop", *point)
+
+
+def leave_key(tx: Transaction, row: Row) -> None:
+    """A job that is gone frees its key, and its successor comes into line."""
+    if row.key is None:
+        return
+    keys.free(tx, row.queue, row.key, row.id)
+    if successor := tx.one("successor", row.queue, row.id):
+        heir = at(tx, successor[0])
+        keys.take(tx, heir.queue, row.key, heir.id, heir.key_until, heir.enqueued_at)
+        place(tx, heir, heir.scheduled_at)
+
+
+def place(
+    tx: Transaction,
+    row: Row,
+    due: Micros | None,
+    *,
+    old: bool = False,
+    ready: Callable[[int], int] = codes.ready,
+) -> None:
+    """A job is scheduled, or ready at the end of the line (with `old`: in its old place)."""
+    code = codes.SCHEDULED if due is not None and due > tx.now else ready(row.lapses)
+    seq = row.seq if old else tx.take_places(1)[0]
+    tx.run("place", row.seq, seq, code, due)
+    tx.stirred.add(row.queue)
+
+
+def promote(tx: Transaction, limit: int) -> int:
+    """Due jobs become ready; how many."""
+    due = tx.all("due", tx.now, limit)
+    if due:
+        places = tx.take_places(len(due))
+        rows = [
+            (seq, new, codes.ready(lapses))
+            for (seq, _, lapses), new in zip(due, places, strict=True)
+        ]
+        tx.run_many("promote", rows)
+        tx.stirred.update(queue for _, queue, _ in due)
+    return len(due)
+
+
+def expire(tx: Transaction, limit: int) -> int:
+    """Jobs that have not begun in time fail; how many."""
+    overdue = tx.all("overdue", tx.now, limit)
+    for (seq,) in overdue:
+        finish(tx, at(tx, seq), codes.FAILED, reason=Reason.EXPIRED.value)
+    return len(overdue)
+
+
+def lapse(tx: Transaction, row: Row) -> None:
+    """A lease ran out."""
+    row = row._replace(
+        attempt=row.attempt - 1, lapses=row.lapses + 1, history=noted(tx, row, "lapse")
+    )
+    amend(tx, row)
+    if row.cancel_requested:
+        finish(tx, row, codes.CANCELLED)
+    elif row.lapses >= row.max_lapses:
+        finish(tx, row, codes.FAILED, reason=Reason.CRASHED.value)
+    else:
+        place(tx, row, row.scheduled_at, old=True)
+
+
+def put_back(tx: Transaction, row: Row, back: Return) -> None:
+    """A worker gives a running job back."""
+    kind, settled = back.kind, codes.settlement(back)
+    row = row._replace(settled=settled, settled_delivery=row.delivery)
+    if kind is not ReturnKind.RETRY:
+        row = row._replace(attempt=row.attempt - 1, history=noted(tx, row, kind.value))
+    if kind is not ReturnKind.RELEASE:
+        # it has begun
+        row = row._replace(expires_at=None)
+    if kind is ReturnKind.DEATH:
+        row = row._replace(crashes=row.crashes + 1)
+    if back.error is not None:
+        row = row._replace(errors=_with_error(tx, row, back.error))
+    amend(tx, row)
+    if kind is ReturnKind.DEATH and row.crashes >= row.max_crashes:
+        finish(tx, row, codes.FAILED, reason=Reason.CRASHED.value)
+    elif row.cancel_requested:
+        finish(tx, row, codes.CANCELLED)
+    else:
+        due = tx.now + back.delay if back.delay else row.scheduled_at
+        place(tx, row, due, old=kind is ReturnKind.RELEASE, ready=codes.ready_again)
+
+
+def fail_run(tx: Transaction, row: Row, error: str) -> Row:
+    """Keep the error of a run that ends its job."""
+    row = row._replace(errors=_with_error(tx, row, error))
+    amend(tx, row)
+    return row
+
+
+def amend(tx: Transaction, row: Row) -> None:
+    """Store the counters and notes of a row."""
+    tx.run(
+        "amend",
+        row.seq,
+        row.attempt,
+        row.lapses,
+        row.crashes,
+        row.expires_at,
+        row.cancel_requested,
+        row.settled,
+        row.settled_delivery,
+        row.errors,
+        row.history,
+    )
+
+
+def noted(tx: Transaction, row: Row, event: str) -> str:
+    """The history of a job with one more event."""
+    note = json.dumps({"event": event, "at": tx.now, "delivery": row.delivery})
+    return _prepended(note, row.history, _HISTORY_KEPT)
+
+
+def _with_error(tx: Transaction, row: Row, error: str) -> str:
+    return _prepended(json.dumps({**json.loads(error), "at": tx.now}), row.errors, ERRORS_KEPT)
+
+
+def _prepended(line: str, lines: str | None, most: int) -> str:
+    return "\n".join([line, *lines.split("\n")][:most]) if lines else line
+
+
+def _retention(tx: Transaction, row: Row, code: int, keep: Keep | None) -> Keep:
+    if row.keep_age is not None:
+        return Keep(row.keep_age, row.keep_count)
+    if keep is not None:
+        return keep
+    settings = tx.settings
+    return settings.keep_succeeded if code == codes.SUCCEEDED else settings.keep_failed

@@ -1,0 +1,91 @@
+"""Looking for work and for ends, and leaving word of who waits for them."""
+
+from collections.abc import Collection, Sequence
+from math import inf
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from queuekit.backend import KEEP_FOR_WAITERS
+from queuekit.errors import JobNotFound
+from queuekit.job import FINISHED, JobRecord, Micros
+from queuekit_sqlite import codes
+from queuekit_sqlite.rows import record
+from queuekit_sqlite.transaction import Transaction
+
+_SUSPECTS: Final = 0.05
+"""Who can't take suspects now looks again so late only, instead of turning in circles around them."""
+
+
+class Sight(NamedTuple):
+    """What somebody saw who looked for work.
+
+    Attributes:
+        pause: seconds until there may be work.
+        version: of the store then.
+    """
+
+    pause: float
+    version: tuple[int, int]
+
+
+def sleep(
+    tx: Transaction, queues: Sequence[str], process: str, address: str, wait_for: Micros
+) -> Sight:
+    """Look for work, and register a sleeper if there is none at once.
+
+    An enqueue commits either before, and is seen here, or after, and sees the sleeper.
+    """
+    pause = _until_work(tx, queues)
+    if pause:
+        tx.run("sleep", process, address, "\n".join(queues), tx.now + wait_for)
+    return Sight(pause, tx.version())
+
+
+def look_again(tx: Transaction, queues: Sequence[str], seen: Sight) -> Sight:
+    """What is in sight now: the same as before if nobody has changed the store since."""
+    version = tx.version()
+    return seen if version == seen.version else Sight(_until_work(tx, queues), version)
+
+
+def _until_work(tx: Transaction, queues: Sequence[str]) -> float:
+    paused = {queue for (queue,) in tx.all("pauses")}
+    served = [queue for queue in queues if queue not in paused]
+    if any(tx.one("has_ready", queue) for queue in served):
+        return 0
+    ((due,),) = tx.all("next_due")
+    pause = inf if due is None else max(0, due - tx.now) / 1_000_000
+    if any(tx.one("has_suspects", queue) for queue in served):
+        pause = min(pause, _SUSPECTS)
+    return pause
+
+
+def ends(tx: Transaction, jobs: Collection[tuple[str, UUID]]) -> dict[UUID, JobRecord]:
+    """Records of those jobs that have finished.
+
+    Raises:
+        JobNotFound: one is neither stored nor recorded.
+    """
+    found: dict[UUID, JobRecord] = {}
+    for queue, id_ in jobs:
+        row = tx.one("get", id_.bytes, queue)
+        if row is None:
+            raise JobNotFound(
+                f"Job {id_} is not in queue {queue!r}: its record may be past its retention."
+            )
+        if codes.STATES[row[2]] in FINISHED:
+            found[id_] = record(row)
+    return found
+
+
+def await_ends(
+    tx: Transaction, jobs: Collection[tuple[str, UUID]], address: str, wait_for: Micros
+) -> dict[UUID, JobRecord]:
+    """Like `ends`, and register a waiter if there is none.
+
+    The registration outlives the call for a while, so that who asks again misses nothing in between.
+    """
+    found = ends(tx, jobs)
+    if not found:
+        until = tx.now + wait_for + KEEP_FOR_WAITERS
+        tx.run_many("await", [(id_.bytes, queue, address, until) for queue, id_ in jobs])
+    return found

@@ -1,0 +1,74 @@
+"""From a URL to the place of the database, and whether a database can live there."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
+
+from queuekit.errors import ConfigurationError
+
+_NETWORK: Final = re.compile(r"nfs\d*|cifs|smb\w*|afs|ceph|lustre|(fuse\.)?(glusterfs|sshfs|s3fs)")
+"""Types of file systems whose locks SQLite can't rely on."""
+
+
+def parse(url: str) -> Path | None:
+    """The file of a URL; None: in memory.
+
+    Raises:
+        ConfigurationError: the URL names no file.
+    """
+    rest = url.removeprefix("sqlite://")
+    if not rest:
+        return None
+    path = unquote(rest.removeprefix("/"))
+    if rest == url or not rest.startswith("/") or path in {"", ":memory:"} or "?" in rest:
+        raise ConfigurationError(
+            f"{url!r} names no SQLite file: write sqlite:///relative/path, sqlite:////absolute/path, "
+            "or sqlite:// for a queue in memory."
+        )
+    return Path(path)
+
+
+def check(path: Path) -> None:
+    """Refuse a place where a database can't work.
+
+    Raises:
+        ConfigurationError: the folder is missing, or it is on a network file system.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ConfigurationError(f"The folder {folder} of the SQLite file is missing: make it.")
+    if path.is_dir():
+        raise ConfigurationError(f"{path} is a folder: name a file in it.")
+    if sys.platform == "linux":
+        mounts = Path("/proc/mounts")
+        text = mounts.read_text("utf-8", "replace") if mounts.exists() else ""
+        if kind := network_file_system(folder.resolve(), text):
+            raise ConfigurationError(
+                f"{folder} is on a network file system ({kind}), where SQLite loses data: "
+                "choose a local folder, or use Postgres or Redis."
+            )
+
+
+def network_file_system(folder: Path, mounts: str) -> str | None:
+    """The type of the network file system that a folder is on, if it is on one.
+
+    Args:
+        folder: an absolute path without links.
+        mounts: text in the form of /proc/mounts.
+    """
+    kind, longest = "", -1
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        point = Path(_unescaped(fields[1]))
+        # the later of two mounts at one point hides the earlier
+        if folder.is_relative_to(point) and len(point.parts) >= longest:
+            kind, longest = fields[2], len(point.parts)
+    return kind if _NETWORK.fullmatch(kind) else None
+
+
+def _unescaped(field: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)

@@ -1,0 +1,71 @@
+"""A connection made ready: settings, and a schema that is there and known."""
+
+import sqlite3
+import time
+from typing import Any, Final
+
+from queuekit.errors import ConfigurationError
+from queuekit_sqlite.statements import MIGRATIONS, SQL, split
+
+_OURS: Final = 0x71756B69
+"""The application_id of our files."""
+_OLDEST: Final = 3, 35, 0
+
+
+def prepare(db: sqlite3.Connection) -> list[str]:
+    """Set up a connection, and make or check the schema; the names of the migrations that ran. May be repeated.
+
+    Raises:
+        ConfigurationError: SQLite is too old, the file is another program's, or its schema is newer than this code.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise ConfigurationError(
+            f"SQLite {sqlite3.sqlite_version} is too old: queuekit needs 3.35 or newer."
+        )
+    # longer waiting is the store's business
+    db.execute("PRAGMA busy_timeout = 5")
+    _check(db)
+    mode = _value(db, "PRAGMA journal_mode = WAL")
+    if mode not in {"wal", "memory"}:
+        raise ConfigurationError(
+            f"The file system can't do SQLite's WAL (it stays in {mode} mode): choose another folder."
+        )
+    db.execute("PRAGMA synchronous = FULL")
+    return _migrate(db)
+
+
+def _migrate(db: sqlite3.Connection) -> list[str]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        missing = list(MIGRATIONS.items())[_value(db, "PRAGMA user_version") :]
+        for _, script in missing:
+            for statement in split(script):
+                db.execute(statement)
+        if missing:
+            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            db.execute(f"PRAGMA application_id = {_OURS}")
+            db.execute(SQL["first_tick"], (time.time_ns() // 1000,))
+        db.execute("COMMIT")
+    except BaseException:
+        db.rollback()
+        raise
+    return [name for name, _ in missing]
+
+
+def _check(db: sqlite3.Connection) -> None:
+    if _value(db, "PRAGMA application_id") != _OURS:
+        if _value(db, "SELECT count(*) FROM sqlite_master"):
+            raise ConfigurationError(
+                "The SQLite file belongs to another program: give queuekit a file of its own."
+            )
+        return
+    version = _value(db, "PRAGMA user_version")
+    if version > len(MIGRATIONS):
+        raise ConfigurationError(
+            f"The SQLite file has schema {version}, this queuekit knows {len(MIGRATIONS)}: "
+            "a newer queuekit made it, so upgrade this one."
+        )
+
+
+def _value(db: sqlite3.Connection, query: str) -> Any:
+    return db.execute(query).fetchone()[0]

@@ -1,0 +1,120 @@
+-- The codes of jobs: see codes.py. Times and durations are microseconds.
+
+-- Finished jobs stay in the table of the live ones until their retention is over: ending a job is then one update in
+-- place, half the work of moving its row. Live jobs are found by partial indexes alone, so what has finished slows nobody.
+-- An index costs each change of a code an evaluation of its condition: there are few, and their conditions are simple.
+CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY, -- its place in line; new whenever it becomes ready, except by release or lapse
+    id BLOB NOT NULL,
+    queue TEXT NOT NULL,
+    code INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    max_attempts INTEGER NOT NULL,
+    delivery INTEGER NOT NULL DEFAULT 0,
+    lapses INTEGER NOT NULL DEFAULT 0,
+    crashes INTEGER NOT NULL DEFAULT 0,
+    generation INTEGER NOT NULL DEFAULT 0,
+    enqueued_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    kept_until INTEGER, -- the end of its retention
+    leased_until INTEGER,
+    lease INTEGER, -- the length of the present lease
+    process TEXT, -- the claimant
+    number INTEGER,
+    settled INTEGER, -- how the run `settled_delivery` was settled last (see codes.py)
+    settled_delivery INTEGER,
+    task TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    result TEXT,
+    extra TEXT NOT NULL DEFAULT '',
+    scheduled_at INTEGER,
+    expires_at INTEGER, -- NULL, too, once it has begun
+    own_lease INTEGER,
+    max_crashes INTEGER NOT NULL DEFAULT 3,
+    max_lapses INTEGER NOT NULL DEFAULT 20,
+    key TEXT,
+    key_until, -- 'started', 'finished' or microseconds from the enqueue
+    keep_age INTEGER, -- its own retention
+    keep_count INTEGER,
+    tags TEXT, -- a JSON array
+    predecessor BLOB, -- the id of the job of its key that it waits for
+    renewed INTEGER NOT NULL DEFAULT 0, -- its lease was given anew after an outage, and its owner not heard since
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
+    reason TEXT,
+    errors TEXT, -- JSON objects, one a line, newest first
+    history TEXT, -- likewise
+    progress TEXT,
+    logs TEXT -- a JSON array
+);
+
+CREATE UNIQUE INDEX jobs_id ON jobs (id, queue);
+CREATE INDEX jobs_ready ON jobs (queue, priority, seq) WHERE code = 0;
+CREATE INDEX jobs_aside ON jobs (code, queue, priority, seq) WHERE code > 0 AND code < 6;
+CREATE INDEX jobs_scheduled ON jobs (scheduled_at) WHERE code = 3;
+CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL AND code < 5;
+CREATE INDEX jobs_successors ON jobs (predecessor) WHERE predecessor IS NOT NULL;
+CREATE INDEX jobs_running ON jobs (leased_until) WHERE code = 6;
+CREATE INDEX jobs_cancelling ON jobs (seq) WHERE cancel_requested = 1 AND code = 6;
+CREATE INDEX jobs_succeeded ON jobs (queue, task, kept_until) WHERE code = 7;
+CREATE INDEX jobs_failed ON jobs (kept_until, queue, code) WHERE code > 7;
+
+CREATE TABLE ids ( -- of jobs that are gone
+    id BLOB NOT NULL,
+    queue TEXT NOT NULL,
+    code INTEGER, -- NULL: deleted
+    settled INTEGER,
+    settled_delivery INTEGER,
+    forget_at INTEGER NOT NULL,
+    PRIMARY KEY (id, queue)
+) WITHOUT ROWID;
+
+CREATE INDEX ids_forget ON ids (forget_at);
+
+CREATE TABLE kinds ( -- of succeeded jobs; so that their retention takes a single index
+    queue TEXT NOT NULL,
+    task TEXT NOT NULL,
+    most INTEGER, -- so many are kept; NULL: all
+    next_end INTEGER, -- no retention ends earlier; NULL: there are none left
+    grown INTEGER NOT NULL, -- since they were counted last
+    PRIMARY KEY (queue, task)
+) WITHOUT ROWID;
+
+CREATE TABLE keys (
+    queue TEXT NOT NULL,
+    key TEXT NOT NULL,
+    id BLOB NOT NULL, -- the job that holds it
+    until INTEGER, -- NULL: until it is freed
+    PRIMARY KEY (queue, key)
+) WITHOUT ROWID;
+
+CREATE INDEX keys_until ON keys (until) WHERE until IS NOT NULL;
+
+CREATE TABLE pauses (queue TEXT PRIMARY KEY) WITHOUT ROWID;
+
+CREATE TABLE presences (
+    process TEXT PRIMARY KEY,
+    body TEXT NOT NULL, -- a JSON object
+    address TEXT NOT NULL, -- of its doorbell; '': it has none
+    seen_at INTEGER NOT NULL,
+    until INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE sleepers (
+    seq INTEGER PRIMARY KEY,
+    process TEXT NOT NULL,
+    address TEXT NOT NULL,
+    queues TEXT NOT NULL, -- one a line
+    until INTEGER NOT NULL
+);
+
+CREATE TABLE waiters ( -- for a job's end
+    id BLOB NOT NULL,
+    queue TEXT NOT NULL,
+    address TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (id, queue, address)
+) WITHOUT ROWID;
+
+CREATE TABLE ticks (last INTEGER NOT NULL); -- one row: when somebody maintained last

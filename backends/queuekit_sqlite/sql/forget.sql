@@ -1,0 +1,2 @@
+-- ?1 seq
+DELETE FROM jobs WHERE seq = ?1

@@ -1,0 +1,2 @@
+-- ?1 now
+DELETE FROM sleepers WHERE until <= ?1

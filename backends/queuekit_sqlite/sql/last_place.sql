@@ -1,0 +1,2 @@
+-- The last place in line.
+SELECT max(seq) FROM jobs

@@ -1,0 +1,1 @@
+SELECT min(scheduled_at) FROM jobs WHERE code = 3

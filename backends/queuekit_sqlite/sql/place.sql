@@ -1,0 +1,7 @@
+-- Put a job that does not run into (or back into) line.
+-- ?1 seq, ?2 new seq, ?3 code, ?4 scheduled_at
+UPDATE jobs
+SET
+    seq = ?2, code = ?3, scheduled_at = ?4, leased_until = NULL, lease = NULL, process = NULL,
+    number = NULL, renewed = 0, predecessor = NULL
+WHERE seq = ?1

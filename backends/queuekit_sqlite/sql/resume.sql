@@ -1,0 +1,2 @@
+-- ?1 queue
+DELETE FROM pauses WHERE queue = ?1

@@ -1,0 +1,1 @@
+SELECT seq, process, address, queues FROM sleepers

@@ -1,0 +1,25 @@
+"""The SQL of this backend: one statement a file in ``sql/``, named like what it does; ``schema/`` makes the tables."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from typing import Final
+
+
+def _texts(folder: str) -> dict[str, str]:
+    found = (files("queuekit_sqlite") / folder).iterdir()
+    return {entry.name.removesuffix(".sql"): entry.read_text("utf-8") for entry in found}
+
+
+SQL: Final[Mapping[str, str]] = _texts("sql")
+MIGRATIONS: Final[Mapping[str, str]] = dict(sorted(_texts("schema").items()))
+
+
+def split(script: str) -> Iterator[str]:
+    """The statements of a script, so that they can run in a transaction that is already open."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

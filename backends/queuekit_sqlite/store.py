@@ -1,0 +1,200 @@
+"""A database and the one thread that talks to it."""
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ClassVar, Final, TypeVar
+
+from queuekit.backend import BackendSettings
+from queuekit.errors import (
+    BackendRefused,
+    BackendUnavailable,
+    ConfigurationError,
+    QueuekitError,
+    ReplyLost,
+)
+from queuekit_sqlite.transaction import Transaction
+from queuekit_sqlite.wakeup import ring
+
+T = TypeVar("T")
+
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_PATIENCE: Final = 0.001
+"""Seconds until a lock that somebody else holds is tried again; SQLite's own steps are coarser, up to 0.1."""
+
+
+class Store:
+    """One connection in one thread beside the event loop; calls queue up for it.
+
+    Objects with the same place in memory share one store; what it holds is gone when the last of them closes it.
+    """
+
+    _shared: ClassVar[dict[tuple[int, str], "Store"]] = {}
+    _guard: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, place: str, settings: BackendSettings) -> None:
+        self._place = place
+        self._settings = settings
+        self._thread = ThreadPoolExecutor(1, "queuekit-sqlite")
+        self._db: sqlite3.Connection | None = None
+        self._durable = True
+        self._users = 1
+        self._shared_as: tuple[int, str] | None = None
+
+    @classmethod
+    def in_memory(cls, settings: BackendSettings) -> "Store":
+        """The store in memory of this process and namespace."""
+        name = os.getpid(), settings.namespace
+        with cls._guard:
+            store = cls._shared.get(name)
+            if store is None:
+                store = cls._shared[name] = cls(":memory:", settings)
+                store._shared_as = name
+            else:
+                store._users += 1
+            return store
+
+    async def connect(self, prepare: Callable[[sqlite3.Connection], list[str]]) -> list[str]:
+        """Open the database and prepare the connection, unless that is done; what `prepare` answers."""
+        try:
+            return await self._in_thread(lambda deadline: self._connect(prepare, deadline))
+        except BackendRefused as error:
+            raise ConfigurationError(str(error)) from error
+
+    async def close(self) -> None:
+        """Close the connection and end the thread, if this was the last user."""
+        with self._guard:
+            self._users -= 1
+            if self._users:
+                return
+            if self._shared_as:
+                del self._shared[self._shared_as]
+        await asyncio.wrap_future(self._thread.submit(self._disconnect))
+        self._thread.shutdown()
+
+    async def write(self, body: Callable[[Transaction], T], *, durable: bool = True) -> T:
+        """Run `body` in a write transaction, and ring whom it names when it has committed.
+
+        With `durable` the disk has it then. Without, a crash of the machine may take it, unless a durable one came
+        after it: for what only matters while processes are alive.
+        """
+        return await self._in_thread(
+            lambda deadline: self._transact(body, "BEGIN IMMEDIATE", deadline, durable=durable)
+        )
+
+    async def read(self, body: Callable[[Transaction], T]) -> T:
+        """Run `body` on one consistent state."""
+        return await self._in_thread(
+            lambda deadline: self._transact(body, "BEGIN", deadline, durable=True)
+        )
+
+    async def _in_thread(self, work: Callable[[float], T]) -> T:
+        timeout = self._settings.timeout
+        # a lock is given up a little earlier, while there is still time to say so
+        deadline = time.monotonic() + 0.9 * timeout
+        try:
+            future = self._thread.submit(work, deadline)
+        except RuntimeError as closed:
+            raise BackendUnavailable("The SQLite backend is closed: open it first.") from closed
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            raise self._late(future) from error
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _connect(
+        self, prepare: Callable[[sqlite3.Connection], list[str]], deadline: float
+    ) -> list[str]:
+        if self._db is not None:
+            return []
+        db = sqlite3.connect(
+            self._place, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        try:
+            done = _while_busy(lambda: prepare(db), deadline)
+        except BaseException:
+            db.close()
+            raise
+        self._db = db
+        return done
+
+    def _disconnect(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _transact(
+        self, body: Callable[[Transaction], T], begin: str, deadline: float, *, durable: bool
+    ) -> T:
+        if self._db is None:
+            raise BackendUnavailable("The SQLite backend is not open: open it first.")
+        db = self._db
+        return _while_busy(lambda: self._attempt(db, body, begin, durable=durable), deadline)
+
+    def _attempt(
+        self,
+        db: sqlite3.Connection,
+        body: Callable[[Transaction], T],
+        begin: str,
+        *,
+        durable: bool,
+    ) -> T:
+        if durable is not self._durable:
+            db.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
+            self._durable = durable
+        db.execute(begin)
+        try:
+            transaction = Transaction(db, time.time_ns() // 1000, self._settings)
+            answer = body(transaction)
+            transaction.rouse_sleepers()
+            db.execute("COMMIT")
+        except BaseException:
+            db.rollback()
+            raise
+        ring(transaction.bells)
+        return answer
+
+    def _late(self, future: "Future[T]") -> QueuekitError:
+        problem = f"SQLite did not answer within {self._settings.timeout:g} s"
+        if future.cancelled():
+            return BackendUnavailable(f"{problem}: earlier calls still run. Nothing was stored.")
+        return ReplyLost(f"{problem}. Ask again, or raise the timeout.")
+
+    def _translated(self, error: sqlite3.Error) -> QueuekitError:
+        match _code(error):
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                return BackendUnavailable(
+                    f"{self._place} was locked for {self._settings.timeout:g} s. "
+                    "End the program that holds a transaction open on it; nothing was stored."
+                )
+            case sqlite3.SQLITE_FULL:
+                return BackendRefused(f"The disk of {self._place} is full: make room.")
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
+                return BackendRefused(
+                    f"{self._place} can't be written ({error}): "
+                    "check the permissions of the file and of its folder."
+                )
+            case _:
+                return BackendRefused(f"SQLite refused ({error}) on {self._place}.")
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary error code."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _while_busy(act: Callable[[], T], deadline: float) -> T:
+    """Act, again and again while somebody else holds a lock."""
+    while True:
+        try:
+            return act()
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_PATIENCE)

@@ -1,0 +1,67 @@
+"""Moving time on: leases, due times, expiry, retention."""
+
+from uuid import UUID
+
+from queuekit.backend import REMEMBER_IDS, Upkeep
+from queuekit.job import SOLITARY_AFTER, Micros
+from queuekit_sqlite import jobs
+from queuekit_sqlite.transaction import Row, Transaction
+
+_BATCH = 1000
+_PRUNED = 10_000
+"""Finished jobs that go in one call: they came by the batch, so they must go by the batch."""
+
+
+def maintain(tx: Transaction) -> Upkeep:
+    """All that is due, up to a bound."""
+    renewed = _renew(tx)
+    rescued = _rescue(tx)
+    promoted = jobs.promote(tx, _BATCH)
+    expired = jobs.expire(tx, _BATCH)
+    tx.stirred.update(queue for (queue,) in tx.all("hand_out", SOLITARY_AFTER))
+    pruned = _prune(tx)
+    return Upkeep(promoted, rescued, renewed, expired, pruned)
+
+
+def _renew(tx: Transaction) -> int:
+    """After an outage in which nobody could renew, leases start anew."""
+    ((last,),) = tx.all("last_tick")
+    tx.run("tick", tx.now)
+    return tx.run("renew", tx.now, tx.now - last)
+
+
+def _rescue(tx: Transaction) -> list[UUID]:
+    lapsed = [jobs.at(tx, seq) for (seq,) in tx.all("lapsed", tx.now, _BATCH)]
+    for row in lapsed:
+        jobs.lapse(tx, row)
+    return [UUID(bytes=row.id) for row in lapsed]
+
+
+def _prune(tx: Transaction) -> int:
+    for name in ("forget_keys", "forget_presences", "forget_sleepers", "forget_old_waiters"):
+        tx.run(name, tx.now)
+    tx.run("forget_ids", tx.now, _PRUNED)
+    outworn = tx.all("outworn", tx.now, _PRUNED)
+    forget(tx, outworn)
+    pruned = len(outworn) + sum(_prune_kind(tx, *kind) for kind in tx.all("kinds", tx.now))
+    tx.run("forget_kinds")
+    return pruned
+
+
+def _prune_kind(tx: Transaction, queue: str, task: str, most: int) -> int:
+    outworn = tx.all("outworn_kind", queue, task, tx.now, _PRUNED)
+    forget(tx, outworn)
+    surplus = tx.all("surplus", queue, task, most, _PRUNED) if most >= 0 else []
+    forget(tx, surplus)
+    pruned = len(outworn) + len(surplus)
+    tx.run("shrink", queue, task, pruned >= _PRUNED)
+    return pruned
+
+
+def forget(tx: Transaction, places: list[Row], since: Micros = 0) -> None:
+    """Remove finished jobs, by their seq.
+
+    Their ids stay remembered for their time, counted from the job's end or, if that is later, from `since`.
+    """
+    tx.run_many("remember_finished", [(*seq, REMEMBER_IDS, since, tx.now) for seq in places])
+    tx.run_many("forget", places)

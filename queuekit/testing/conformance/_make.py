@@ -1,0 +1,268 @@
+"""What the cases are made of: jobs, claims, outcomes, and patience."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
+from uuid import UUID
+
+from queuekit.backend import Backend, Claimant, Stored, Verdict
+from queuekit.job import (
+    Ack,
+    Claim,
+    Job,
+    JobOptions,
+    JobRecord,
+    Keep,
+    Micros,
+    Return,
+    ReturnKind,
+    State,
+    new_id,
+)
+
+T = TypeVar("T")
+
+MILLISECOND: Final[Micros] = 1_000
+SECOND: Final[Micros] = 1_000_000
+LONG: Final[Micros] = 60 * SECOND
+"""A lease that no test outlives, however slow the machine."""
+BRIEF: Final[Micros] = 20 * MILLISECOND
+"""A lease that is meant to lapse."""
+NOTHING: Final = '{"v":1,"a":{}}'
+UNSTORABLE: Final = '"\ud800"'
+"""A lone surrogate is no text in UTF-8, so no server takes it."""
+ALICE: Final = "alice-4711"
+BOB: Final = "bob-4712"
+
+Settling: TypeAlias = Callable[[Claim], Ack]
+
+_numbers = itertools.count(1)
+
+
+async def eventually(check: Callable[[], Awaitable[T]], within: float = 20.0) -> T:
+    """The first true value of `check`, asked again and again."""
+    deadline = time.monotonic() + within
+    while True:
+        value = await check()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {within} s: {value!r}"
+        await asyncio.sleep(0.01)
+
+
+async def punctual(lateness: Callable[[], Awaitable[float]], within: float = 0.1) -> None:
+    """Three times in a row something must come in time; a busy machine may spoil some tries, but not all."""
+    in_a_row = 0
+    late: list[float] = []
+    while in_a_row < 3:
+        late.append(await lateness())
+        in_a_row = in_a_row + 1 if late[-1] <= within else 0
+        assert len(late) < 25, f"seconds late: {late}"
+
+
+def job(  # the fields of a job, with defaults
+    payload: str = NOTHING,
+    *,
+    task: str = "send",
+    queue: str = "default",
+    key: str | None = None,
+    id: UUID | None = None,  # noqa: A002  # the field's name
+    fresh: bool | None = None,
+    **options: Any,
+) -> Job[Any]:
+    """A job; a given id is no fresh one unless that is said."""
+    if fresh is None:
+        fresh = id is None
+    chosen = JobOptions(queue=queue, **options)
+    return Job(id or new_id(), task, payload, chosen, key, fresh)
+
+
+def numbered(count: int, **options: Any) -> list[Job[Any]]:
+    """Jobs whose payload is their number."""
+    return [job(str(number), **options) for number in range(count)]
+
+
+async def put(backend: Backend, *jobs: Job[Any]) -> None:
+    """Enqueue jobs that must all be stored."""
+    answers = await backend.enqueue(jobs)
+    assert [answer.kind for answer in answers] == [Stored.STORED] * len(jobs), answers
+
+
+def claimant(process: str = ALICE) -> Claimant:
+    """The next claim of a process."""
+    return Claimant(process, next(_numbers))
+
+
+async def claim(
+    backend: Backend,
+    count: int,
+    *,
+    queues: Sequence[str] = ("default",),
+    lease: Micros = LONG,
+    suspects: int = 0,
+    process: str = ALICE,
+) -> list[Claim]:
+    """So many claims, in the order in which they came: a backend may need a second look."""
+    claims: list[Claim] = []
+
+    async def enough() -> bool:
+        wanted = count - len(claims)
+        who = claimant(process)
+        fetched = await backend.fetch(queues, wanted, who, lease=lease, suspects=suspects)
+        claims.extend(fetched.claims)
+        return len(claims) >= count
+
+    await eventually(enough)
+    assert len(claims) == count
+    return claims
+
+
+async def claim_one(
+    backend: Backend,
+    *,
+    queue: str = "default",
+    lease: Micros = LONG,
+    suspects: int = 0,
+    process: str = ALICE,
+) -> Claim:
+    """One claim."""
+    (only,) = await claim(
+        backend, 1, queues=[queue], lease=lease, suspects=suspects, process=process
+    )
+    return only
+
+
+async def claims_nothing(
+    backend: Backend, queue: str = "default", *, suspects: int = 0, limit: int = 10
+) -> None:
+    """No claim comes, not at a second or third look either."""
+    for _ in range(3):
+        fetched = await backend.fetch([queue], limit, claimant(), lease=LONG, suspects=suspects)
+        assert not fetched.claims
+        await asyncio.sleep(0.025)
+
+
+async def running(backend: Backend, payload: str = NOTHING, **options: Any) -> Claim:
+    """A job that was just stored and claimed."""
+    one = job(payload, **options)
+    await put(backend, one)
+    return await claim_one(backend, queue=one.options.queue)
+
+
+def succeeded(claim: Claim, result: str = "null", keep: Keep | None = None) -> Ack:
+    """The task returned."""
+    return Ack(claim.token, claim.task, State.SUCCEEDED, result, keep=keep)
+
+
+def failed(
+    claim: Claim, reason: str = "exhausted", message: str = "no luck", keep: Keep | None = None
+) -> Ack:
+    """The last attempt failed."""
+    error = error_text(claim, message)
+    return Ack(claim.token, claim.task, State.FAILED, reason=reason, error=error, keep=keep)
+
+
+def cancelled(claim: Claim, reason: str | None = None) -> Ack:
+    """The task was interrupted on request."""
+    return Ack(claim.token, claim.task, State.CANCELLED, reason=reason)
+
+
+def retried(claim: Claim, delay: Micros = 0, message: str = "no luck") -> Return:
+    """An attempt failed and was not the last."""
+    return Return(claim.token, ReturnKind.RETRY, delay, error_text(claim, message))
+
+
+def snoozed(claim: Claim, delay: Micros = 0) -> Return:
+    """The task asks for another time."""
+    return Return(claim.token, ReturnKind.SNOOZE, delay)
+
+
+def released(claim: Claim) -> Return:
+    """The worker gives it back."""
+    return Return(claim.token, ReturnKind.RELEASE)
+
+
+def dead(claim: Claim) -> Return:
+    """The child process that ran it died."""
+    return Return(claim.token, ReturnKind.DEATH, error=error_text(claim, "killed by signal 9"))
+
+
+def error_text(claim: Claim, message: str) -> str:
+    """A failed attempt, as the codec writes it."""
+    return json.dumps(
+        {"attempt": claim.attempt, "type": "Oops", "message": message, "traceback": "Oops\n"}
+    )
+
+
+async def ack(backend: Backend, *acks: Ack) -> None:
+    """End jobs that must all be ours."""
+    assert await backend.ack(acks) == [Verdict.DONE] * len(acks)
+
+
+async def give_back(backend: Backend, *returns: Return) -> None:
+    """Return jobs that must all be ours."""
+    assert await backend.retry(returns) == [Verdict.DONE] * len(returns)
+
+
+async def record(backend: Backend, id: UUID, queue: str | None = None) -> JobRecord:  # noqa: A002  # as in the protocol
+    """What is known of a job that must be there."""
+    (found,) = await backend.inspector.get([id], queue)
+    assert found is not None
+    return found
+
+
+async def state_of(backend: Backend, id: UUID, queue: str | None = None) -> State | None:  # noqa: A002  # likewise
+    """Where a job is; None: nowhere."""
+    (found,) = await backend.inspector.get([id], queue)
+    return found.state if found else None
+
+
+async def lapse(backend: Backend, *claims: Claim) -> None:
+    """Tick until those leases have lapsed. One of them may be renewed once, if this machine sleeps meanwhile."""
+    left = {claim.token.id for claim in claims}
+    queues = sorted({claim.token.queue for claim in claims})
+
+    async def all_rescued() -> bool:
+        left.difference_update((await backend.maintain(queues)).rescued)
+        return not left
+
+    await eventually(all_rescued)
+
+
+async def lapse_times(backend: Backend, times: int, *jobs: Job[Any], suspects: int = 100) -> None:
+    """Claim and lapse the only jobs of a queue so many times."""
+    queue = jobs[0].options.queue
+    for _ in range(times):
+        claims = await claim(backend, len(jobs), queues=[queue], lease=BRIEF, suspects=suspects)
+        await lapse(backend, *claims)
+
+
+def events(record: JobRecord) -> list[str]:
+    """What happened to a job besides attempts."""
+    return [json.loads(text)["event"] for text in record.history]
+
+
+async def drop_all(backend: Backend, queue: str = "default") -> None:
+    """Cancel whatever could be claimed."""
+    while await backend.inspector.drain(queue):
+        pass
+
+
+async def wakes(
+    backend: Backend,
+    ring: Callable[[], Awaitable[None]],
+    after: float = 0.0,
+    *,
+    queues: Sequence[str] = ("default",),
+) -> float:
+    """Seconds from `ring`, plus `after`, to the end of Alice's wait."""
+    waiting = asyncio.create_task(backend.wait(queues, 30, ALICE))
+    # Rung before it sleeps it would not have to be woken; too late is no harm.
+    await asyncio.sleep(0.04)
+    begun = time.monotonic()
+    await ring()
+    await asyncio.wait_for(waiting, 10)
+    return time.monotonic() - begun - after

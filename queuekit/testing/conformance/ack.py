@@ -1,0 +1,255 @@
+"""Ending jobs."""
+
+import asyncio
+import json
+
+import pytest
+
+from queuekit.backend import ERRORS_KEPT, Backend, Stored, Verdict
+from queuekit.job import Ack, Keep, Reason, State
+from queuekit.testing.conformance._make import (
+    BRIEF,
+    LONG,
+    UNSTORABLE,
+    ack,
+    cancelled,
+    claim,
+    claim_one,
+    claimant,
+    claims_nothing,
+    failed,
+    give_back,
+    job,
+    lapse,
+    numbered,
+    put,
+    record,
+    retried,
+    running,
+    state_of,
+    succeeded,
+)
+
+
+class AckCases:
+    """`Backend.ack`."""
+
+    async def test_a_success_keeps_its_result(self, backend: Backend) -> None:
+        one = await running(backend)
+        assert await backend.ack([succeeded(one, '{"sent":3}')]) == [Verdict.DONE]
+        found = await record(backend, one.token.id)
+        assert (found.state, found.result, found.reason) == (State.SUCCEEDED, '{"sent":3}', None)
+
+    async def test_a_failure_keeps_its_error_and_reason(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, failed(one, "gave_up", "no such address"))
+        found = await record(backend, one.token.id)
+        assert (found.state, found.reason, found.result) == (State.FAILED, "gave_up", None)
+        (error,) = [json.loads(text) for text in found.errors]
+        assert (error["attempt"], error["type"]) == (1, "Oops")
+        assert (error["message"], error["traceback"]) == ("no such address", "Oops\n")
+
+    @pytest.mark.parametrize("reason", list(Reason))
+    async def test_every_reason_is_kept(self, backend: Backend, reason: Reason) -> None:
+        one = await running(backend)
+        await ack(backend, failed(one, reason))
+        assert (await record(backend, one.token.id)).reason == reason
+
+    async def test_a_cancellation_keeps_its_reason(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, cancelled(one, "the customer left"))
+        found = await record(backend, one.token.id)
+        assert (found.state, found.reason) == (State.CANCELLED, "the customer left")
+
+    async def test_an_end_has_its_time_by_the_servers_clock(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, failed(one))
+        found = await record(backend, one.token.id)
+        assert found.started_at is not None
+        assert found.finished_at is not None
+        assert found.enqueued_at <= found.started_at <= found.finished_at
+        (error,) = [json.loads(text) for text in found.errors]
+        assert found.started_at <= error["at"] <= found.finished_at
+
+    async def test_a_finished_job_still_has_its_payload_and_options(self, backend: Backend) -> None:
+        payload = '{"v":1,"a":{"x":1}}'
+        one = await running(
+            backend, payload, task="mails.send", key="k", priority=3, tags=("a",), extra='{"m":1}'
+        )
+        await ack(backend, succeeded(one))
+        found = await record(backend, one.token.id)
+        assert (found.payload, found.task, found.queue) == (payload, "mails.send", "default")
+        assert (found.priority, found.extra, list(found.tags)) == (3, '{"m":1}', ["a"])
+        assert (found.attempt, found.delivery) == (1, one.token.delivery)
+
+    async def test_a_finished_job_is_not_claimed(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, succeeded(one))
+        await claims_nothing(backend)
+
+    async def test_an_ack_by_another_object_counts(self, backend: Backend, other: Backend) -> None:
+        one = await running(backend)
+        await ack(other, succeeded(one))
+        assert await state_of(backend, one.token.id) is State.SUCCEEDED
+
+    async def test_the_same_ack_again_is_done(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, succeeded(one, "1"))
+        first = await record(backend, one.token.id)
+        await ack(backend, succeeded(one, "1"))
+        assert await record(backend, one.token.id) == first
+
+    async def test_the_same_ack_twice_in_a_batch_is_done_twice(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, succeeded(one), succeeded(one))
+        assert await state_of(backend, one.token.id) is State.SUCCEEDED
+
+    async def test_the_same_ack_at_the_same_moment_is_done(
+        self, backend: Backend, other: Backend
+    ) -> None:
+        one = await running(backend)
+        verdicts = await asyncio.gather(*(b.ack([failed(one)]) for b in (backend, other) * 3))
+        assert verdicts == [[Verdict.DONE]] * 6
+        assert len((await record(backend, one.token.id)).errors) == 1
+
+    async def test_the_same_ack_of_a_job_without_record_is_done(self, backend: Backend) -> None:
+        one = await running(backend, keep=Keep(0))
+        await ack(backend, succeeded(one))
+        await ack(backend, succeeded(one))
+        await claims_nothing(backend)
+
+    async def test_a_second_end_does_not_change_the_first(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, succeeded(one, "1"))
+        assert await backend.ack([failed(one)]) == [Verdict.LOST]
+        found = await record(backend, one.token.id)
+        assert (found.state, found.result, list(found.errors)) == (State.SUCCEEDED, "1", [])
+
+    async def test_an_ack_after_a_retry_is_lost(self, backend: Backend) -> None:
+        one = await running(backend)
+        await give_back(backend, retried(one, LONG))
+        assert await backend.ack([succeeded(one)]) == [Verdict.LOST]
+        assert await state_of(backend, one.token.id) is State.SCHEDULED
+
+    async def test_an_ack_of_a_lost_lease_is_lost(self, backend: Backend) -> None:
+        await put(backend, job())
+        one = await claim_one(backend, lease=BRIEF)
+        await lapse(backend, one)
+        assert await backend.ack([succeeded(one)]) == [Verdict.LOST]
+        assert await state_of(backend, one.token.id) is State.READY
+
+    async def test_an_ack_of_a_lost_lease_does_not_end_the_next_run(self, backend: Backend) -> None:
+        await put(backend, job())
+        late = await claim_one(backend, lease=BRIEF)
+        await lapse(backend, late)
+        present = await claim_one(backend)
+        assert await backend.ack([succeeded(late, '"late"')]) == [Verdict.LOST]
+        assert await state_of(backend, late.token.id) is State.RUNNING
+        await ack(backend, succeeded(present, '"present"'))
+        assert await backend.ack([succeeded(late, '"late"')]) == [Verdict.LOST]
+        assert (await record(backend, late.token.id)).result == '"present"'
+
+    async def test_an_ack_between_the_end_of_a_lease_and_its_rescue_counts(
+        self, backend: Backend
+    ) -> None:
+        await put(backend, job())
+        one = await claim_one(backend, lease=1)
+        await asyncio.sleep(0.005)
+        await ack(backend, succeeded(one))
+        assert await state_of(backend, one.token.id) is State.SUCCEEDED
+
+    async def test_one_lost_ack_of_500_is_lost_alone(self, backend: Backend) -> None:
+        await put(backend, *numbered(500))
+        claims = await claim(backend, 500)
+        await give_back(backend, retried(claims[123], LONG))
+        verdicts = await backend.ack([succeeded(one, one.payload) for one in claims])
+        assert verdicts.pop(123) is Verdict.LOST
+        assert verdicts == [Verdict.DONE] * 499
+        assert await state_of(backend, claims[123].token.id) is State.SCHEDULED
+        assert (await record(backend, claims[499].token.id)).result == claims[499].payload
+
+    async def test_one_result_of_500_that_no_server_takes_is_refused_alone(
+        self, backend: Backend
+    ) -> None:
+        await put(backend, *numbered(500))
+        claims = await claim(backend, 500)
+        acks = [succeeded(one) for one in claims]
+        acks[321] = succeeded(claims[321], UNSTORABLE)
+        verdicts = await backend.ack(acks)
+        assert verdicts.pop(321) is Verdict.REFUSED
+        assert verdicts == [Verdict.DONE] * 499
+        found = await record(backend, claims[321].token.id)
+        assert (found.state, found.reason) == (State.FAILED, Reason.INVALID_RESULT)
+
+    async def test_a_refused_result_in_a_fetch_is_refused_alone(self, backend: Backend) -> None:
+        await put(backend, *numbered(3))
+        first, second, third = await claim(backend, 3)
+        acks = [succeeded(first), succeeded(second, UNSTORABLE), succeeded(third)]
+        fetched = await backend.fetch(["default"], 0, claimant(), lease=LONG, settle=acks)
+        assert list(fetched.verdicts) == [Verdict.DONE, Verdict.REFUSED, Verdict.DONE]
+        assert (await record(backend, second.token.id)).reason == Reason.INVALID_RESULT
+
+    async def test_a_batch_mixes_all_ends(self, backend: Backend) -> None:
+        await put(backend, *numbered(3))
+        first, second, third = await claim(backend, 3)
+        await ack(backend, succeeded(first), failed(second), cancelled(third))
+        assert await state_of(backend, first.token.id) is State.SUCCEEDED
+        assert await state_of(backend, second.token.id) is State.FAILED
+        assert await state_of(backend, third.token.id) is State.CANCELLED
+
+    async def test_a_batch_mixes_queues(self, backend: Backend) -> None:
+        left, right = await running(backend, queue="left"), await running(backend, queue="right")
+        await ack(backend, succeeded(left), succeeded(right))
+        assert await state_of(backend, left.token.id) is State.SUCCEEDED
+        assert await state_of(backend, right.token.id) is State.SUCCEEDED
+
+    async def test_an_empty_batch_of_acks_has_no_verdicts(self, backend: Backend) -> None:
+        assert await backend.ack([]) == []
+
+    async def test_a_thousand_acks_at_once(self, backend: Backend) -> None:
+        await put(backend, *numbered(1000))
+        claims = await claim(backend, 1000)
+        await ack(backend, *(succeeded(one) for one in claims))
+        (queue,) = await backend.inspector.queues()
+        assert queue.counts == {State.SUCCEEDED: 1000}
+
+    async def test_errors_of_all_attempts_are_kept_in_order(self, backend: Backend) -> None:
+        await put(backend, job())
+        for message in ("first", "second"):
+            await give_back(backend, retried(await claim_one(backend), message=message))
+        last = await claim_one(backend)
+        await ack(backend, failed(last, message="third"))
+        found = [json.loads(text) for text in (await record(backend, last.token.id)).errors]
+        assert [error["message"] for error in found] == ["first", "second", "third"]
+        assert [error["attempt"] for error in found] == [1, 2, 3]
+        assert sorted(error["at"] for error in found) == [error["at"] for error in found]
+
+    async def test_errors_of_a_success_are_kept(self, backend: Backend) -> None:
+        await put(backend, job())
+        await give_back(backend, retried(await claim_one(backend)))
+        last = await claim_one(backend)
+        await ack(backend, succeeded(last))
+        assert len((await record(backend, last.token.id)).errors) == 1
+
+    async def test_only_the_last_errors_are_kept(self, backend: Backend) -> None:
+        await put(backend, job(max_attempts=100))
+        for number in range(ERRORS_KEPT + 3):
+            await give_back(backend, retried(await claim_one(backend), message=str(number)))
+        last = await claim_one(backend)
+        found = [json.loads(text) for text in (await record(backend, last.token.id)).errors]
+        assert [error["message"] for error in found] == [str(n) for n in range(3, ERRORS_KEPT + 3)]
+
+    async def test_the_id_of_an_ended_job_stays_that_of_an_ended_job(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend)
+        await ack(backend, failed(one))
+        (answer,) = await backend.enqueue([job(id=one.token.id)])
+        assert (answer.kind, answer.state) == (Stored.KNOWN, State.FAILED)
+
+    async def test_an_ack_of_a_job_that_is_gone_is_lost(self, backend: Backend) -> None:
+        one = await running(backend)
+        await give_back(backend, retried(one))
+        await backend.inspector.delete([one.token.id])
+        assert await backend.ack([Ack(one.token, one.task, State.SUCCEEDED, "1")]) == [Verdict.LOST]
+        assert await state_of(backend, one.token.id) is None

@@ -1,0 +1,160 @@
+"""Cancelling jobs."""
+
+import asyncio
+
+import pytest
+
+from queuekit.backend import Backend, Change
+from queuekit.job import KeyPolicy, State, new_id
+from queuekit.testing.conformance._make import (
+    ALICE,
+    BOB,
+    LONG,
+    Settling,
+    ack,
+    cancelled,
+    claim_one,
+    claimant,
+    claims_nothing,
+    events,
+    eventually,
+    failed,
+    job,
+    numbered,
+    put,
+    record,
+    running,
+    state_of,
+    succeeded,
+)
+
+
+class CancelCases:
+    """`Inspector.cancel`."""
+
+    async def test_a_ready_job_ends_as_cancelled(self, backend: Backend) -> None:
+        one = job()
+        await put(backend, one)
+        assert await backend.inspector.cancel([one.id]) == [Change(State.READY, done=True)]
+        found = await record(backend, one.id)
+        assert found.state is State.CANCELLED
+        assert found.finished_at is not None
+        await claims_nothing(backend)
+
+    async def test_a_scheduled_job_ends_as_cancelled(self, backend: Backend) -> None:
+        one = job(delay=LONG)
+        await put(backend, one)
+        assert await backend.inspector.cancel([one.id]) == [Change(State.SCHEDULED, done=True)]
+        assert await state_of(backend, one.id) is State.CANCELLED
+
+    async def test_a_waiting_job_ends_as_cancelled(self, backend: Backend) -> None:
+        await running(backend, key="k")
+        one = job(key="k", key_policy=KeyPolicy.REPLACE)
+        await put(backend, one)
+        assert await backend.inspector.cancel([one.id]) == [Change(State.WAITING, done=True)]
+        assert await state_of(backend, one.id) is State.CANCELLED
+
+    async def test_a_running_job_is_asked(self, backend: Backend) -> None:
+        one = await running(backend)
+        assert await backend.inspector.cancel([one.token.id]) == [Change(State.RUNNING, done=True)]
+        found = await record(backend, one.token.id)
+        assert (found.state, found.cancel_requested) == (State.RUNNING, True)
+
+    async def test_a_request_is_noted(self, backend: Backend) -> None:
+        one = await running(backend)
+        await backend.inspector.cancel([one.token.id])
+        assert events(await record(backend, one.token.id)) == ["cancel"]
+
+    async def test_a_running_job_may_be_asked_twice(self, backend: Backend) -> None:
+        one = await running(backend)
+        for _ in range(2):
+            (change,) = await backend.inspector.cancel([one.token.id])
+            assert change.state is State.RUNNING
+        assert list((await backend.heartbeat([one.token])).cancels) == [one.token]
+
+    async def test_a_worker_that_was_asked_acks_cancelled(self, backend: Backend) -> None:
+        one = await running(backend)
+        await backend.inspector.cancel([one.token.id])
+        await ack(backend, cancelled(one, "asked to"))
+        found = await record(backend, one.token.id)
+        assert (found.state, found.reason) == (State.CANCELLED, "asked to")
+
+    async def test_a_job_that_succeeds_all_the_same_has_succeeded(self, backend: Backend) -> None:
+        one = await running(backend)
+        await backend.inspector.cancel([one.token.id])
+        await ack(backend, succeeded(one))
+        assert await state_of(backend, one.token.id) is State.SUCCEEDED
+
+    @pytest.mark.parametrize("end", [succeeded, failed, cancelled])
+    async def test_a_finished_job_stays_what_it_is(self, backend: Backend, end: Settling) -> None:
+        one = await running(backend)
+        settled = end(one)
+        await ack(backend, settled)
+        (change,) = await backend.inspector.cancel([one.token.id])
+        assert (change.state, change.done) == (settled.state, False)
+        assert await state_of(backend, one.token.id) is settled.state
+
+    async def test_an_unknown_job_is_answered(self, backend: Backend) -> None:
+        (change,) = await backend.inspector.cancel([new_id()])
+        assert (change.state, change.done) == (None, False)
+
+    async def test_answers_to_cancels_come_in_order(self, backend: Backend) -> None:
+        one = await running(backend)
+        ready, later = job(), job(delay=LONG)
+        await put(backend, ready, later)
+        changes = await backend.inspector.cancel([later.id, new_id(), one.token.id, ready.id])
+        assert [change.state for change in changes] == [
+            State.SCHEDULED,
+            None,
+            State.RUNNING,
+            State.READY,
+        ]
+
+    async def test_a_cancel_may_name_the_queue(self, backend: Backend) -> None:
+        left = job(queue="left")
+        await put(backend, left, job(queue="right", id=left.id))
+        await backend.inspector.cancel([left.id], "right")
+        assert await state_of(backend, left.id, "left") is State.READY
+        assert await state_of(backend, left.id, "right") is State.CANCELLED
+
+    async def test_a_cancel_in_another_queue_finds_nothing(self, backend: Backend) -> None:
+        one = job(queue="left")
+        await put(backend, one)
+        (change,) = await backend.inspector.cancel([one.id], "right")
+        assert (change.state, change.done) == (None, False)
+
+    async def test_five_hundred_jobs_are_cancelled_at_once(self, backend: Backend) -> None:
+        jobs = numbered(500)
+        await put(backend, *jobs)
+        changes = await backend.inspector.cancel([one.id for one in jobs])
+        assert set(changes) == {Change(State.READY, done=True)}
+        await claims_nothing(backend)
+
+    async def test_a_request_wakes_the_process_that_runs_the_job(
+        self, backend: Backend, other: Backend
+    ) -> None:
+        await put(backend, job())
+        one = await claim_one(backend, process=BOB)
+        waiting = asyncio.create_task(backend.wait(["default"], 30, BOB))
+
+        async def woken() -> bool:
+            await other.inspector.cancel([one.token.id])
+            await asyncio.wait([waiting], timeout=0.05)
+            return waiting.done()
+
+        await eventually(woken)
+
+    async def test_cancelling_and_claiming_at_once_never_loses_the_cancel(
+        self, backend: Backend, other: Backend
+    ) -> None:
+        jobs = numbered(40)
+        await put(backend, *jobs)
+        fetched, changes = await asyncio.gather(
+            backend.fetch(["default"], 40, claimant(ALICE), lease=LONG),
+            other.inspector.cancel([one.id for one in jobs]),
+        )
+        assert all(change.done for change in changes)
+        pulse = await backend.heartbeat([one.token for one in fetched.claims])
+        asked = {token.id for token in pulse.cancels}
+        for one in jobs:
+            assert one.id in asked or await state_of(backend, one.id) is State.CANCELLED

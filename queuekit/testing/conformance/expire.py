@@ -1,0 +1,108 @@
+"""Jobs that are of no use after a while."""
+
+import asyncio
+from uuid import UUID
+
+from queuekit.backend import Backend
+from queuekit.job import JobRecord, Micros, Reason, State
+from queuekit.testing.conformance._make import (
+    LONG,
+    MILLISECOND,
+    ack,
+    claim,
+    claim_one,
+    claims_nothing,
+    eventually,
+    job,
+    numbered,
+    put,
+    record,
+    state_of,
+    succeeded,
+)
+
+SOON: Micros = MILLISECOND
+
+
+class ExpireCases:
+    """`JobOptions.expires`."""
+
+    async def test_an_expired_job_is_not_claimed_but_failed(self, backend: Backend) -> None:
+        one = job(expires=SOON)
+        await put(backend, one)
+        await asyncio.sleep(0.01)
+        await claims_nothing(backend)
+        await self._has_expired(backend, one.id)
+
+    async def test_maintain_fails_an_expired_job(self, backend: Backend) -> None:
+        one = job(expires=SOON)
+        await put(backend, one)
+        found = await self._has_expired(backend, one.id)
+        assert (found.state, found.reason) == (State.FAILED, Reason.EXPIRED)
+        assert found.finished_at is not None
+
+    async def test_maintain_counts_what_expired(self, backend: Backend) -> None:
+        await put(backend, *(job(expires=SOON) for _ in range(5)))
+        expired = 0
+
+        async def five() -> bool:
+            nonlocal expired
+            expired += (await backend.maintain(["default"])).expired
+            return expired == 5
+
+        await eventually(five)
+
+    async def test_a_scheduled_job_expires_as_well(self, backend: Backend) -> None:
+        one = job(expires=SOON, delay=LONG)
+        await put(backend, one)
+        await self._has_expired(backend, one.id)
+
+    async def test_the_time_counts_from_the_enqueue(self, backend: Backend) -> None:
+        one = job(expires=LONG, delay=MILLISECOND)
+        await put(backend, one)
+        found = await record(backend, one.id)
+        assert found.expires_at == found.enqueued_at + LONG
+
+    async def test_a_claim_says_how_long_it_may_be_begun(self, backend: Backend) -> None:
+        await put(backend, job(expires=LONG))
+        found = await claim_one(backend)
+        assert found.expires_in is not None
+        assert 0 < found.expires_in <= LONG
+
+    async def test_a_job_that_runs_does_not_expire(self, backend: Backend) -> None:
+        one = job(expires=500 * MILLISECOND)
+        await put(backend, one)
+        found = await claim_one(backend)
+        await asyncio.sleep(0.55)
+        await backend.maintain(["default"])
+        assert await state_of(backend, one.id) is State.RUNNING
+        await ack(backend, succeeded(found))
+
+    async def test_expired_jobs_stand_in_nobodys_way(self, backend: Backend) -> None:
+        await put(backend, *(job(expires=SOON) for _ in range(50)), *numbered(5))
+        await asyncio.sleep(0.01)
+        assert [one.payload for one in await claim(backend, 5)] == ["0", "1", "2", "3", "4"]
+
+    async def test_expired_jobs_of_a_paused_queue_expire(self, backend: Backend) -> None:
+        one = job(expires=SOON)
+        await put(backend, one)
+        await backend.inspector.pause(["default"])
+        await self._has_expired(backend, one.id)
+
+    async def test_an_expired_job_can_be_run_by_a_person(self, backend: Backend) -> None:
+        one = job(expires=SOON)
+        await put(backend, one)
+        await self._has_expired(backend, one.id)
+        (change,) = await backend.inspector.retry([one.id])
+        assert (change.state, change.done) == (State.FAILED, True)
+
+    async def _has_expired(self, backend: Backend, job_id: UUID) -> JobRecord:
+        async def failed() -> JobRecord | None:
+            await backend.maintain(["default"])
+            found = await record(backend, job_id)
+            return found if found.state is State.FAILED else None
+
+        found = await eventually(failed)
+        assert found is not None
+        assert found.reason == Reason.EXPIRED
+        return found

@@ -1,0 +1,225 @@
+"""Looking at jobs and queues."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from queuekit.backend import Backend, JobFilter
+from queuekit.job import KeyPolicy, State, new_id
+from queuekit.testing.conformance._make import (
+    BRIEF,
+    LONG,
+    Settling,
+    ack,
+    cancelled,
+    claim,
+    claim_one,
+    failed,
+    give_back,
+    job,
+    lapse,
+    numbered,
+    put,
+    record,
+    retried,
+    running,
+    state_of,
+    succeeded,
+)
+
+
+class GetCases:
+    """`Inspector.get`."""
+
+    async def test_records_come_in_the_order_asked_for(self, backend: Backend) -> None:
+        first, second = numbered(2)
+        await put(backend, first, second)
+        found = await backend.inspector.get([second.id, new_id(), first.id])
+        assert [one.id if one else None for one in found] == [second.id, None, first.id]
+
+    async def test_nothing_asked_for_is_nothing_got(self, backend: Backend) -> None:
+        assert await backend.inspector.get([]) == []
+
+    async def test_a_record_of_a_named_queue(self, backend: Backend) -> None:
+        left = job("1", queue="left")
+        await put(backend, left, job("2", queue="right", id=left.id))
+        assert (await record(backend, left.id, "left")).payload == "1"
+        assert (await record(backend, left.id, "right")).payload == "2"
+        assert await state_of(backend, left.id, "elsewhere") is None
+
+    async def test_a_job_of_any_queue_is_found_by_its_id(self, backend: Backend) -> None:
+        jobs = [job(queue=queue) for queue in ("a", "b:c", "d/e.f-g_h")]
+        await put(backend, *jobs)
+        found = await backend.inspector.get([one.id for one in jobs])
+        assert [one.queue if one else None for one in found] == ["a", "b:c", "d/e.f-g_h"]
+
+    async def test_live_and_finished_jobs_are_got_alike(self, backend: Backend) -> None:
+        finished = await running(backend)
+        await ack(backend, succeeded(finished))
+        live = job()
+        await put(backend, live)
+        found = await backend.inspector.get([finished.token.id, live.id])
+        assert [one.state if one else None for one in found] == [State.SUCCEEDED, State.READY]
+
+    async def test_a_running_job_shows_its_lease(self, backend: Backend) -> None:
+        one = await running(backend)
+        found = await record(backend, one.token.id)
+        assert found.leased_until is not None
+        assert found.started_at is not None
+        assert found.leased_until > found.started_at
+
+
+class FindCases:
+    """`Inspector.find`."""
+
+    async def test_all_jobs_are_found(self, backend: Backend) -> None:
+        jobs = [job(), job(delay=LONG), job(queue="other")]
+        await put(backend, *jobs)
+        ended = await running(backend, queue="third")
+        await ack(backend, succeeded(ended))
+        assert await self._find(backend, JobFilter()) == {*(j.id for j in jobs), ended.token.id}
+
+    async def test_jobs_of_a_queue(self, backend: Backend) -> None:
+        left, right = job(queue="left"), job(queue="right")
+        await put(backend, left, right)
+        assert await self._find(backend, JobFilter(queues=["left"])) == {left.id}
+        assert await self._find(backend, JobFilter(queues=["left", "right"])) == {left.id, right.id}
+        assert await self._find(backend, JobFilter(queues=["nowhere"])) == set()
+
+    async def test_jobs_of_a_task(self, backend: Backend) -> None:
+        one = job(task="mails.send")
+        await put(backend, one, job(task="mails.sen"), job(task="mails.send2"))
+        assert await self._find(backend, JobFilter(tasks=["mails.send"])) == {one.id}
+
+    async def test_jobs_in_a_state(self, backend: Backend) -> None:
+        by_state = await one_of_each(backend)
+        for state, one in by_state.items():
+            assert await self._find(backend, JobFilter(states=[state])) == {one}
+
+    async def test_jobs_in_several_states(self, backend: Backend) -> None:
+        by_state = await one_of_each(backend)
+        states = [State.READY, State.FAILED, State.RUNNING]
+        wanted = {by_state[state] for state in states}
+        assert await self._find(backend, JobFilter(states=states)) == wanted
+
+    async def test_jobs_with_a_tag(self, backend: Backend) -> None:
+        one, both = job(tags=("a",)), job(tags=("b", "a"))
+        await put(backend, one, both, job(tags=("ab",)), job())
+        assert await self._find(backend, JobFilter(tags=["a"])) == {one.id, both.id}
+
+    async def test_finished_jobs_with_a_tag(self, backend: Backend) -> None:
+        one = await running(backend, tags=("a",))
+        await ack(backend, succeeded(one))
+        assert await self._find(backend, JobFilter(tags=["a"])) == {one.token.id}
+
+    async def test_jobs_since(self, backend: Backend) -> None:
+        await put(backend, job())
+        one = job()
+        await put(backend, one)
+        since = (await record(backend, one.id)).enqueued_at
+        assert one.id in await self._find(backend, JobFilter(since=since))
+        assert await self._find(backend, JobFilter(since=since + LONG)) == set()
+
+    async def test_jobs_by_a_part_of_their_last_error(self, backend: Backend) -> None:
+        await put(backend, *numbered(3))
+        first, second, third = await claim(backend, 3)
+        await ack(backend, failed(first, message="disk 100% full"), failed(second, message="other"))
+        await ack(backend, succeeded(third))
+        assert await self._find(backend, JobFilter(error="100% full")) == {first.token.id}
+        assert await self._find(backend, JobFilter(error="100_ full")) == set()
+
+    async def test_all_conditions_hold(self, backend: Backend) -> None:
+        one = job(task="a", queue="left", tags=("x",))
+        await put(
+            backend,
+            one,
+            job(task="a", queue="left"),
+            job(task="b", queue="left", tags=("x",)),
+            job(task="a", queue="right", tags=("x",)),
+        )
+        where = JobFilter(queues=["left"], tasks=["a"], tags=["x"], states=[State.READY])
+        assert await self._find(backend, where) == {one.id}
+
+    async def test_pages_bring_every_job_once(self, backend: Backend) -> None:
+        await put(backend, *numbered(25), *numbered(10, queue="other"))
+        claims = await claim(backend, 12)
+        await ack(backend, *(succeeded(one) for one in claims))
+        assert len(await self._pages(backend, JobFilter(), limit=10)) == 35
+
+    async def test_a_page_keeps_to_its_limit(self, backend: Backend) -> None:
+        await put(backend, *numbered(25))
+        page, _ = await backend.inspector.find(JobFilter(), limit=10)
+        assert len(page) <= 10
+
+    async def test_pages_of_a_narrow_filter_end(self, backend: Backend) -> None:
+        one = job(tags=("rare",))
+        await put(backend, *numbered(40), one, *numbered(40))
+        pages = await self._pages(backend, JobFilter(tags=["rare"]), limit=7)
+        assert pages == [one.id]
+
+    async def test_an_empty_store_has_one_empty_page(self, backend: Backend) -> None:
+        assert await self._pages(backend, JobFilter(), limit=10) == []
+
+    async def _find(self, backend: Backend, where: JobFilter) -> set[UUID]:
+        return set(await self._pages(backend, where, limit=50))
+
+    async def _pages(self, backend: Backend, where: JobFilter, limit: int) -> list[UUID]:
+        page, after = await backend.inspector.find(where, limit=limit)
+        ids = [one.id for one in page]
+        while after is not None:
+            page, after = await backend.inspector.find(where, limit=limit, after=after)
+            ids += [one.id for one in page]
+        assert len(set(ids)) == len(ids)
+        return ids
+
+
+class QueuesCases:
+    """`Inspector.queues`."""
+
+    async def test_a_new_store_has_no_queues(self, backend: Backend) -> None:
+        assert list(await backend.inspector.queues()) == []
+
+    async def test_queues_count_their_jobs_by_state(self, backend: Backend) -> None:
+        await one_of_each(backend)
+        await put(backend, *numbered(2, queue="other"))
+        found = {queue.name: queue.counts for queue in await backend.inspector.queues()}
+        assert found["other"] == {State.READY: 2}
+        assert found["default"] == {
+            State.SCHEDULED: 1,
+            State.READY: 1,
+            State.RUNNING: 1,
+            State.SUCCEEDED: 1,
+            State.FAILED: 1,
+            State.CANCELLED: 1,
+            State.WAITING: 1,
+        }
+
+    async def test_a_queue_of_records_only_is_there(self, backend: Backend) -> None:
+        await ack(backend, succeeded(await running(backend)))
+        (queue,) = await backend.inspector.queues()
+        assert (queue.name, queue.counts) == ("default", {State.SUCCEEDED: 1})
+
+    async def test_counts_follow_jobs_through_their_life(self, backend: Backend) -> None:
+        await put(backend, job())
+        await lapse(backend, await claim_one(backend, lease=BRIEF))
+        assert await self._counts(backend) == {State.READY: 1}
+        await give_back(backend, retried(await claim_one(backend), LONG))
+        assert await self._counts(backend) == {State.SCHEDULED: 1}
+
+    async def _counts(self, backend: Backend) -> dict[State, int]:
+        (queue,) = await backend.inspector.queues()
+        return dict(queue.counts)
+
+
+async def one_of_each(backend: Backend) -> dict[State, UUID]:
+    """A job in each state that a job can be in without limits; the waiting one succeeds the running one."""
+    ends: Sequence[Settling] = (succeeded, failed, cancelled)
+    ended = [end(await running(backend)) for end in ends]
+    await ack(backend, *ended)
+    found = {one.state: one.token.id for one in ended}
+    holder = await running(backend, key="k", task="holder")
+    waiting = job(key="k", key_policy=KeyPolicy.REPLACE)
+    found[State.RUNNING] = holder.token.id
+    ready, later = job(), job(delay=LONG)
+    await put(backend, waiting, ready, later)
+    found |= {State.WAITING: waiting.id, State.READY: ready.id, State.SCHEDULED: later.id}
+    return found

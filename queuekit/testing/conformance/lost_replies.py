@@ -1,0 +1,374 @@
+"""The server did it, and the answer never came. Whoever asked asks again."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from uuid import UUID
+
+import pytest
+
+from queuekit.backend import Backend, JobFilter, Presence, Report, Stored, Verdict
+from queuekit.errors import BackendUnavailable, ReplyLost
+from queuekit.job import Ack, Claim, Keep, KeyPolicy, Return, ReturnKind, State
+from queuekit.testing.conformance._lossy import Lossy
+from queuekit.testing.conformance._make import (
+    ALICE,
+    BRIEF,
+    LONG,
+    MILLISECOND,
+    ack,
+    claim,
+    claim_one,
+    claimant,
+    claims_nothing,
+    dead,
+    eventually,
+    failed,
+    give_back,
+    job,
+    numbered,
+    put,
+    record,
+    released,
+    retried,
+    running,
+    snoozed,
+    state_of,
+    succeeded,
+)
+
+T = TypeVar("T")
+each_reply = pytest.mark.parametrize("after", range(4))
+"""One call may be several exchanges with the server: each one's reply is lost once."""
+
+
+class LostReplyCases:
+    """Every verb, with its reply lost and asked for again; seen with another object's eyes."""
+
+    async def test_a_lost_reply_is_told_as_such(self, lossy: Lossy) -> None:
+        await put(lossy.backend, job())
+        await claim_one(lossy.backend)
+        await put(lossy.backend, job())
+        lossy.lose_reply()
+        with pytest.raises(ReplyLost):
+            await lossy.backend.fetch(["default"], 1, claimant(), lease=LONG)
+
+    @each_reply
+    async def test_enqueue_stores_a_job_once(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        one = job()
+        (answer,) = await twice(lossy, after, lambda store: store.enqueue([one]))
+        assert answer.kind in {Stored.STORED, Stored.KNOWN}
+        assert answer.state is State.READY
+        await claim_one(backend)
+        await claims_nothing(backend)
+
+    @each_reply
+    async def test_enqueue_stores_a_large_batch_once(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        jobs = numbered(300)
+        answers = await twice(lossy, after, lambda store: store.enqueue(jobs))
+        assert {answer.kind for answer in answers} <= {Stored.STORED, Stored.KNOWN}
+        assert [one.payload for one in await claim(backend, 300)] == [one.payload for one in jobs]
+        await claims_nothing(backend)
+
+    @each_reply
+    async def test_enqueue_stores_an_atomic_batch_once(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        jobs = numbered(10)
+        await twice(lossy, after, lambda store: store.enqueue(jobs, atomic=True))
+        assert len(await claim(backend, 10)) == 10
+        await claims_nothing(backend)
+
+    @each_reply
+    async def test_a_job_is_no_duplicate_of_itself(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        one = job(key="k")
+        (answer,) = await twice(lossy, after, lambda store: store.enqueue([one]))
+        assert answer.kind in {Stored.STORED, Stored.KNOWN}
+        assert (await claim_one(backend)).token.id == one.id
+
+    @each_reply
+    async def test_a_successor_does_not_replace_itself(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        holder = await running(backend, "1", key="k")
+        one = job("2", key="k", key_policy=KeyPolicy.REPLACE)
+        await twice(lossy, after, lambda store: store.enqueue([one]))
+        await ack(backend, succeeded(holder))
+        assert (await claim_one(backend)).payload == "2"
+        await claims_nothing(backend)
+
+    @each_reply
+    async def test_claims_that_never_arrived_can_be_given_back(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        await put(backend, *numbered(5))
+        who = claimant("dora-1")
+        received = await once(
+            lossy, after, lambda store: store.fetch(["default"], 5, who, lease=LONG)
+        )
+        held = await backend.leases("dora-1")
+        known = {one.token.id for fetched in received for one in fetched.claims}
+        lost = [one for one in held if one.token.id not in known]
+        assert {one.number for one in lost} <= {who.number}
+        await give_back(backend, *(Return(one.token, ReturnKind.RELEASE) for one in lost))
+        again = await claim(backend, 5 - len(known))
+        assert len(known | {one.token.id for one in again}) == 5
+        assert {one.attempt for one in again} <= {1}
+
+    @each_reply
+    async def test_a_fetch_settles_once(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        await put(backend, *numbered(2))
+        first, second = await claim(backend, 2)
+        outcomes: list[Ack | Return] = [succeeded(first, "1"), retried(second, LONG)]
+        fetched = await twice(
+            lossy,
+            after,
+            lambda store: store.fetch(["default"], 0, claimant(), lease=LONG, settle=outcomes),
+        )
+        assert list(fetched.verdicts) == [Verdict.DONE] * 2
+        assert (await record(backend, first.token.id)).result == "1"
+        assert len((await record(backend, second.token.id)).errors) == 1
+
+    @each_reply
+    @pytest.mark.parametrize("keep", [None, Keep(0)])
+    async def test_ack_ends_a_job_once(
+        self, backend: Backend, lossy: Lossy, after: int, keep: Keep | None
+    ) -> None:
+        one = await running(backend, keep=keep)
+        verdicts = await twice(lossy, after, lambda store: store.ack([succeeded(one, "1")]))
+        assert verdicts == [Verdict.DONE]
+        await claims_nothing(backend)
+
+    @each_reply
+    async def test_ack_keeps_an_error_once(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        one = await running(backend)
+        assert await twice(lossy, after, lambda store: store.ack([failed(one)])) == [Verdict.DONE]
+        assert len((await record(backend, one.token.id)).errors) == 1
+
+    @each_reply
+    async def test_retry_puts_a_job_back_once(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        one = await running(backend)
+        verdicts = await twice(lossy, after, lambda store: store.retry([retried(one, LONG)]))
+        assert verdicts == [Verdict.DONE]
+        found = await record(backend, one.token.id)
+        assert (found.state, found.attempt, len(found.errors)) == (State.SCHEDULED, 1, 1)
+
+    @each_reply
+    async def test_snooze_counts_back_once(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        one = await self._second_attempt(backend)
+        verdicts = await twice(lossy, after, lambda store: store.retry([snoozed(one, LONG)]))
+        assert verdicts == [Verdict.DONE]
+        found = await record(backend, one.token.id)
+        assert (found.state, found.attempt) == (State.SCHEDULED, 1)
+
+    @each_reply
+    async def test_release_counts_back_once(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        one = await self._second_attempt(backend)
+        verdicts = await twice(lossy, after, lambda store: store.retry([released(one)]))
+        assert verdicts == [Verdict.DONE]
+        assert (await record(backend, one.token.id)).attempt == 1
+
+    @each_reply
+    async def test_death_is_counted_once(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        one = await running(backend)
+        assert await twice(lossy, after, lambda store: store.retry([dead(one)])) == [Verdict.DONE]
+        found = await record(backend, one.token.id)
+        assert (found.state, found.crashes, found.attempt) == (State.READY, 1, 0)
+
+    @each_reply
+    async def test_heartbeat_answers_the_second_time(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        await put(backend, *numbered(3))
+        held, asked, lost = await claim(backend, 3)
+        await backend.inspector.cancel([asked.token.id])
+        await ack(backend, succeeded(lost))
+        tokens = [held.token, asked.token, lost.token]
+        pulse = await twice(lossy, after, lambda store: store.heartbeat(tokens))
+        assert (list(pulse.lost), list(pulse.cancels)) == ([lost.token], [asked.token])
+
+    @each_reply
+    async def test_report_keeps_progress(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        one = await running(backend)
+        await twice(lossy, after, lambda store: store.report([Report(one.token, "0.5", [])]))
+        assert (await record(backend, one.token.id)).progress == "0.5"
+
+    @each_reply
+    async def test_leases_are_named(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        one = await running(backend)
+        held = await twice(lossy, after, lambda store: store.leases(ALICE))
+        assert [lease.token.id for lease in held] == [one.token.id]
+
+    @each_reply
+    async def test_results_are_found(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        one = await running(backend)
+        await ack(backend, succeeded(one, "1"))
+        found = await twice(
+            lossy, after, lambda store: store.results([("default", one.token.id)], 5)
+        )
+        assert found[one.token.id].result == "1"
+
+    @each_reply
+    async def test_a_process_is_present_once(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        me = Presence(process="p", host="h", pid=1, version="0", queues=["default"])
+        await twice(lossy, after, lambda store: store.present(me))
+        assert len(await backend.inspector.workers()) == 1
+        await twice(lossy, after, lambda store: store.absent("p"))
+        assert not await backend.inspector.workers()
+
+    @each_reply
+    async def test_wait_returns(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        await put(backend, job())
+        await twice(lossy, after, lambda store: store.wait(["default"], 5, ALICE))
+        await claim_one(backend)
+
+    @each_reply
+    async def test_wake_may_be_said_twice(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        await twice(lossy, after, lambda store: store.wake(ALICE))
+        await put(backend, job())
+        await claim_one(backend)
+
+    @each_reply
+    async def test_maintain_moves_every_job_once(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        due, gone = job(delay=MILLISECOND), job("lapses")
+        await put(backend, gone, due)
+        late = await claim_one(backend, lease=BRIEF)
+
+        async def moved() -> bool:
+            await twice(lossy, after, lambda store: store.maintain(["default"]))
+            states = [await state_of(backend, one.id) for one in (due, gone)]
+            return states == [State.READY] * 2
+
+        await eventually(moved)
+        assert (await record(backend, late.token.id)).lapses == 1
+        await claim(backend, 2)
+        await claims_nothing(backend)
+
+    @each_reply
+    async def test_maintain_rescues_a_lease_once(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        await put(backend, job())
+        one = await claim_one(backend, lease=BRIEF)
+        await once(lossy, after, lambda store: store.maintain(["default"]))
+        await eventually(lambda: self._is_ready(backend, one.token.id))
+        assert (await record(backend, one.token.id)).lapses == 1
+
+    @each_reply
+    async def test_cancel_is_asked_once(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        ready, held = job(), await running(backend)
+        await put(backend, ready)
+        await twice(lossy, after, lambda store: store.inspector.cancel([ready.id, held.token.id]))
+        assert await state_of(backend, ready.id) is State.CANCELLED
+        assert (await record(backend, held.token.id)).cancel_requested
+
+    @each_reply
+    async def test_a_rerun_raises_the_generation_once(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        one = await running(backend)
+        await ack(backend, failed(one))
+        await twice(lossy, after, lambda store: store.inspector.retry([one.token.id]))
+        found = await record(backend, one.token.id)
+        assert (found.state, found.generation) == (State.READY, 1)
+
+    @each_reply
+    async def test_promote_is_done(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        one = job(delay=LONG)
+        await put(backend, one)
+        await twice(lossy, after, lambda store: store.inspector.promote([one.id]))
+        await claim_one(backend)
+        await claims_nothing(backend)
+
+    @each_reply
+    async def test_delete_is_done(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        one = job()
+        await put(backend, one)
+        await twice(lossy, after, lambda store: store.inspector.delete([one.id]))
+        assert await state_of(backend, one.id) is None
+
+    @each_reply
+    async def test_pause_and_resume_are_done(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        await put(backend, job())
+        await twice(lossy, after, lambda store: store.inspector.pause(["default"]))
+        await claims_nothing(backend)
+        await twice(lossy, after, lambda store: store.inspector.resume(["default"]))
+        await claim_one(backend)
+
+    @each_reply
+    async def test_drain_and_clean_are_done(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        await put(backend, *numbered(5))
+        await twice(lossy, after, lambda store: store.inspector.drain("default"))
+        await claims_nothing(backend)
+        await twice(lossy, after, lambda store: store.inspector.clean(JobFilter()))
+        assert list(await backend.inspector.queues()) == []
+
+    @each_reply
+    async def test_looking_is_answered_the_second_time(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        one = job()
+        await put(backend, one)
+        (found,) = await twice(lossy, after, lambda store: store.inspector.get([one.id]))
+        assert found is not None
+        page, _ = await twice(lossy, after, lambda store: store.inspector.find(JobFilter()))
+        assert [each.id for each in page] == [one.id]
+        (queue,) = await twice(lossy, after, lambda store: store.inspector.queues())
+        assert queue.counts == {State.READY: 1}
+
+    async def _second_attempt(self, backend: Backend) -> Claim:
+        await put(backend, job())
+        await give_back(backend, retried(await claim_one(backend)))
+        return await claim_one(backend)
+
+    async def _is_ready(self, backend: Backend, job_id: UUID) -> bool:
+        await backend.maintain(["default"])
+        return await state_of(backend, job_id) is State.READY
+
+
+async def once(lossy: Lossy, after: int, call: Callable[[Backend], Awaitable[T]]) -> list[T]:
+    """Call, with a reply lost on the way; the answer, if that was none of this call's."""
+    lossy.lose_reply(after=after)
+    try:
+        return [await call(lossy.backend)]
+    except BackendUnavailable:
+        return []
+    finally:
+        lossy.heal()
+
+
+async def twice(lossy: Lossy, after: int, call: Callable[[Backend], Awaitable[T]]) -> T:
+    """Call with a reply lost, then again until the server can be reached; the last answer."""
+    await once(lossy, after, call)
+    answers: list[T] = []
+
+    async def answered() -> bool:
+        try:
+            answers.append(await call(lossy.backend))
+        except BackendUnavailable:
+            return False
+        return True
+
+    await eventually(answered)
+    return answers[0]

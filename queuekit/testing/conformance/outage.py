@@ -1,0 +1,89 @@
+"""An outage must not look like a thousand dead workers."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from queuekit.backend import Backend, Upkeep
+from queuekit.job import Claim, Job, Micros, State
+from queuekit.testing.conformance._make import (
+    LONG,
+    MILLISECOND,
+    claim_one,
+    job,
+    put,
+    record,
+    state_of,
+)
+
+LEASE: Micros = 200 * MILLISECOND
+
+
+class OutageCases:
+    """`Backend.maintain` after a gap: nobody ticked, as nobody could."""
+
+    @pytest.mark.parametrize("leases", [0.5, 0.65, 0.9, 1.1, 3])
+    async def test_an_outage_costs_no_lease(self, backend: Backend, leases: float) -> None:
+        one = await self._claimed(backend, job())
+        before = (await record(backend, one.token.id)).leased_until
+        upkeep = await self._outage(backend, leases)
+        assert (upkeep.renewed, list(upkeep.rescued)) == (1, [])
+        found = await record(backend, one.token.id)
+        assert found.state is State.RUNNING
+        assert before is not None
+        assert found.leased_until is not None
+        assert found.leased_until > before
+
+    async def test_a_worker_goes_on_after_an_outage(self, backend: Backend) -> None:
+        one = await self._claimed(backend, job())
+        await self._outage(backend, 2)
+        assert not (await backend.heartbeat([one.token])).lost
+
+    async def test_a_job_whose_worker_stays_silent_is_renewed_once(self, backend: Backend) -> None:
+        one = await self._claimed(backend, job())
+        await self._outage(backend, 2)
+        upkeep = await self._outage(backend, 2)
+        assert (upkeep.renewed, list(upkeep.rescued)) == (0, [one.token.id])
+        assert await state_of(backend, one.token.id) is State.READY
+
+    async def test_a_worker_that_is_heard_is_spared_again(self, backend: Backend) -> None:
+        one = await self._claimed(backend, job())
+        for _ in range(3):
+            upkeep = await self._outage(backend, 2)
+            assert (upkeep.renewed, list(upkeep.rescued)) == (1, [])
+            assert not (await backend.heartbeat([one.token])).lost
+
+    async def test_a_new_claim_is_spared_again(self, backend: Backend) -> None:
+        await self._claimed(backend, job())
+        await self._outage(backend, 2)
+        await self._outage(backend, 2)
+        await claim_one(backend, lease=LEASE)
+        assert (await self._outage(backend, 2)).renewed == 1
+
+    async def test_a_jobs_own_short_lease_is_spared(self, backend: Backend) -> None:
+        await self._claimed(backend, job(lease=LEASE), lease=LONG)
+        upkeep = await self._outage(backend, 2)
+        assert (upkeep.renewed, list(upkeep.rescued)) == (1, [])
+
+    async def test_a_long_lease_needs_no_renewal(self, backend: Backend) -> None:
+        await self._claimed(backend, job(lease=10 * LONG))
+        upkeep = await self._outage(backend, 2)
+        assert (upkeep.renewed, list(upkeep.rescued)) == (0, [])
+
+    async def test_an_outage_seen_by_another_object_costs_no_lease(
+        self, backend: Backend, other: Backend
+    ) -> None:
+        await self._claimed(backend, job())
+        upkeep = await self._outage(other, 2)
+        assert (upkeep.renewed, list(upkeep.rescued)) == (1, [])
+
+    async def _claimed(self, backend: Backend, one: Job[Any], lease: Micros = LEASE) -> Claim:
+        await put(backend, one)
+        await backend.maintain(["default"])
+        return await claim_one(backend, lease=lease)
+
+    async def _outage(self, backend: Backend, leases: float) -> Upkeep:
+        """Nobody ticks for so many leases; the first tick afterwards."""
+        await asyncio.sleep(leases * LEASE / 1_000_000)
+        return await backend.maintain(["default"])

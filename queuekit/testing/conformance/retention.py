@@ -1,0 +1,155 @@
+"""How long the records of finished jobs stay."""
+
+import asyncio
+
+import pytest
+
+from queuekit.backend import Backend, JobFilter, Stored
+from queuekit.job import Keep, State
+from queuekit.testing.conformance._make import (
+    LONG,
+    MILLISECOND,
+    Settling,
+    ack,
+    cancelled,
+    claim,
+    eventually,
+    failed,
+    job,
+    numbered,
+    put,
+    record,
+    running,
+    state_of,
+    succeeded,
+)
+
+
+class RetentionCases:
+    """`Keep`, and `Backend.maintain` that prunes."""
+
+    async def test_a_record_is_kept_unless_somebody_says_otherwise(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, succeeded(one))
+        await backend.maintain(["default"])
+        assert await state_of(backend, one.token.id) is State.SUCCEEDED
+
+    @pytest.mark.parametrize("end", [succeeded, failed, cancelled])
+    async def test_a_job_that_keeps_none_leaves_no_record(
+        self, backend: Backend, end: Settling
+    ) -> None:
+        one = await running(backend, keep=Keep(0))
+        await ack(backend, end(one))
+        assert await state_of(backend, one.token.id) is None
+
+    async def test_a_worker_may_keep_none(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, succeeded(one, keep=Keep(0)))
+        assert await state_of(backend, one.token.id) is None
+
+    async def test_a_jobs_own_retention_goes_before_the_workers(self, backend: Backend) -> None:
+        kept, dropped = (
+            await running(backend, keep=Keep(LONG)),
+            await running(backend, keep=Keep(0)),
+        )
+        await ack(backend, succeeded(kept, keep=Keep(0)), succeeded(dropped, keep=Keep(LONG)))
+        assert await state_of(backend, kept.token.id) is State.SUCCEEDED
+        assert await state_of(backend, dropped.token.id) is None
+
+    async def test_a_batch_mixes_retentions(self, backend: Backend) -> None:
+        await put(backend, *numbered(4))
+        claims = await claim(backend, 4)
+        keeps = (None, Keep(0), Keep(LONG), Keep(0))
+        acks = [succeeded(one, keep=keep) for one, keep in zip(claims, keeps, strict=True)]
+        await ack(backend, *acks)
+        states = [await state_of(backend, one.token.id) for one in claims]
+        assert states == [State.SUCCEEDED, None, State.SUCCEEDED, None]
+
+    async def test_a_record_past_its_age_is_pruned(self, backend: Backend) -> None:
+        gone, kept = await running(backend, keep=Keep(MILLISECOND)), await running(backend)
+        await ack(backend, succeeded(gone), succeeded(kept))
+
+        async def pruned() -> bool:
+            await backend.maintain(["default"])
+            return await state_of(backend, gone.token.id) is None
+
+        await eventually(pruned)
+        assert await state_of(backend, kept.token.id) is State.SUCCEEDED
+
+    async def test_a_failure_past_its_age_is_pruned(self, backend: Backend) -> None:
+        one = await running(backend, keep=Keep(MILLISECOND))
+        await ack(backend, failed(one))
+
+        async def pruned() -> bool:
+            await backend.maintain(["default"])
+            return await state_of(backend, one.token.id) is None
+
+        await eventually(pruned)
+
+    async def test_the_id_of_a_pruned_record_stays_remembered(self, backend: Backend) -> None:
+        one = await running(backend, keep=Keep(MILLISECOND))
+        await ack(backend, succeeded(one))
+
+        async def pruned() -> bool:
+            await backend.maintain(["default"])
+            return await state_of(backend, one.token.id) is None
+
+        await eventually(pruned)
+        (answer,) = await backend.enqueue([job(id=one.token.id)])
+        assert answer.kind is Stored.KNOWN
+
+    async def test_no_more_successes_are_kept_than_counted(self, backend: Backend) -> None:
+        keep = Keep(LONG, count=3)
+        await put(backend, *numbered(10, keep=keep))
+        for one in await claim(backend, 10):
+            await ack(backend, succeeded(one))
+
+        async def trimmed() -> bool:
+            await backend.maintain(["default"])
+            return len(await self._payloads(backend)) == 3
+
+        await eventually(trimmed)
+        assert sorted(await self._payloads(backend)) == ["7", "8", "9"]
+
+    async def test_every_task_has_a_count_of_its_own(self, backend: Backend) -> None:
+        keep = Keep(LONG, count=2)
+        for task in ("a", "b"):
+            await put(backend, *numbered(4, task=task, keep=keep))
+        for one in await claim(backend, 8):
+            await ack(backend, succeeded(one))
+
+        async def trimmed() -> bool:
+            await backend.maintain(["default"])
+            return len(await self._payloads(backend)) == 4
+
+        await eventually(trimmed)
+        assert sorted(await self._payloads(backend)) == ["2", "2", "3", "3"]
+
+    async def test_a_count_is_for_successes_only(self, backend: Backend) -> None:
+        await put(backend, *numbered(5, keep=Keep(LONG, count=1)))
+        await ack(backend, *(failed(one) for one in await claim(backend, 5)))
+        for _ in range(3):
+            await backend.maintain(["default"])
+        assert len(await self._payloads(backend)) == 5
+
+    async def test_the_record_of_a_waited_for_job_is_not_pruned_at_once(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend, keep=Keep(0))
+        await backend.results([("default", one.token.id)], 0.05)
+        await ack(backend, succeeded(one))
+        for _ in range(3):
+            await backend.maintain(["default"])
+        assert await state_of(backend, one.token.id) is State.SUCCEEDED
+
+    async def test_a_cancelled_unstarted_job_keeps_a_record(self, backend: Backend) -> None:
+        one = job()
+        await put(backend, one)
+        await backend.inspector.cancel([one.id])
+        await asyncio.sleep(0.01)
+        await backend.maintain(["default"])
+        assert (await record(backend, one.id)).state is State.CANCELLED
+
+    async def _payloads(self, backend: Backend) -> list[str]:
+        found, _ = await backend.inspector.find(JobFilter(), limit=100)
+        return [one.payload for one in found]

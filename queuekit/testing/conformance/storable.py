@@ -1,0 +1,92 @@
+"""Texts come back byte for byte."""
+
+import json
+
+import pytest
+
+from queuekit.backend import Backend, Report
+from queuekit.job import State
+from queuekit.testing.conformance._make import (
+    ack,
+    cancelled,
+    claim_one,
+    failed,
+    give_back,
+    job,
+    put,
+    record,
+    retried,
+    running,
+    succeeded,
+)
+
+TEXTS = {
+    "spaces": '{ "v" : 1 ,\n\t"a" : { } }',
+    "order and doubles": '{"b":1,"a":2,"b":3}',
+    "numbers": "[0.1,1e400,-0.0,1.0,10000000000000000000000000000001,1E+2]",
+    "constants": '["NaN","Infinity","-Infinity",null]',
+    "escapes": '"\\u0000\\u00e9\\ud83d\\ude00\\ud800\\/\\n"',
+    "languages": '"żółć 日本語 العربية 🎉 \u2028\u2029\ufeff\ufffe\uffff"',
+    "quotes": """"'; DROP TABLE jobs; -- $1 {} %s %% ]] \\\\ ` ~ ?1 :x @x #{x}\"""",
+    "controls": '"\\u0001 \x7f \x80 \x85 \xa0"',
+    "empty": '""',
+    "long": f'"{"0123456789abcdef" * 40_000}"',
+    "many characters": json.dumps("".join(map(chr, range(1, 0xD7FF))), ensure_ascii=False),
+}
+each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+
+
+class StorableCases:
+    """Whatever the codec writes is kept as it is; no backend looks into it."""
+
+    @each_text
+    async def test_a_payload_comes_back_byte_for_byte(self, backend: Backend, text: str) -> None:
+        one = await running(backend, text)
+        assert one.payload == text
+        assert (await record(backend, one.token.id)).payload == text
+        await ack(backend, succeeded(one))
+        assert (await record(backend, one.token.id)).payload == text
+
+    @each_text
+    async def test_a_result_comes_back_byte_for_byte(self, backend: Backend, text: str) -> None:
+        one = await running(backend)
+        await ack(backend, succeeded(one, text))
+        assert (await record(backend, one.token.id)).result == text
+        found = await backend.results([("default", one.token.id)], 0)
+        assert found[one.token.id].result == text
+
+    @each_text
+    async def test_an_error_comes_back_whole(self, backend: Backend, text: str) -> None:
+        await put(backend, job())
+        await give_back(backend, retried(await claim_one(backend), message=text))
+        one = await claim_one(backend)
+        await ack(backend, failed(one, message=text))
+        found = await record(backend, one.token.id)
+        assert [json.loads(error)["message"] for error in found.errors] == [text, text]
+
+    @each_text
+    async def test_reports_come_back_byte_for_byte(self, backend: Backend, text: str) -> None:
+        one = await running(backend)
+        await backend.report([Report(one.token, text, [text, ""])])
+        found = await record(backend, one.token.id)
+        assert (found.progress, list(found.logs)) == (text, [text, ""])
+
+    async def test_a_reason_is_any_text(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, cancelled(one, "żółć '; -- \n 🎉"))
+        found = await record(backend, one.token.id)
+        assert (found.state, found.reason) == (State.CANCELLED, "żółć '; -- \n 🎉")
+
+    async def test_tags_and_extra_are_any_text(self, backend: Backend) -> None:
+        tags, extra = ("a b", "ü,{}'\"", "x:y"), '{"meta":{"ü":[1,null]}}'
+        one = await running(backend, tags=tags, extra=extra)
+        assert one.extra == extra
+        found = await record(backend, one.token.id)
+        assert (sorted(found.tags), found.extra) == (sorted(tags), extra)
+
+    async def test_names_are_as_long_as_they_may_be(self, backend: Backend) -> None:
+        name = "A-Z_a.z:0/9" * 11 + "abcdefg"
+        one = await running(backend, queue=name, task=name)
+        assert (one.token.queue, one.task, len(name)) == (name, name, 128)
+        await ack(backend, succeeded(one))
+        assert (await record(backend, one.token.id)).queue == name

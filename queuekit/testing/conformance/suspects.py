@@ -1,0 +1,137 @@
+"""Jobs whose leases lapsed more than once: they may be what kills the workers."""
+
+from queuekit.backend import Backend
+from queuekit.job import SOLITARY_AFTER, SUSPECT_AFTER, Claim
+from queuekit.testing.conformance._make import (
+    LONG,
+    ack,
+    claim,
+    claim_one,
+    claimant,
+    claims_nothing,
+    eventually,
+    give_back,
+    job,
+    lapse_times,
+    numbered,
+    put,
+    released,
+    succeeded,
+)
+
+
+class SuspectCases:
+    """`suspects` in `Backend.fetch`."""
+
+    async def test_one_lapse_makes_no_suspect(self, backend: Backend) -> None:
+        one = job()
+        await put(backend, one)
+        await lapse_times(backend, SUSPECT_AFTER - 1, one)
+        assert (await claim_one(backend, suspects=0)).lapses == SUSPECT_AFTER - 1
+
+    async def test_a_suspect_is_claimed_only_by_who_takes_suspects(self, backend: Backend) -> None:
+        one = job()
+        await put(backend, one)
+        await lapse_times(backend, SUSPECT_AFTER, one)
+        await claims_nothing(backend, suspects=0)
+        assert (await claim_one(backend, suspects=1)).lapses == SUSPECT_AFTER
+
+    async def test_a_suspect_stands_in_nobodys_way(self, backend: Backend) -> None:
+        one = job("suspect")
+        await put(backend, one)
+        await lapse_times(backend, SUSPECT_AFTER, one)
+        await put(backend, *numbered(3))
+        claims = await claim(backend, 3, suspects=0)
+        assert [one.payload for one in claims] == ["0", "1", "2"]
+
+    async def test_no_more_suspects_are_claimed_than_asked_for(self, backend: Backend) -> None:
+        jobs = numbered(4)
+        await put(backend, *jobs)
+        await lapse_times(backend, SUSPECT_AFTER, *jobs)
+        fetched = await backend.fetch(["default"], 10, claimant(), lease=LONG, suspects=2)
+        assert len(fetched.claims) == 2
+        assert len(await claim(backend, 2, suspects=2)) == 2
+
+    async def test_suspects_count_within_the_limit(self, backend: Backend) -> None:
+        jobs = numbered(3)
+        await put(backend, *jobs)
+        await lapse_times(backend, SUSPECT_AFTER, *jobs)
+        await put(backend, *numbered(3))
+        fetched = await backend.fetch(["default"], 2, claimant(), lease=LONG, suspects=3)
+        assert len(fetched.claims) == 2
+
+    async def test_suspects_go_before_others_of_their_queue(self, backend: Backend) -> None:
+        one = job("suspect", priority=50)
+        await put(backend, one)
+        await lapse_times(backend, SUSPECT_AFTER, one)
+        await put(backend, *numbered(3))
+        claims = await claim(backend, 2, suspects=1)
+        assert "suspect" in [one.payload for one in claims]
+
+    async def test_a_released_suspect_stays_one(self, backend: Backend) -> None:
+        one = job()
+        await put(backend, one)
+        await lapse_times(backend, SUSPECT_AFTER, one)
+        await give_back(backend, released(await claim_one(backend, suspects=1)))
+        await claims_nothing(backend, suspects=0)
+        await claim_one(backend, suspects=1)
+
+    async def test_a_suspect_that_succeeds_is_done(self, backend: Backend) -> None:
+        one = job()
+        await put(backend, one)
+        await lapse_times(backend, SUSPECT_AFTER, one)
+        await ack(backend, succeeded(await claim_one(backend, suspects=1)))
+        await claims_nothing(backend, suspects=1)
+
+    async def test_of_solitary_suspects_one_a_queue_is_out(self, backend: Backend) -> None:
+        first, second = jobs = numbered(2)
+        await put(backend, first)
+        await lapse_times(backend, SOLITARY_AFTER, first)
+        held = await self._next(backend)
+        await put(backend, second)
+        await lapse_times(backend, SOLITARY_AFTER, second)
+        await claims_nothing(backend, suspects=5)
+        await give_back(backend, released(held))
+        out = await self._next(backend)
+        await claims_nothing(backend, suspects=5)
+        await ack(backend, succeeded(out))
+        last = await self._next(backend)
+        assert {out.token.id, last.token.id} == {one.id for one in jobs}
+
+    async def _next(self, backend: Backend) -> Claim:
+        """A tick may have to hand the next one out."""
+        claims: list[Claim] = []
+
+        async def came() -> bool:
+            await backend.maintain(["default"])
+            fetched = await backend.fetch(["default"], 5, claimant(), lease=LONG, suspects=5)
+            claims.extend(fetched.claims)
+            return bool(claims)
+
+        await eventually(came)
+        (only,) = claims
+        return only
+
+    async def test_a_solitary_suspect_does_not_hold_up_others(self, backend: Backend) -> None:
+        one = job()
+        await put(backend, one)
+        await lapse_times(backend, SOLITARY_AFTER, one)
+        await claim_one(backend, suspects=1)
+        await put(backend, *numbered(3))
+        assert len(await claim(backend, 3, suspects=1)) == 3
+
+    async def test_queues_have_solitary_suspects_of_their_own(self, backend: Backend) -> None:
+        left, right = job(queue="left"), job(queue="right")
+        await put(backend, left, right)
+        await lapse_times(backend, SOLITARY_AFTER, left)
+        await lapse_times(backend, SOLITARY_AFTER, right)
+        claims = await claim(backend, 2, queues=["left", "right"], suspects=5)
+        assert {one.token.id for one in claims} == {left.id, right.id}
+
+    async def test_suspects_of_several_queues_share_the_bound(self, backend: Backend) -> None:
+        left, right = job(queue="left"), job(queue="right")
+        await put(backend, left, right)
+        await lapse_times(backend, SUSPECT_AFTER, left)
+        await lapse_times(backend, SUSPECT_AFTER, right)
+        fetched = await backend.fetch(["left", "right"], 5, claimant(), lease=LONG, suspects=1)
+        assert len(fetched.claims) == 1

@@ -1,0 +1,203 @@
+"""Sleeping until there is work, and being woken."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from queuekit.backend import Backend
+from queuekit.job import KeyPolicy
+from queuekit.testing.conformance._make import (
+    ALICE,
+    BOB,
+    BRIEF,
+    LONG,
+    ack,
+    claim_one,
+    drop_all,
+    eventually,
+    failed,
+    give_back,
+    job,
+    lapse,
+    punctual,
+    put,
+    released,
+    running,
+    succeeded,
+    wakes,
+)
+
+
+class WaitCases:
+    """`Backend.wait` and `Backend.wake`. The ringing is done by another object: another process might be it."""
+
+    async def test_a_ready_job_ends_the_wait_at_once(self, backend: Backend) -> None:
+        await put(backend, job())
+        await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 5)
+
+    async def test_a_wait_ends_after_its_time(self, backend: Backend) -> None:
+        begun = time.monotonic()
+        await backend.wait(["default"], 0.05, ALICE)
+        assert time.monotonic() - begun < 5
+
+    async def test_a_wait_on_an_empty_queue_lasts(self, backend: Backend) -> None:
+        async def lasts() -> bool:
+            begun = time.monotonic()
+            await backend.wait(["default"], 0.2, ALICE)
+            return time.monotonic() - begun > 0.15
+
+        await eventually(lasts)
+
+    async def test_an_enqueue_wakes(self, backend: Backend, other: Backend) -> None:
+        await self._in_time(backend, other, lambda: put(other, job()))
+
+    async def test_an_enqueue_to_one_of_several_queues_wakes(
+        self, backend: Backend, other: Backend
+    ) -> None:
+        async def lateness() -> float:
+            late = await wakes(backend, lambda: put(other, job(queue="b")), queues=("a", "b", "c"))
+            await drop_all(other, "b")
+            return late
+
+        await punctual(lateness)
+
+    async def test_a_promotion_wakes(self, backend: Backend, other: Backend) -> None:
+        async def promote() -> None:
+            later = job(delay=LONG)
+            await put(other, later)
+            await other.inspector.promote([later.id])
+
+        await self._in_time(backend, other, promote)
+
+    async def test_a_persons_retry_wakes(self, backend: Backend, other: Backend) -> None:
+        async def lateness() -> float:
+            one = await running(other)
+            await ack(other, failed(one))
+
+            async def rerun() -> None:
+                await other.inspector.retry([one.token.id])
+
+            late = await wakes(backend, rerun)
+            await drop_all(other)
+            return late
+
+        await punctual(lateness)
+
+    async def test_a_resume_wakes(self, backend: Backend, other: Backend) -> None:
+        async def lateness() -> float:
+            await other.inspector.pause(["default"])
+            await put(other, job())
+            late = await wakes(backend, lambda: other.inspector.resume(["default"]))
+            await drop_all(other)
+            return late
+
+        await punctual(lateness)
+
+    async def test_a_release_wakes(self, backend: Backend, other: Backend) -> None:
+        async def lateness() -> float:
+            one = await running(other)
+            late = await wakes(backend, lambda: give_back(other, released(one)))
+            await drop_all(other)
+            return late
+
+        await punctual(lateness)
+
+    async def test_a_rescue_wakes(self, backend: Backend, other: Backend) -> None:
+        async def lateness() -> float:
+            await put(other, job())
+            one = await claim_one(other, lease=BRIEF)
+            rescued = 0.0
+
+            async def rescue() -> None:
+                nonlocal rescued
+                begun = time.monotonic()
+                await lapse(other, one)
+                rescued = time.monotonic() - begun
+
+            late = await wakes(backend, rescue)
+            await drop_all(other)
+            return late - rescued
+
+        await punctual(lateness)
+
+    async def test_a_successor_that_becomes_ready_wakes(
+        self, backend: Backend, other: Backend
+    ) -> None:
+        async def lateness() -> float:
+            holder = await running(other, key="k")
+            await put(other, job(key="k", key_policy=KeyPolicy.REPLACE))
+            late = await wakes(backend, lambda: ack(other, succeeded(holder)))
+            await drop_all(other)
+            return late
+
+        await punctual(lateness)
+
+    async def test_wake_ends_the_wait_of_that_process(
+        self, backend: Backend, other: Backend
+    ) -> None:
+        async def lateness() -> float:
+            return await wakes(backend, lambda: other.wake(ALICE))
+
+        await punctual(lateness)
+
+    async def test_wake_leaves_other_processes_asleep(
+        self, backend: Backend, other: Backend
+    ) -> None:
+        async def bob_alone() -> bool:
+            alice = asyncio.create_task(backend.wait(["default"], 0.3, ALICE))
+            bob = asyncio.create_task(other.wait(["default"], 30, BOB))
+            begun = time.monotonic()
+            while not bob.done():
+                await backend.wake(BOB)
+                await asyncio.wait([bob], timeout=0.02)
+                assert time.monotonic() - begun < 5
+            alone = not alice.done()
+            await alice
+            return alone
+
+        await eventually(bob_alone)
+
+    async def test_a_paused_queue_lets_sleep(self, backend: Backend) -> None:
+        await put(backend, job())
+        await backend.inspector.pause(["default"])
+
+        async def lasts() -> bool:
+            begun = time.monotonic()
+            await backend.wait(["default"], 0.2, ALICE)
+            return time.monotonic() - begun > 0.15
+
+        await eventually(lasts)
+
+    async def test_many_sleepers_and_one_object(self, backend: Backend, other: Backend) -> None:
+        sleepers = [
+            asyncio.create_task(backend.wait([f"q{n}"], 30, f"sleeper-{n}")) for n in range(10)
+        ]
+        await put(other, *(job(queue=f"q{n}") for n in range(10)))
+        await asyncio.wait_for(asyncio.gather(*sleepers), 10)
+
+    async def test_a_cancelled_wait_leaves_the_object_usable(self, backend: Backend) -> None:
+        waiting = asyncio.create_task(backend.wait(["default"], 30, ALICE))
+        await asyncio.sleep(0.03)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await put(backend, job())
+        await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 5)
+        await claim_one(backend)
+
+    async def test_no_enqueue_slips_through(self, backend: Backend, other: Backend) -> None:
+        for _ in range(50):
+            waiting = asyncio.create_task(backend.wait(["default"], 30, ALICE))
+            await asyncio.sleep(0)
+            await put(other, job())
+            await asyncio.wait_for(waiting, 5)
+            await drop_all(backend)
+
+    async def _in_time(
+        self, backend: Backend, other: Backend, ring: Callable[[], Awaitable[None]]
+    ) -> None:
+        async def lateness() -> float:
+            late = await wakes(backend, ring)
+            await drop_all(other)
+            return late
+
+        await punctual(lateness)

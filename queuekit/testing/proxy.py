@@ -1,0 +1,172 @@
+"""A TCP proxy that breaks connections on purpose.
+
+async with Proxy("127.0.0.1", 6379) as proxy:
+    backend = RedisBackend(proxy.url_for("redis://127.0.0.1:6379/0"), settings)
+    ...
+    proxy.swallow_next_reply()
+"""
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urlsplit, urlunsplit
+
+CHUNK: Final = 65_536
+QUIET: Final = 0.02
+"""Seconds without a byte after which a reply counts as complete."""
+
+
+class Proxy:
+    """Passes connections on to a server until told otherwise.
+
+    Args:
+        host: where the server listens.
+        port: likewise.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._upstream = (host, port)
+        self._connections: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._refusing = False
+        self._swallow_after: int | None = None
+        self.swallowed = 0
+        """How many replies have been swallowed."""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.refuse()
+        while self._connections:
+            await asyncio.sleep(0)
+        await self._server.wait_closed()
+
+    def url_for(self, url: str) -> str:
+        """The server's URL, led through this proxy."""
+        assert self._server is not None
+        port = self._server.sockets[0].getsockname()[1]
+        parts = urlsplit(url)
+        credentials, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{credentials}{at}127.0.0.1:{port}"))
+
+    def swallow_next_reply(self, *, after: int = 0) -> None:
+        """Let the next request reach the server and be carried out, drop the reply, then cut the connection.
+
+        Args:
+            after: so many replies still pass, on whatever connection.
+        """
+        self._swallow_after = after
+
+    def cut(self) -> None:
+        """Cut all present connections; new ones are served."""
+        for connection in self._connections:
+            connection.cut()
+
+    def stall(self) -> None:
+        """Keep connections open, but pass nothing on until `resume`."""
+        self._flowing.clear()
+
+    def refuse(self) -> None:
+        """Cut all connections, and every new one at once, until `resume`."""
+        self._refusing = True
+        self._flowing.set()
+        self.cut()
+
+    def resume(self) -> None:
+        """Pass everything on again, and swallow nothing that was not swallowed yet."""
+        self._refusing = False
+        self._swallow_after = None
+        self._flowing.set()
+
+    async def flowing(self) -> None:
+        """Wait while the proxy is stalled."""
+        await self._flowing.wait()
+
+    def swallows(self) -> bool:
+        """Whether the reply that begins now is the one to swallow."""
+        if self._swallow_after is None:
+            return False
+        if self._swallow_after:
+            self._swallow_after -= 1
+            return False
+        self._swallow_after = None
+        self.swallowed += 1
+        return True
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            writer.transport.abort()
+            return
+        try:
+            upstream = await asyncio.open_connection(*self._upstream)
+        except OSError:
+            writer.transport.abort()
+            return
+        connection = _Connection(self, (reader, writer), upstream)
+        self._connections.add(connection)
+        try:
+            await connection.serve()
+        finally:
+            self._connections.discard(connection)
+
+
+_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class _Connection:
+    """One client's connection and its twin to the server."""
+
+    def __init__(self, proxy: Proxy, client: _Stream, server: _Stream) -> None:
+        self._proxy = proxy
+        self._client = client
+        self._server = server
+        self._asked = False
+
+    async def serve(self) -> None:
+        """Pass bytes on until one side ends."""
+        with contextlib.suppress(OSError):
+            await asyncio.gather(self._requests(), self._replies())
+        self.cut()
+
+    def cut(self) -> None:
+        """End both halves; what is under way is lost."""
+        for _, writer in (self._client, self._server):
+            writer.transport.abort()
+
+    async def _requests(self) -> None:
+        while data := await self._client[0].read(CHUNK):
+            await self._proxy.flowing()
+            self._asked = True
+            self._server[1].write(data)
+            await self._server[1].drain()
+        self.cut()
+
+    async def _replies(self) -> None:
+        while data := await self._server[0].read(CHUNK):
+            await self._proxy.flowing()
+            # What comes unasked is a notification.
+            reply_begins, self._asked = self._asked, False
+            if reply_begins and self._proxy.swallows():
+                await self._drop_the_rest()
+                break
+            self._client[1].write(data)
+            await self._client[1].drain()
+        self.cut()
+
+    async def _drop_the_rest(self) -> None:
+        # A server that loses its client half-way through a long reply might roll back.
+        with contextlib.suppress(TimeoutError):
+            while await asyncio.wait_for(self._server[0].read(CHUNK), QUIET):
+                pass

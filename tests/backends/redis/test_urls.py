@@ -1,0 +1,75 @@
+"""From URLs to connections; nothing is connected."""
+
+from typing import Any
+
+import pytest
+from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
+
+from queuekit.errors import ConfigurationError
+from queuekit_redis.client import link_to
+from queuekit_redis.cluster import Cluster
+from queuekit_redis.connections import Pool
+
+
+def connection(url: str) -> Any:
+    link = link_to(url, 5.0)
+    assert isinstance(link, Pool)
+    return link._make()
+
+
+@pytest.mark.parametrize("scheme", ["redis", "valkey", "rediss"])
+def test_one_server(scheme: str) -> None:
+    made = connection(f"{scheme}://me:p%40ss@example.org:7000/3")
+    assert (made.host, made.port, made.db) == ("example.org", 7000, 3)
+    assert (made.username, made.password) == ("me", "p@ss")
+    assert isinstance(made, SSLConnection) == (scheme == "rediss")
+
+
+def test_a_socket() -> None:
+    made = connection("unix:///run/redis.sock?db=2")
+    assert isinstance(made, UnixDomainSocketConnection)
+    assert (made.path, made.db) == ("/run/redis.sock", 2)
+
+
+def test_nothing_is_retried_behind_our_back() -> None:
+    made = connection("redis://localhost?socket_timeout=1&retry_on_timeout=yes&protocol=3")
+    assert made.retry.get_retries() == 0
+    assert made.protocol == 2
+    assert made.socket_timeout is None
+
+
+async def test_sentinels() -> None:
+    link = link_to("redis+sentinel://me:pw@one:1,two/mymaster/4?sentinel_password=x", 5.0)
+    assert isinstance(link, Pool)
+    made: Any = link._make()
+    assert (made.username, made.password, made.db) == ("me", "pw", 4)
+    manager = link._sentinel  # type: ignore[attr-defined]
+    hosts = [client.connection_pool.connection_kwargs["host"] for client in manager.sentinels]
+    assert hosts == ["one", "two"]
+    assert link.place == "redis+sentinel://one:1,two/mymaster/4"
+    await link.close()
+
+
+async def test_a_cluster() -> None:
+    link = link_to("redis+cluster://me:pw@one:1,two", 5.0)
+    assert isinstance(link, Cluster)
+    assert not link.one_server
+    assert link.place == "redis+cluster://one:1,two"
+    await link.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://u:pw@localhost:port/0",
+        "redis://u:pw@localhost/zero",
+        "redis://u:pw@localhost?db=zero",
+        "redis+sentinel://u:pw@localhost:26379",
+        "redis+sentinel://u:pw@localhost:26379/service/zero",
+        "redis+cluster://u:pw@",
+    ],
+)
+def test_what_is_no_url_is_said_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        link_to(url, 5.0)
+    assert "pw" not in str(caught.value)

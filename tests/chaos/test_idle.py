@@ -1,0 +1,42 @@
+"""A worker without work, and without a server for a while."""
+
+import asyncio
+import time
+
+import psutil
+import pytest
+
+from tests.chaos.app import work
+from tests.chaos.conftest import FULL
+from tests.chaos.fleet import Fleet
+from tests.chaos.ledger import Ledger
+from tests.chaos.store import Store
+from tests.chaos.waiting import until
+
+pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("chaos"), pytest.mark.timeout(480)]
+
+AWAY = 300.0 if FULL else 8.0
+CPU_SHARE = 0.05 / 5
+
+
+async def test_a_server_that_is_away_costs_a_worker_next_to_nothing(
+    store: Store, ledger: Ledger
+) -> None:
+    job = work.job(5)
+    async with Fleet(store, ledger, 1, lease=30) as workers:
+        await workers.all_listen()
+        process = psutil.Process(workers.alive[0].pid)
+        async with store.gone():
+            before, since = _cpu(process), time.monotonic()
+            await asyncio.sleep(AWAY)
+            assert (_cpu(process) - before) / (time.monotonic() - since) < CPU_SHARE
+        back_at = time.time()
+        await store.enqueue([job])
+        await until(lambda: bool(ledger.of("start")))
+        assert ledger.of("start")[0].at - back_at < 1
+        await store.all_ended()
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)

@@ -1,0 +1,191 @@
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from queuekit import Queuekit
+from tests.cli.conftest import Cli
+
+Work = Callable[[], None]
+NO_SUCH = "01890000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture
+def jobs(cli: Cli, work: Work) -> dict[str, str]:
+    """Ids of one job in each state that the command line meets."""
+
+    def enqueue(task: str, arguments: str, *more: str) -> str:
+        found: str = cli("enqueue", task, arguments, "--json", *more).document["id"]
+        return found
+
+    made = {
+        "succeeded": enqueue("send", '{"to": "ada"}'),
+        "failed": enqueue("send", '{"to": "nobody"}'),
+    }
+    work()
+    made["scheduled"] = enqueue("send", '{"to": "ada"}', "--delay", "1h")
+    made["ready"] = enqueue("import_day", '{"day": "2026-01-31"}')
+    return made
+
+
+def states(cli: Cli) -> dict[str, str]:
+    return {job["id"]: job["state"] for job in cli("jobs", "list", "--json").lines}
+
+
+def test_a_table_for_people(cli: Cli, jobs: dict[str, str]) -> None:
+    done = cli("jobs", "list")
+
+    assert done.code == 0
+    for state, job in jobs.items():
+        (line,) = [line for line in done.out.splitlines() if job in line]
+        assert state in line
+    assert "failed (gave_up)" in done.out
+    assert "GiveUp: no such address" in done.out
+    today = f"{datetime.now(UTC).astimezone():%Y-%m-%d}"
+    assert today in done.out
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ("--state failed", {"failed"}),
+        ("--state failed --state ready", {"failed", "ready"}),
+        ("--task import_day", {"ready"}),
+        ("--queue email", {"succeeded", "failed", "scheduled"}),
+        ("--tag slow", {"ready"}),
+        ("--error address", {"failed"}),
+        ("--since 1h", {"succeeded", "failed", "scheduled", "ready"}),
+        ("--since 2199-01-01", set()),
+        ("--queue email --state ready", set()),
+    ],
+)
+def test_filters(cli: Cli, jobs: dict[str, str], filters: str, found: set[str]) -> None:
+    done = cli("jobs", "list", "--json", *filters.split())
+
+    assert {job["id"] for job in done.lines} == {jobs[state] for state in found}
+
+
+def test_no_jobs_are_no_failure(cli: Cli) -> None:
+    assert cli("jobs", "list").out == "no such jobs\n"
+    assert cli("jobs", "show").out == "no such jobs\n"
+    assert cli("jobs", "list", "--json").lines == []
+
+
+def test_the_newest_up_to_a_limit(cli: Cli, jobs: dict[str, str]) -> None:
+    assert (
+        cli("jobs", "list", "--task", "send", "--limit", 1, "--json").document["id"]
+        == (jobs["scheduled"])
+    )
+
+
+def test_all_that_is_known_of_a_job(cli: Cli, jobs: dict[str, str]) -> None:
+    done = cli("jobs", "show", jobs["failed"])
+
+    assert "state      failed (gave_up)" in done.out
+    assert "attempt    1 of 2" in done.out
+    assert "GiveUp: no such address" in done.out
+    assert "Traceback" in done.out
+    assert "result     'ada'" in cli("jobs", "show", jobs["succeeded"]).out
+
+
+def test_json_of_a_job(cli: Cli, jobs: dict[str, str]) -> None:
+    job = cli("jobs", "show", jobs["failed"], "--json").document
+
+    assert (job["state"], job["reason"], job["attempt"]) == ("failed", "gave_up", 1)
+    assert job["errors"][0]["type"] == "GiveUp"
+    age = datetime.now(UTC) - datetime.fromisoformat(job["finished_at"])
+    assert timedelta(0) < age < timedelta(minutes=1)
+
+
+def test_a_job_that_is_not_there(cli: Cli) -> None:
+    done = cli("jobs", "show", NO_SUCH)
+
+    assert done.code == 1
+    assert done.err.startswith(f"error: No job {NO_SUCH}")
+
+
+def test_a_terminal_obeys_no_job(cli: Cli, work: Work) -> None:
+    cli("enqueue", "talkative", "{}")
+    work()
+
+    done = cli("jobs", "show", "--task", "talkative")
+
+    assert "half way" in done.out
+    assert r"said \x1b[31msomething" in done.out
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "after"),
+    [
+        ("retry", "failed", "ready"),
+        ("cancel", "ready", "cancelled"),
+        ("promote", "scheduled", "ready"),
+        ("delete", "succeeded", None),
+    ],
+)
+def test_steering_by_id_and_by_filter(
+    cli: Cli, jobs: dict[str, str], verb: str, before: str, after: str | None
+) -> None:
+    yes = ["--yes"] if verb in {"cancel", "delete"} else []
+    done = cli("jobs", verb, jobs[before], *yes)
+
+    assert done.code == 0
+    assert done.out.startswith("1 job ")
+    assert states(cli).get(jobs[before]) == after
+
+    # Told again by the old state, it finds nothing and that is no failure.
+    again = cli("jobs", verb, "--state", before, "--json", *yes)
+    assert (again.code, again.document) == (0, {"done": 0, "refused": []})
+
+
+def test_what_is_refused_is_named(cli: Cli, jobs: dict[str, str]) -> None:
+    done = cli("jobs", "retry", jobs["succeeded"], jobs["failed"], NO_SUCH)
+
+    assert done.code == 1
+    assert "1 job retried, 2 refused" in done.out
+    assert "it is succeeded" in done.out
+    assert "no such job" in done.out
+    assert states(cli)[jobs["failed"]] == "ready"
+
+
+def test_refusals_in_json(cli: Cli, jobs: dict[str, str]) -> None:
+    done = cli("jobs", "promote", jobs["ready"], NO_SUCH, "--json")
+
+    assert done.code == 1
+    assert done.document["done"] == 0
+    assert {one["id"]: one["state"] for one in done.document["refused"]} == {
+        jobs["ready"]: "ready",
+        NO_SUCH: None,
+    }
+
+
+def test_a_state_that_a_verb_can_do_nothing_about(cli: Cli) -> None:
+    done = cli("jobs", "promote", "--state", "failed", "--state", "succeeded")
+
+    assert done.code == 1
+    assert "A job that is failed or succeeded can't be told to promote" in done.err
+
+
+def test_thousands_at_once(cli: Cli, qk: Queuekit) -> None:
+    async def enqueue() -> None:
+        async with qk:
+            send: Any = qk.find_task("send")
+            await qk.enqueue_many([send.job(f"{n}@example.com") for n in range(1_200)])
+
+    asyncio.run(enqueue())
+
+    done = cli("jobs", "cancel", "--queue", "email", "--yes")
+
+    assert done.out == "1,200 jobs cancelled\n"
+    counts = cli("queues", "list", "--json").document["counts"]
+    assert counts == {"cancelled": 1_200}
+    again = cli("jobs", "retry", "--state", "cancelled", "--json").document
+    assert again["done"] == 1_200
+
+
+def test_ids_repeated_count_once(cli: Cli, jobs: dict[str, str]) -> None:
+    done = cli("jobs", "retry", jobs["failed"], jobs["failed"])
+
+    assert (done.code, done.out) == (0, "1 job retried\n")
