@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from queuekit.backend import BackendSettings, Verdict
 from queuekit.job import Ack, Reason, Return, State
@@ -63,9 +63,9 @@ class Settling:
             seqs,
             deliveries,
             [FINAL[state] for state in states] if set(states) != _USUAL else None,
-            results if any(results) else None,
-            reasons if any(reasons) else None,
-            errors if any(errors) else None,
+            _unless_none(results),
+            _unless_none(reasons),
+            _unless_none(errors),
             [keep and keep.age for keep in keeps] if kept else None,
             [keep and keep.count for keep in keeps] if kept else None,
             *self._keep,
@@ -128,3 +128,8 @@ class Settling:
 def _place(outcome: Ack | Return) -> tuple[Any, ...]:
     """By seq, as the statements expect; of two deliveries of one job the newer counts."""
     return outcome.token[:1:-1]
+
+
+def _unless_none(values: tuple[T, ...]) -> tuple[T, ...] | None:
+    """Nothing, if no element has any: encoding an array costs much of what a batch costs here."""
+    return None if values.count(cast("T", None)) == len(values) else values

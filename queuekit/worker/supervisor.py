@@ -19,9 +19,9 @@ from typing import Final, Self
 from queuekit.log import log
 from queuekit.worker.worker import LAST_WORDS, Worker
 
-AT_ONCE: Final = 5.0
+AT_ONCE: Final = 10.0
 """Seconds: a child that ends sooner after its start has died at once."""
-HOPELESS: Final = 5
+HOPELESS: Final = 4
 """Times in a row that a child dies at once until it counts as an error."""
 BACKOFF_FIRST: Final = 0.25
 BACKOFF_LAST: Final = 30.0

@@ -52,7 +52,8 @@ def main() -> int:
         servers({backend for backend, _ in wanted}) as env,
         ThreadPoolExecutor(options.jobs) as pool,
     ):
-        alive = [name for name in pool.map(lambda one: survives(*one, env), wanted) if name]
+        running = [pool.submit(survives, backend, mutant, env) for backend, mutant in wanted]
+        alive = [name for one in running if (name := one.result())]
     return report(alive, {mutant.name(BACKENDS) for _, mutant in wanted})
 
 

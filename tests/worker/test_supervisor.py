@@ -35,6 +35,7 @@ def block(seconds: float) -> int:
 
 @qk.task(timeout=600)
 async def block_the_loop() -> None:
+    Path("blocked").touch()
     time.sleep(600)
 
 @qk.on_startup
@@ -205,7 +206,8 @@ async def test_one_that_does_not_listen_is_killed(supervise: Start, qk: Queuekit
     supervised.started()
     supervised.started()
     async with qk:
-        await running(await enqueue(qk, "block_the_loop"))
+        await enqueue(qk, "block_the_loop")
+        await until(Path("blocked").exists)
 
     supervised.process.terminate()
     await asyncio.sleep(0.05)
@@ -228,7 +230,8 @@ async def test_even_those_whose_loop_is_blocked(supervise: Start, qk: Queuekit) 
     supervised = supervise("--processes", "2", "--grace", "0")
     pids = [supervised.started(), supervised.started()]
     async with qk:
-        await running(await enqueue(qk, "block_the_loop"))
+        await enqueue(qk, "block_the_loop")
+        await until(Path("blocked").exists)
 
     supervised.process.kill()
 
@@ -245,16 +248,17 @@ async def test_a_burst_ends_when_all_have_ended(supervise: Start, qk: Queuekit) 
         assert [await job.status() for job in jobs] == ["succeeded"] * 20
 
 
+@pytest.mark.timeout(180)
 async def test_workers_that_never_start_are_one_error(supervise: Start) -> None:
     Path("die").touch()
 
     supervised = supervise("--processes", "2")
 
-    assert supervised.ended() == 1
+    assert supervised.ended(150) == 1
     errors = [line for line in supervised.log() if line.get("level") == "error"]
     assert [line["how"] for line in errors] == ["exit code 7"]
     assert "giving up" in errors[0]["event"]
-    assert 5 <= len(Path("deaths").read_text()) <= 10
+    assert 4 <= len(Path("deaths").read_text()) <= 8
 
 
 async def test_one_process_has_no_supervisor(supervise: Start) -> None:
