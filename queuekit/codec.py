@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, NoReturn, NotRequired
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import CoreConfig, PydanticSerializationError, SchemaSerializer, SchemaValidator
 from typing_extensions import TypedDict
 
 from queuekit.errors import InvalidPayload, PayloadTooLarge
@@ -23,6 +23,10 @@ MESSAGE_CAP: Final = 2_000
 TRACEBACK_CAP: Final = 16_000
 CONFIG: Final = ConfigDict(
     extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
+)
+
+CORE_CONFIG: Final = CoreConfig(
+    ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
 )
 
 
@@ -46,8 +50,9 @@ class Values:
             raise InvalidPayload(
                 f"{what}: pydantic can't store this type: {error.message}"
             ) from error
-        self._validator = adapter.validator
-        self._serializer = adapter.serializer
+        # Of its own, as a TypedDict's configuration reaches the validator but not the serializer.
+        self._validator = SchemaValidator(adapter.core_schema, CORE_CONFIG)
+        self._serializer = SchemaSerializer(adapter.core_schema, CORE_CONFIG)
         self._models = _mentions_models(adapter.core_schema)
 
     def check(self, value: Any) -> Any:

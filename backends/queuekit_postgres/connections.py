@@ -16,6 +16,15 @@ Rows: TypeAlias = "list[asyncpg.Record]"
 
 TRIES_ON_CONFLICT = 4
 
+STEADY_PLANS = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+"""A plan that was made and cached for an empty table must be the one that serves a million jobs: an index scan."""
+
 
 class Dialer:
     """Makes connections.
@@ -37,12 +46,10 @@ class Dialer:
 
     async def connect(self) -> Connection:
         """A connection for statements. Raises `BackendUnavailable` or `ConfigurationError`."""
-        own = {
-            "statement_timeout": str(round(self.timeout * 1000)),
-            "idle_in_transaction_session_timeout": str(round(self.timeout * 1000)),
-            "jit": "off",
-        }
-        return await self._connect(self._url, {} if self.pooled else own)
+        limit = str(round(self.timeout * 1000))
+        timeouts = {"statement_timeout": limit, "idle_in_transaction_session_timeout": limit}
+        session = {} if self.pooled else timeouts | STEADY_PLANS
+        return await self._connect(self._url, session)
 
     async def connect_to_listen(self) -> Connection:
         """A connection for doorbells. Raises like `connect`."""

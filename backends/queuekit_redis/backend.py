@@ -22,12 +22,13 @@ from queuekit.backend import (
 from queuekit.errors import InvalidOption
 from queuekit.job import Ack, Job, JobRecord, Micros, Return, Token
 from queuekit_redis.claiming import Claiming
-from queuekit_redis.client import check_server, link_to
+from queuekit_redis.client import link_to
 from queuekit_redis.enqueueing import Batch, batches, check_atomic, refusal
 from queuekit_redis.inspect import RedisInspector
 from queuekit_redis.outcomes import Outcome, by_queue, heartbeat_arguments, report_arguments
 from queuekit_redis.records import presence_text, read_held
 from queuekit_redis.scripts import Scripts, raised
+from queuekit_redis.server import check_server
 from queuekit_redis.settling import Settlement
 from queuekit_redis.sleeping import Sleepers
 from queuekit_redis.wakeup import Doorbells

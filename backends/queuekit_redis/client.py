@@ -6,9 +6,8 @@ redis+sentinel://user:password@host:port,host:port/service/db
 redis+cluster://user:password@host:port
 """
 
-import logging
 import re
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -16,16 +15,11 @@ from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, 
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
 
 from queuekit.errors import ConfigurationError
 from queuekit.registry import redacted
 from queuekit_redis.cluster import Cluster, Node
-from queuekit_redis.connections import Link, Pool, Request
-from queuekit_redis.errors import refused
-
-OLDEST: Final = (6, 2)
-log: Final = logging.getLogger("queuekit")
+from queuekit_redis.connections import Link, Pool
 
 
 def link_to(url: str, timeout: float) -> Link:
@@ -38,28 +32,50 @@ def link_to(url: str, timeout: float) -> Link:
     Raises:
         ConfigurationError: the URL is not understood.
     """
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0]
     try:
+        _check_password(url)
         match scheme:
             case "redis+sentinel":
                 return _sentinel(url, timeout)
             case "redis+cluster":
                 return _cluster(url, timeout)
             case _:
-                options = _options(url, timeout)
-                pool = ConnectionPool(**options)
-                return Pool(pool.make_connection, _place(url), timeout)
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"Can't read the URL {redacted(url)}: {error}") from None
+                return _one_server(url, timeout)
+    except (ValueError, TypeError):
+        # Their texts may quote a part of a password that has a / or # in it.
+        raise ConfigurationError(
+            f"Can't read the URL {redacted(url)}: {_form(scheme)} is expected, with numbers as port and database, "
+            "and with special characters in user and password percent-encoded."
+        ) from None
 
 
-def _options(url: str, timeout: float) -> dict[str, Any]:
-    """What redis-py makes of a URL of one server, with our settings."""
+def _form(scheme: str) -> str:
+    match scheme:
+        case "unix":
+            return "unix://user:password@/path/to/socket?db=0"
+        case "redis+sentinel":
+            return f"{scheme}://user:password@host:port,host:port/service/database"
+        case "redis+cluster":
+            return f"{scheme}://user:password@host:port,host:port"
+        case _:
+            return f"{scheme}://user:password@host:port/database"
+
+
+def _check_password(url: str) -> None:
+    """A password with a bare / or # in it would end the host's name, and be shown as such."""
+    parts = urlsplit(url)
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise ValueError(parts.path)
+
+
+def _one_server(url: str, timeout: float) -> Pool:
     options: dict[str, Any] = dict(parse_url(re.sub(r"^valkey:", "redis:", url)))
     path = urlsplit(url).path.strip("/")
     if not url.startswith("unix:") and path and not path.isdecimal():
-        raise ValueError(f"the database must be a number, not {path!r}")
-    return options | _ours(timeout)
+        raise ValueError(path)
+    pool = ConnectionPool(**(options | _ours(timeout)))
+    return Pool(pool.make_connection, _place(url), timeout)
 
 
 def _ours(timeout: float) -> dict[str, Any]:
@@ -78,7 +94,7 @@ def _sentinel(url: str, timeout: float) -> Pool:
     credentials, _, hosts = parts.netloc.rpartition("@")
     service, _, database = parts.path.strip("/").partition("/")
     if not service:
-        raise ValueError("it must end with /service or /service/db")
+        raise ValueError(parts.path)
     user, _, password = credentials.partition(":")
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     sentinels = [_host_and_port(host, 26379) for host in hosts.split(",")]
@@ -150,7 +166,7 @@ def _cluster(url: str, timeout: float) -> Cluster:
 def _host_and_port(text: str, usual: int) -> Node:
     parts = urlsplit(f"//{text}")
     if not parts.hostname:
-        raise ValueError("a host is missing")
+        raise ValueError(text)
     return parts.hostname, parts.port or usual
 
 
@@ -158,51 +174,3 @@ def _place(url: str) -> str:
     """The URL without credentials and options."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-async def check_server(link: Link) -> None:
-    """See that the server is one that can be used, and warn of settings that lose jobs.
-
-    Raises:
-        ConfigurationError: it is too old.
-    """
-    pong, info, policy, append_only = await link.run(
-        [
-            Request("", ("PING",)),
-            Request("", ("INFO", "server")),
-            Request("", ("CONFIG", "GET", "maxmemory-policy")),
-            Request("", ("CONFIG", "GET", "appendonly")),
-        ]
-    )
-    if isinstance(pong, Exception):
-        raise refused(pong, link.place) from pong
-    version = OLDEST if isinstance(info, Exception) else _version(info.decode())
-    if version < OLDEST:
-        raise ConfigurationError(
-            f"Redis at {link.place} is version {'.'.join(map(str, version))}; queuekit needs 6.2 or newer."
-        )
-    if _setting(policy) not in {None, "noeviction"}:
-        log.warning(
-            "Redis at %s has maxmemory-policy %s and may throw away jobs: set it to noeviction.",
-            link.place,
-            _setting(policy),
-        )
-    if _setting(append_only) == "no":
-        log.warning(
-            "Redis at %s keeps no append-only file: its crash loses all jobs since its last snapshot. "
-            "Set appendonly to yes.",
-            link.place,
-        )
-
-
-def _version(info: str) -> tuple[int, ...]:
-    # Valkey goes on counting for itself, and gives the Redis version that it is compatible with here.
-    found = re.search(r"^redis_version:(\d+)\.(\d+)", info, re.MULTILINE)
-    return (int(found[1]), int(found[2])) if found else OLDEST
-
-
-def _setting(answer: Any) -> str | None:
-    """A value that CONFIG GET has answered; None where it is forbidden."""
-    if isinstance(answer, ResponseError) or not answer:
-        return None
-    return str(answer[1].decode())

@@ -19,6 +19,7 @@ from queuekit_redis.errors import refused, unreachable
 Argument: TypeAlias = str | bytes | int
 
 MOST_CONNECTIONS: Final = 8
+DEMOTED: Final = "read only replica"
 # redis-py counts the last two as failures of the connection, although the server has answered.
 ANSWERS: Final = (ResponseError, AuthenticationError, BusyLoadingError)
 
@@ -86,7 +87,13 @@ class Pool:
                 packed = [_packed(request.command) for request in requests]
                 sent = True
                 await connection.send_packed_command(packed, check_health=False)
-                return [await _answer(connection) for _ in requests]
+                answers = [await _answer(connection) for _ in requests]
+                if any(
+                    isinstance(answer, Exception) and DEMOTED in str(answer) for answer in answers
+                ):
+                    # The next connections may lead to the new master.
+                    await self.close()
+                return answers
         except QueuekitError:
             raise
         except (RedisError, OSError) as error:

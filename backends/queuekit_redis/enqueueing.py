@@ -8,7 +8,7 @@ from queuekit.backend import Answer, Stored
 from queuekit.errors import BackendRefused, QueuekitError
 from queuekit.job import Job, State
 from queuekit_redis.connections import Argument
-from queuekit_redis.records import OWN, PLAIN, head_of, is_plain, own_options
+from queuekit_redis.records import OWN, flag_of, head_of, is_ready_at_once
 from queuekit_redis.scripts import Call, Scripts
 
 MOST_JOBS: Final = 1000
@@ -29,10 +29,7 @@ class Batch:
         self.queue = queue
         self.indices = indices
         self._jobs = jobs
-        # A repeated id is for the script that looks at one job after the other.
-        self.plain = all(job.fresh and is_plain(job) for job in jobs) and len(
-            {job.id for job in jobs}
-        ) == len(jobs)
+        self.plain = _are_plain(jobs)
 
     def call(self, scripts: Scripts) -> Call:
         """The script that stores them."""
@@ -49,24 +46,30 @@ class Batch:
         return [_answer(*one) for one in reply]
 
     def _plain_arguments(self) -> Iterator[Argument]:
+        yield flag_of(self._jobs[0])
         task, options, head, priority = "", None, b"", 0
         for job in self._jobs:
             if job.options is not options or job.task != task:
                 task, options = job.task, job.options
-                head, priority = head_of(task, options), options.priority
+                head, priority = head_of(job), options.priority
             yield job.id.bytes
             yield priority
             yield head + job.payload.encode()
 
     def _arguments(self) -> Iterator[Argument]:
         for job in self._jobs:
-            plain = is_plain(job)
             yield job.id.bytes
-            yield PLAIN if plain else OWN
+            yield flag_of(job)
             yield 0 if job.fresh else 1
             yield job.options.key_policy
-            own = b"" if plain else own_options(job)
-            yield head_of(job.task, job.options) + own + job.payload.encode()
+            yield head_of(job) + job.payload.encode()
+
+
+def _are_plain(jobs: Sequence[Job[Any]]) -> bool:
+    """Whether jobs may be stored in bulk: a repeated id, for one, needs a look at one job after the other."""
+    if len({job.id for job in jobs}) < len(jobs) or len({flag_of(job) for job in jobs}) > 1:
+        return False
+    return all(job.fresh and is_ready_at_once(job) for job in jobs)
 
 
 def _answer(kind: bytes, state: bytes | None, holder: bytes | None) -> Answer:
@@ -81,7 +84,8 @@ def refusal(job: Job[Any]) -> str | None:
     """Why the server could not store a job, if it could not."""
     try:
         job.payload.encode()
-        (job.key or "").encode()
+        if flag_of(job) == OWN:
+            "".join([job.key or "", job.options.extra, *job.options.tags]).encode()
     except UnicodeEncodeError as error:
         return f"its text is no UTF-8: {error}"
     return None

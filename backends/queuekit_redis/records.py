@@ -18,12 +18,27 @@ USUAL: Final = JobOptions()
 NO_CLAIM: Final = b"p:0:0:0:0:0:0:"
 
 
-def head_of(task: str, options: JobOptions) -> bytes:
-    """The first line of a job's record, after the one with the time that the server writes."""
-    return f"{options.priority};{options.max_attempts};{task}\n".encode()
+def flag_of(job: Job[Any]) -> bytes:
+    """Whether a job has options of its own."""
+    return PLAIN if job.options.plain and job.key is None else OWN
 
 
-def own_options(job: Job[Any]) -> bytes:
+def is_ready_at_once(job: Job[Any]) -> bool:
+    """Whether a job can be put in line without a look at anything else."""
+    options = job.options
+    return job.key is None and (
+        options.plain or not (options.due or options.delay or options.expires)
+    )
+
+
+def head_of(job: Job[Any]) -> bytes:
+    """A job's record between the flag and time that the server writes, and the payload."""
+    options = job.options
+    head = f"{options.priority};{options.max_attempts};{job.task}\n".encode()
+    return head if flag_of(job) == PLAIN else head + _own_options(job)
+
+
+def _own_options(job: Job[Any]) -> bytes:
     """The line with what a job does not share with plain ones."""
     options = job.options
     own: dict[str, Any] = {
@@ -46,11 +61,6 @@ def own_options(job: Job[Any]) -> bytes:
         # The origin tells a repeated replacement from a new one.
         own |= {"key": job.key, "until": options.key_until, "origin": job.id.hex}
     return json.dumps(own).encode() + b"\n"
-
-
-def is_plain(job: Job[Any]) -> bool:
-    """Whether a job may take the short way."""
-    return job.options.plain and job.key is None
 
 
 @lru_cache(maxsize=1024)

@@ -179,7 +179,7 @@ class SqliteBackend:
 
     async def wake(self, process: str) -> None:
         """End that process's `wait`; if it is not waiting now, the next one."""
-        await self._store.read(lambda tx: tx.ring_process(process))
+        await self._store.write(lambda tx: tx.ring_process(process), durable=False)
 
     async def maintain(self, queues: Sequence[str]) -> Upkeep:  # noqa: ARG002
         """Move time on, whatever the queues: all are at hand, and one may have lost its last worker."""

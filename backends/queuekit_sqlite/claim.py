@@ -41,14 +41,20 @@ def claim(
 def _claimed(tx: Transaction, queue: str, rows: list[Row]) -> list[Claim]:
     # an UPDATE returns its rows in no promised order
     rows.sort()
-    claims: list[Claim] = []
     for row in rows:
-        _, _, seq, id_, delivery, rare = row[:6]
-        ref = -seq if rare else seq
-        claims.append(Claim(Token(queue, UUID(bytes=id_), delivery, ref), *row[6:]))
-        if rare:
-            _free_key(tx, jobs.at(tx, seq))
-    return claims
+        if row[3]:
+            _free_key(tx, jobs.at(tx, row[2]))
+    # spelt out, because every call and slice in here is paid for each job
+    return [
+        Claim(
+            Token(queue, UUID(bytes=id_), delivery, -seq if special else seq),
+            task, payload, attempt, max_attempts, lapses, crashes, lease, expires_in, extra,
+        )
+        for (
+            _, _, seq, special, id_, delivery,
+            task, payload, attempt, max_attempts, lapses, crashes, lease, expires_in, extra,
+        ) in rows
+    ]  # fmt: skip
 
 
 def _free_key(tx: Transaction, row: jobs.Row) -> None:

@@ -11,7 +11,7 @@ from queuekit.job import Job, JobOptions, KeyPolicy, Micros, State
 from queuekit_sqlite import codes, jobs, keys
 from queuekit_sqlite.transaction import Row, Transaction
 
-UNSTORABLE: Final = (OverflowError, UnicodeError, sqlite3.DataError, sqlite3.ProgrammingError)
+UNSTORABLE: Final = (OverflowError, UnicodeError, sqlite3.DataError)
 """What SQLite and its driver say of one value that can't be stored."""
 
 _READY: Final = Answer(Stored.STORED, State.READY)

@@ -183,7 +183,7 @@ def _page(
         where.since,
         where.error,
     )
-    if len(rows) == limit:
+    if rows and len(rows) == limit:
         return rows, _mark(rows[-1])
     end = tx.one("find_end", *mark, _LOOKED_AT - 1)
     return rows, _mark(end) if end else None

@@ -22,10 +22,12 @@ class Sight(NamedTuple):
     Attributes:
         pause: seconds until there may be work.
         version: of the store then.
+        sleeper: the place where the looker is registered; 0: nowhere.
     """
 
     pause: float
     version: tuple[int, int]
+    sleeper: int = 0
 
 
 def sleep(
@@ -36,15 +38,23 @@ def sleep(
     An enqueue commits either before, and is seen here, or after, and sees the sleeper.
     """
     pause = _until_work(tx, queues)
-    if pause:
-        tx.run("sleep", process, address, "\n".join(queues), tx.now + wait_for)
-    return Sight(pause, tx.version())
+    if not pause:
+        return Sight(pause, tx.version())
+    until = tx.now + wait_for
+    ((sleeper,),) = tx.all("sleep", process, address, "\n".join(queues), until)
+    return Sight(pause, tx.version(), sleeper)
 
 
 def look_again(tx: Transaction, queues: Sequence[str], seen: Sight) -> Sight:
-    """What is in sight now: the same as before if nobody has changed the store since."""
+    """What is in sight now: the same as before if nobody has changed the store since.
+
+    A sleeper whose registration is gone was rung, though the ring may have got lost.
+    """
     version = tx.version()
-    return seen if version == seen.version else Sight(_until_work(tx, queues), version)
+    if version == seen.version:
+        return seen
+    pause = _until_work(tx, queues) if tx.one("sleeps", seen.sleeper) else 0
+    return seen._replace(pause=pause, version=version)
 
 
 def _until_work(tx: Transaction, queues: Sequence[str]) -> float:

@@ -162,7 +162,7 @@ class Store:
 
     def _late(self, future: "Future[T]") -> QueuekitError:
         problem = f"SQLite did not answer within {self._settings.timeout:g} s"
-        if future.cancelled():
+        if future.cancel():
             return BackendUnavailable(f"{problem}: earlier calls still run. Nothing was stored.")
         return ReplyLost(f"{problem}. Ask again, or raise the timeout.")
 

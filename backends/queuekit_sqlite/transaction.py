@@ -69,9 +69,9 @@ class Transaction:
 
     def ring_process(self, process: str) -> None:
         """Wake a process."""
-        self.bells.update(
-            Bell(address, of_process(process)) for (address,) in self.all("bells", process)
-        )
+        addresses = self.all("bells", process)
+        self.run("rouse_process", process)
+        self.bells.update(Bell(address, of_process(process)) for (address,) in addresses)
 
     def ring_waiters(self, id_: bytes, queue: str) -> None:
         """Tell who waits for a job's end."""

@@ -20,7 +20,7 @@ TICK: Final = 0.05 if HAVE_SOCKETS else 0.015
 """Seconds between looks at the version of the store."""
 LOOK_AGAIN: Final = 1.0 if HAVE_SOCKETS else TICK
 """Seconds between looks at jobs whose end is awaited."""
-_LONGEST: Final = 512
+_LONGEST: Final = 4096
 
 
 class Bell(NamedTuple):
@@ -85,7 +85,9 @@ class Doorbell:
     def address(self) -> str:
         """Where to ring; the socket is made by the first call. Empty where there are no such sockets."""
         if self._socket is None and HAVE_SOCKETS:
-            self._socket = self._made()
+            # where the temporary folder does not allow one, ticks must do
+            with contextlib.suppress(OSError):
+                self._socket = self._made()
         return str(self._socket.getsockname()) if self._socket else ""
 
     @contextlib.contextmanager
@@ -115,11 +117,15 @@ class Doorbell:
         self._socket = None
 
     def _made(self) -> socket.socket:
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = Path(tempfile.gettempdir(), f"queuekit-{secrets.token_hex(8)}")
-        made.setblocking(False)
-        made.bind(str(path))
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            made.bind(str(path))
+        except OSError:
+            made.close()
+            raise
         path.chmod(0o600)
+        made.setblocking(False)
         asyncio.get_running_loop().add_reader(made, self._hear, made)
         return made
 

@@ -1,11 +1,10 @@
 """Runs the demo: feeds events to a queue, watches a worker process them, and settles the books."""
 
 import asyncio
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from queuekit.app import Queuekit
 from queuekit.backend import JobFilter
@@ -14,6 +13,7 @@ from queuekit.demo.books import Books, Check, Deliveries, checks, read_back, rec
 from queuekit.demo.view import Glance, View
 from queuekit.errors import QueuekitError
 from queuekit.loops import background
+from queuekit.worker.supervisor import FINISH, Child
 
 APP: Final = "queuekit.demo.app:qk"
 PER_SECOND: Final = 100
@@ -52,8 +52,8 @@ async def run(qk: Queuekit, given: Deliveries, view: View) -> Settlement:
     begun = loop.time()
     async with qk:
         feeder = _Feeder(given.bodies)
-        async with _worker() as worker, background(feeder.run):
-            await _watch(qk, feeder, worker, view)
+        async with _worker() as check_worker, background(feeder.run):
+            await _watch(qk, feeder, check_worker, view)
         found = await read_back(qk)
     agreed = checks(reckoned(given.bodies), found, given.report)
     return Settlement(found, agreed, loop.time() - begun)
@@ -79,44 +79,35 @@ class _Feeder:
             self.sent += 1
 
 
-class _Worker:
-    """The real one, in a process of its own."""
-
-    def __init__(self, process: asyncio.subprocess.Process, log: IO[bytes]) -> None:
-        self._process = process
-        self._log = log
-
-    def check(self) -> None:
-        """Raises `DemoFailed` if it is gone."""
-        code = self._process.returncode
-        if code is not None:
-            self._log.seek(0)
-            words = self._log.read()[-1000:].decode(errors="replace")
-            raise DemoFailed(f"the worker has ended (exit code {code}): {words}")
-
-
 @asynccontextmanager
-async def _worker() -> AsyncIterator[_Worker]:
+async def _worker() -> AsyncIterator[Callable[[], None]]:
+    """The real one, in a process of its own; gives a check that it is still there."""
     with tempfile.TemporaryFile() as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "queuekit", "worker", APP, "--concurrency", "16"), stderr=log
-        )
+        child = await Child.start(["worker", APP, "--concurrency", "16"], log)
+
+        def check() -> None:
+            if child.code is not None:
+                log.seek(0)
+                words = log.read()[-1000:].decode(errors="replace")
+                raise DemoFailed(f"the worker has ended (exit code {child.code}): {words}")
+
         try:
-            yield _Worker(process, log)
+            yield check
         finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
+            child.tell(FINISH)
+            await child.ended()
 
 
-async def _watch(qk: Queuekit, feeder: _Feeder, worker: _Worker, view: View) -> None:
+async def _watch(
+    qk: Queuekit, feeder: _Feeder, check_worker: Callable[[], None], view: View
+) -> None:
     """Look on until all is done, or for as long as patience lasts."""
     loop = asyncio.get_running_loop()
     begun, quiet = loop.time(), 0
     # Looked at twice, as the queues of one look are not counted at one moment.
     while quiet < 2 and loop.time() - begun < PATIENCE:
         await asyncio.sleep(GLANCE)
-        worker.check()
+        check_worker()
         sent = feeder.sent
         queues = await qk.inspect.queues()
         recent = await qk.inspect.list(JobFilter(tasks=["process"]), limit=RECENT)

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from queuekit.log import log
 from queuekit.worker.worker import LAST_WORDS, Worker
@@ -45,7 +45,7 @@ class Supervisor:
         self._arguments = arguments
         self._count = count
         self._burst = burst
-        self._children: set[_Child] = set()
+        self._children: set[Child] = set()
         self._stopping = asyncio.Event()
         self._proven = False
         self._failed = False
@@ -81,7 +81,7 @@ class Supervisor:
     async def _keep_alive(self) -> None:
         deaths = 0
         while not self._stopping.is_set():
-            child = await _Child.start(self._arguments)
+            child = await Child.start(self._arguments)
             self._children.add(child)
             if self._stopping.is_set():
                 child.tell(FINISH)
@@ -120,8 +120,8 @@ class Supervisor:
             child.kill()
 
 
-class _Child:
-    """One worker process, and the pipe to it."""
+class Child:
+    """One worker process, and the pipe to it; it ends when its starter is gone."""
 
     def __init__(self, process: asyncio.subprocess.Process, control: int) -> None:
         self._process = process
@@ -129,12 +129,14 @@ class _Child:
         self._started = time.monotonic()
 
     @classmethod
-    async def start(cls, arguments: Sequence[str]) -> Self:
+    async def start(cls, arguments: Sequence[str], log: IO[bytes] | None = None) -> Self:
+        """Start ``queuekit worker ...``; what it logs goes to our stderr unless a file is given."""
         theirs, ours = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "queuekit", *arguments),
                 *("--processes", "1", "--supervised", str(theirs)),
+                stderr=log,
                 pass_fds=[theirs],
             )
         except BaseException:
@@ -143,6 +145,11 @@ class _Child:
         finally:
             os.close(theirs)
         return cls(process, ours)
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._process.returncode
 
     @property
     def age(self) -> float:

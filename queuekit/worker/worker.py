@@ -255,10 +255,10 @@ class _Parts:
         self.slots = (self._slot,) * options.concurrency
 
     async def _slot(self) -> None:
-        """Run one job after the other."""
+        """Run one job after the other, until the worker stops."""
         board, acker, executor, tasks = self.board, self.acker, self._executor, self._tasks
         slot = current_task()
-        while True:
+        while not board.stopping.is_set():
             run = await board.take()
             run.slot = slot
             try:

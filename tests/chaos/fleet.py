@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -48,17 +49,17 @@ class Member:
 
 @dataclass
 class Fleet:
-    """Several processes of one kind; those that are left are killed at the end.
+    """Several processes of one kind. The dead are replaced; those that are left are killed at the end.
 
     Args:
-        size: how many there are at first.
+        size: how many there are at any time.
         lease: seconds.
         concurrency: jobs at once in each.
         kind: worker or producer.
 
     Attributes:
         members: all that ever were.
-        forfeited: leases that killed members held, by job and token.
+        forfeited: leases that dead or stopped members held, by job and token.
     """
 
     store: Store
@@ -70,12 +71,19 @@ class Fleet:
     members: list[Member] = field(default_factory=list)
     forfeited: set[tuple[UUID, int]] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self._unheard: dict[Member, float] = {}
+        self._watch: asyncio.Task[None] | None = None
+
     async def __aenter__(self) -> Self:
         for _ in range(self.size):
-            self.start()
+            self._start()
+        self._watch = asyncio.create_task(self._replace_the_dead())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        if self._watch is not None and not self._watch.cancel():
+            self._watch.result()
         for member in self.alive:
             member.process.kill()
             member.process.wait()
@@ -94,23 +102,6 @@ class Fleet:
         known |= {entry.writer for entry in self.ledger.of("acknowledged")}
         return [member for member in self.alive if member.name in known]
 
-    def start(self) -> Member:
-        """One more."""
-        name = f"{self.kind}-{len(self.members)}"
-        log = self.ledger.folder / f"{name}.log"
-        with log.open("wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, *COMMANDS[self.kind]],
-                cwd=ROOT,
-                env=self._environment(name),
-                stdin=subprocess.DEVNULL,
-                stdout=stderr,
-                stderr=stderr,
-            )
-        member = Member(name, process, log)
-        self.members.append(member)
-        return member
-
     async def one_is_busy(self) -> None:
         """Wait until there is one to kill."""
         await until(lambda: bool(self.busy))
@@ -126,27 +117,49 @@ class Fleet:
         await until(registered)
 
     async def kill(self, member: Member) -> None:
-        """SIGKILL; what it held is noted."""
+        """SIGKILL."""
         member.process.kill()
         await asyncio.to_thread(member.process.wait)
-        self.forfeited |= await self.store.held_by(member.pid)
 
     async def stop(self, member: Member, seconds: float) -> None:
-        """SIGSTOP it for some time; it forfeits what it held."""
+        """SIGSTOP for some time."""
         member.process.send_signal(signal.SIGSTOP)
-        self.forfeited |= await self.store.held_by(member.pid)
+        self._unheard[member] = time.monotonic()
         await asyncio.sleep(seconds)
         member.process.send_signal(signal.SIGCONT)
 
-    async def replace_the_dead(self) -> None:
-        """What a supervisor does, until cancelled; what the dead held is noted."""
-        watched = list(self.members)
+    async def _replace_the_dead(self) -> None:
+        buried = set[Member]()
         while True:
-            for member in watched:
-                if not member.alive:
-                    self.forfeited |= await self.store.held_by(member.pid)
-                    watched[watched.index(member)] = self.start()
-            await asyncio.sleep(0.02)
+            dead = [one for one in self.members if not one.alive and one not in buried]
+            for member in dead:
+                self._start()
+                self._unheard[member] = time.monotonic()
+            buried.update(dead)
+            await self._note_what_they_hold()
+            await asyncio.sleep(0.05)
+
+    async def _note_what_they_hold(self) -> None:
+        """Again and again, as a claim that was under way at a death is granted after it."""
+        for member, since in list(self._unheard.items()):
+            held = await self.store.held_by(member.pid)
+            self.forfeited |= held
+            if not held and time.monotonic() - since > 3 * self.lease:
+                del self._unheard[member]
+
+    def _start(self) -> None:
+        name = f"{self.kind}-{len(self.members)}"
+        log = self.ledger.folder / f"{name}.log"
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, *COMMANDS[self.kind]],
+                cwd=ROOT,
+                env=self._environment(name),
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+            )
+        self.members.append(Member(name, process, log))
 
     def _environment(self, name: str) -> dict[str, str]:
         return {

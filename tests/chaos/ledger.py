@@ -69,8 +69,8 @@ class Ledger:
         for path in self.folder.glob("*.jsonl"):
             with path.open("rb") as file:
                 file.seek(self._read.get(path, 0))
-                lines = file.read()
-            self._read[path] = self._read.get(path, 0) + len(lines)
+                lines, newline, _ = file.read().rpartition(b"\n")
+            self._read[path] = self._read.get(path, 0) + len(lines + newline)
             self._entries += map(_entry, lines.splitlines())
 
 

@@ -46,7 +46,6 @@ async def test_kill_9_loses_nothing_and_spends_no_attempt(
             await workers.one_is_busy()
             await asyncio.sleep(dice.uniform(0, 0.05))
             await workers.kill(dice.choice(workers.busy))
-            workers.start()
         await store.all_ended()
     await assert_balanced(store, ledger, workers, jobs=[job.id for job in jobs])
 
@@ -85,7 +84,6 @@ async def test_a_restart_of_the_server_loses_nothing(
             else:
                 await workers.one_is_busy()
                 await workers.kill(dice.choice(workers.busy))
-                workers.start()
         await store.all_ended()
     await assert_balanced(store, ledger, workers, jobs=[job.id for job in jobs])
 
@@ -117,7 +115,6 @@ async def test_what_was_acknowledged_to_a_killed_producer_ends_and_runs_once(
                 await producers.one_is_busy()
                 await asyncio.sleep(dice.uniform(0, 0.05))
                 await producers.kill(dice.choice(producers.busy))
-                producers.start()
         await store.all_ended()
     acknowledged, stored = ledger.jobs("acknowledged"), await store.ids()
     assert acknowledged <= set(stored)

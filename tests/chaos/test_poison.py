@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from queuekit.job import DEATHS_ALLOWED, SUSPECT_AFTER, Job
-from queuekit.loops import background
 from tests.chaos.app import POISONS, poison, work, work_in_thread
 from tests.chaos.books import assert_balanced
 from tests.chaos.fleet import Fleet
@@ -25,10 +24,7 @@ async def test_a_poison_job_ends_and_its_neighbours_never_do_for_it(
     jobs: list[Job[Any]] = list(innocents)
     jobs.insert(dice.randrange(100), bad)
     await store.enqueue(jobs)
-    async with (
-        Fleet(store, ledger, 1, concurrency=50) as workers,
-        background(workers.replace_the_dead),
-    ):
+    async with Fleet(store, ledger, 1, concurrency=50) as workers:
         await store.all_ended()
     assert (
         len([run for run in ledger.of("start") if run.job == bad.id])

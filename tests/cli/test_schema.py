@@ -1,3 +1,5 @@
+import pytest
+
 from tests.cli.conftest import Cli
 
 
@@ -12,10 +14,18 @@ def test_show_as_json(cli: Cli) -> None:
     assert "CREATE TABLE" in cli("schema", "show", "--json").document["schema"]
 
 
-def test_apply(cli: Cli) -> None:
-    assert cli("schema", "apply").code == 0
-    assert cli("schema", "apply").out == "the schema is up to date\n"
-    assert cli("schema", "apply", "--json").document == {"applied": []}
+@pytest.mark.parametrize("server", ["sqlite", "postgres"])
+def test_apply_tells_what_it_did(
+    cli: Cli, server: str, namespace: str, request: pytest.FixtureRequest
+) -> None:
+    where = []
+    if server == "postgres":
+        where = ["--url", request.getfixturevalue("postgres_url")]
+        request.getfixturevalue("monkeypatch").setenv("QUEUEKIT_NAMESPACE", namespace)
+
+    assert cli("schema", "apply", *where).out.startswith("applied: ")
+    assert cli("schema", "apply", *where).out == "the schema is up to date\n"
+    assert cli("schema", "apply", "--json", *where).document == {"applied": []}
 
 
 def test_a_backend_without_a_schema_says_so(cli: Cli, redis_url: str) -> None:

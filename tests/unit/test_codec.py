@@ -78,6 +78,34 @@ def test_defaults_are_not_stored() -> None:
     assert arguments.dump(arguments.bind((), {"s": "a"}), LIMIT) == '{"v":1,"a":{"s":"a"}}'
 
 
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [(b"\xff\x00", '"_wA="'), (b"abc", '"YWJj"'), (1.5, "1.5"), (math.nan, None), (math.inf, None)],
+)
+def test_a_signature_without_models_has_the_same_rules(value: Any, stored: str | None) -> None:
+    def of_bytes(x: bytes) -> None: ...
+    def of_float(x: float) -> None: ...
+
+    arguments = Arguments("simple", of_bytes if isinstance(value, bytes) else of_float)
+    bound = arguments.bind((value,), {})
+    if stored is None:
+        with pytest.raises(InvalidPayload, match="is no JSON"):
+            arguments.dump(bound, LIMIT)
+    else:
+        payload = arguments.dump(bound, LIMIT)
+        assert payload == f'{{"v":1,"a":{{"x":{stored}}}}}'
+        assert arguments.load(payload).kwargs == {"x": value}
+
+
+@given(st.binary())
+def test_bytes_round_trip(raw: bytes) -> None:
+    def of_bytes(x: bytes, *more: bytes) -> None: ...
+
+    arguments = Arguments("simple", of_bytes)
+    assert arguments.load(arguments.dump(arguments.bind((raw, raw), {}), LIMIT)).args == (raw, raw)
+    assert Results("simple", bytes).load(Results("simple", bytes).dump(raw)) == raw
+
+
 @given(st.integers())
 def test_integers_of_any_size_round_trip(n: int) -> None:
     arguments = Arguments("loose", loose)

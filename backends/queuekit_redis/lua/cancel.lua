@@ -19,4 +19,5 @@ for i = SETTINGS + 1, #ARGV do
   if OPEN[state] then OPEN[state](ARGV[i]) end
   changes[#changes + 1] = {state, OPEN[state] and 1 or 0}
 end
+ring()
 return changes

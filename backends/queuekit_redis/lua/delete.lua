@@ -27,4 +27,5 @@ for i = SETTINGS + 1, #ARGV do
   if allowed then delete(ARGV[i], state) end
   changes[#changes + 1] = {state, allowed and 1 or 0}
 end
+ring()
 return changes

@@ -11,4 +11,5 @@ for _, name in ipairs({key.ready, key.suspects, key.solitary, key.scheduled}) do
   for _, id in ipairs(ids) do cancel_unstarted(id) end
   drained = drained + #ids
 end
+ring()
 return drained

@@ -13,7 +13,7 @@ local function take_place_of(holder, blob, own)
     hold_key(holder, blob, own)
     state = place(holder, blob, due_of(blob, own), c.lapses)
     watch_expiry(holder, blob, own, c)
-    ring(1)
+    announce(1)
   end
   return state
 end
@@ -40,8 +40,8 @@ local function store(id, blob, own)
   redis.call('HSET', key.jobs, id, blob)
   if own.key then hold_key(id, blob, own) end
   local state = place(id, blob, due_of(blob, own), 0)
-  watch_expiry(id, blob, own, counts_of(id))
-  ring(1)
+  watch_expiry(id, blob, own, parse_counts(nil))
+  announce(1)
   return {'stored', state, false}
 end
 
@@ -65,4 +65,5 @@ local answers = {}
 for i = SETTINGS + 1, #ARGV, 5 do
   answers[#answers + 1] = enqueue(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
 end
+ring()
 return answers

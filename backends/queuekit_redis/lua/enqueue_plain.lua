@@ -1,11 +1,11 @@
--- Stores fresh jobs without options of their own: one HSET and one ZADD for all.
--- ARGV: id, priority, the rest of the record; for each job
+-- Stores fresh jobs that are ready at once and have neither key nor expiry: one HSET and one ZADD for all.
+-- ARGV: flag of all; then for each job: id, priority, the rest of the record
 -- Returns 1, or 0 with nothing changed if one of the ids is known.
 -- uses: doorbell
 -- keys: jobs ready seq
 
-local first, total = SETTINGS + 1, (#ARGV - SETTINGS) / 3
-local head = 'p' .. stamp .. '\n'
+local first, total = SETTINGS + 2, (#ARGV - SETTINGS - 1) / 3
+local head = ARGV[SETTINGS + 1] .. stamp .. '\n'
 
 for i = first, #ARGV, 3 * BULK do
   local ids = {}
@@ -27,5 +27,6 @@ for i = first, #ARGV, 3 * BULK do
   redis.call('HSET', key.jobs, unpack(records))
   redis.call('ZADD', key.ready, unpack(scores))
 end
-ring(total)
+announce(total)
+ring()
 return 1

@@ -27,8 +27,9 @@ local function claim_odd(id, blob, score, counts)
   for _, value in ipairs({taken, attempt, delivery, c.lapses, c.crashes, length, text(left)}) do
     odd[#odd + 1] = value
   end
-  local ref = {string.sub(blob, 1, 1), delivery, attempt, stamp, length, score}
-  return table.concat(ref, ':') .. tail, text(now + length)
+  -- Its ack may go with others unless it has to look at the record.
+  local flag = (own.key or own.age or own.expires) and 'o' or 'p'
+  return table.concat({flag, delivery, attempt, stamp, length, score}, ':') .. tail, text(now + length)
 end
 
 -- Claims what was popped: ids and scores.
@@ -72,6 +73,7 @@ if limit > 0 and not present(key.paused) then
   local promoted = promote_due()
   claim_from(key.suspects, suspects)
   claim_from(key.ready, limit)
-  if promoted > taken then ring(promoted - taken) end
+  announce(math.max(promoted - taken, 0))
 end
+ring()
 return {settled, text(ms), ids, refs, records, odd}

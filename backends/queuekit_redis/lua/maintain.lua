@@ -37,7 +37,7 @@ local function lapse(id)
   else
     redis.call('ZADD', line_of(c.lapses), claim.score, id)
     watch_expiry(id, blob, own, c)
-    ring(1)
+    announce(1)
   end
 end
 
@@ -48,7 +48,7 @@ local function hand_out_solitary()
   if #next == 0 then return end
   redis.call('ZADD', key.suspects, next[2], next[1])
   redis.call('SET', key.solo, next[1])
-  ring(1)
+  announce(1)
 end
 
 local function expire(id)
@@ -95,5 +95,7 @@ hand_out_solitary()
 local expired = 0
 for _, id in ipairs(due(key.expiring)) do expired = expired + expire(id) end
 local promoted = promote_due()
-ring(promoted)
-return {promoted, renewed, expired, prune(), rescued}
+announce(promoted)
+local pruned = prune()
+ring()
+return {promoted, renewed, expired, pruned, rescued}

@@ -12,6 +12,7 @@ for i = SETTINGS + 1, #ARGV do
 end
 if #ids > 0 then
   put_in_line(ids)
-  ring(#ids)
+  announce(#ids)
 end
+ring()
 return changes

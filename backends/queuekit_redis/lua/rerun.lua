@@ -2,7 +2,7 @@
 -- ARGV: ids
 -- Returns the state that was found (false: no such job), whether it was done (1 or 0), and the id that holds its key; for
 -- each.
--- uses: finish counts notes
+-- uses: finish counts notes doorbell
 -- keys: jobs ended failed cancelled progress
 
 local function rerun(id, state)
@@ -20,7 +20,7 @@ local function rerun(id, state)
   note_event(id, 'rerun', c.delivery)
   if own.key and own['until'] == 'finished' then hold_key(id, blob, own) end
   place(id, blob, 0, 0)
-  ring(1)
+  announce(1)
   return {state, 1, false}
 end
 
@@ -30,4 +30,5 @@ for i = SETTINGS + 1, #ARGV do
   local over = state == 'failed' or state == 'cancelled'
   changes[#changes + 1] = over and rerun(ARGV[i], state) or {state, 0, false}
 end
+ring()
 return changes

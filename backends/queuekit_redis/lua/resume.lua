@@ -3,5 +3,6 @@
 -- keys: paused
 
 redis.call('DEL', key.paused)
-ring(redis.call('ZCARD', key.sleepers))
+announce(redis.call('ZCARD', key.sleepers))
+ring()
 return 1

@@ -37,7 +37,7 @@ local function put_back(id, blob, claim, kind, ref, delay)
       place(id, blob, delay > 0 and now + delay or 0, c.lapses)
     end
     watch_expiry(id, blob, own, c)
-    ring(1)
+    announce(1)
   end
 end
 
@@ -63,4 +63,5 @@ local verdicts = {}
 for i = SETTINGS + 1, #ARGV, FIELDS do
   verdicts[#verdicts + 1] = settle(unpack(ARGV, i, i + FIELDS - 1))
 end
+ring()
 return verdicts

@@ -102,7 +102,7 @@ CREATE TABLE presences (
 ) WITHOUT ROWID;
 
 CREATE TABLE sleepers (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: a sleeper whose row is gone has been rung
     process TEXT NOT NULL,
     address TEXT NOT NULL,
     queues TEXT NOT NULL, -- one a line

@@ -29,5 +29,5 @@ WHERE
         )
     )
 RETURNING
-    lapses < 2, priority, seq, id, delivery, key IS NOT NULL OR keep_age IS NOT NULL,
+    lapses < 2, priority, seq, key IS NOT NULL OR keep_age IS NOT NULL, id, delivery,
     task, payload, attempt, max_attempts, lapses, crashes, lease, expires_at - ?4, extra

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -84,7 +85,7 @@ def cluster() -> Iterator[str]:
 
 
 def is_whole(client: redis.Redis) -> bool:
-    found = client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
+    found: Any = client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
     return bool(found["cluster_state"] == "ok")
 
 
@@ -142,7 +143,7 @@ async def test_a_failover_is_followed(
     with redis.Redis.from_url(
         sentinel.replace("redis+sentinel", "redis").replace("/jobs", "")
     ) as it:
-        while it.execute_command("SENTINEL MASTER", "jobs")["num-slaves"] == 0:
+        while replicas_known(it) == 0:
             await asyncio.sleep(0.05)
     one = job(replicated=True)
     await put(backend, one)
@@ -156,6 +157,11 @@ async def test_a_failover_is_followed(
 
     await eventually(served, within=30)
     assert (await claim_one(backend)).token.id == one.id
+
+
+def replicas_known(sentinel: redis.Redis) -> int:
+    found: Any = sentinel.sentinel_master("jobs")
+    return int(found["num-slaves"])
 
 
 async def opened(make_backend: Make, url: str) -> Backend | None:

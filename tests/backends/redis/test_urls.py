@@ -67,9 +67,12 @@ async def test_a_cluster() -> None:
         "redis+sentinel://u:pw@localhost:26379",
         "redis+sentinel://u:pw@localhost:26379/service/zero",
         "redis+cluster://u:pw@",
+        "redis://u:pw/x@localhost/0",
+        "redis://u:pw#1@localhost/0",
+        "redis://u:12#pw@localhost/0",
     ],
 )
 def test_what_is_no_url_is_said_without_its_password(url: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError, match="percent-encoded") as caught:
         link_to(url, 5.0)
     assert "pw" not in str(caught.value)

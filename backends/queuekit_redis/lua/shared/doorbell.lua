@@ -1,7 +1,14 @@
 -- keys: sleepers
 
+local work = 0
+
+-- Notes new work; `ring` tells of it at the end of the script.
+local function announce(jobs)
+  work = work + jobs
+end
+
 -- Rings as many sleepers as there is new work; those that are gone don't count.
-local function ring(work)
+local function ring()
   while work > 0 do
     local popped = redis.call('ZPOPMIN', key.sleepers, math.min(work, BULK))
     if #popped == 0 then return end

@@ -47,8 +47,8 @@ local function succeed_by(id, own, whatever)
   local options = own_options(blob)
   if not holder_of(options.key) then hold_key(successor, blob, options) end
   place(successor, blob, due_of(blob, options), 0)
-  watch_expiry(successor, blob, options, counts_of(successor))
-  ring(1)
+  watch_expiry(successor, blob, options, parse_counts(nil))
+  announce(1)
 end
 
 local function retention(own, over)

@@ -24,7 +24,7 @@ local function due_of(blob, own)
   return own.due or own.delay and stored_at(blob) + own.delay or 0
 end
 
--- A claim: <flag>:<delivery>:<attempt>:<started at>:<lease>:<score>:<number>:<process>.
+-- A claim, whose flag is p if its ack may go in bulk: <flag>:<delivery>:<attempt>:<started at>:<lease>:<score>:<number>:<process>.
 local function parse_ref(ref)
   local _, delivery, attempt, _, lease, score, number, process =
     string.match(ref, '^(%a):(%d+):(%d+):(%d+):(%d+):(-?%d+):(%d+):(.*)$')
