@@ -12,6 +12,10 @@ from queuekit_postgres.connections import Lanes, Rows
 from queuekit_postgres.rows import STATES, codes, record
 from queuekit_postgres.statements import Statements
 
+SEEN_AT_MOST = 5000
+"""How many jobs one page looks at, so that a filter that fits few jobs stays within the deadline."""
+_PAST_ALL = (UUID(int=2**128 - 1), "")
+
 
 class PostgresInspector:
     """Looks and steers by one statement a call."""
@@ -31,13 +35,13 @@ class PostgresInspector:
         self, where: JobFilter, *, limit: int = 50, after: str | None = None
     ) -> tuple[list[JobRecord], str | None]:
         """A page of jobs, newest ids first."""
-        last: tuple[UUID | None, str | None] = (None, None)
+        last = _PAST_ALL
         if after is not None:
             job, _, queue = after.partition(" ")
             last = (UUID(job), queue)
-        rows = await self._fetch("find", *_conditions(where), limit, *last)
-        mark = f"{rows[-1]['id']} {rows[-1]['queue']}" if len(rows) == limit else None
-        return [record(row) for row in rows], mark
+        rows = await self._fetch("find", *_conditions(where), limit, SEEN_AT_MOST, *last)
+        found = [row for row in rows if row["id"] is not None]
+        return [record(row) for row in found], _mark(rows, full=len(found) == limit)
 
     async def queues(self) -> list[QueueInfo]:
         """All queues that hold a job or a record, or are paused."""
@@ -110,6 +114,14 @@ def _conditions(where: JobFilter) -> tuple[Any, ...]:
         where.since,
         where.error,
     )
+
+
+def _mark(rows: Rows, *, full: bool) -> str | None:
+    if full:
+        return f"{rows[-1]['id']} {rows[-1]['queue']}"
+    if rows and rows[0]["seen"] == SEEN_AT_MOST:
+        return f"{rows[0]['last_id']} {rows[0]['last_queue']}"
+    return None
 
 
 def _changes(rows: Rows) -> list[Change]:

@@ -1,7 +1,7 @@
 """Between the columns of the schema and the values of the contract."""
 
 from collections.abc import Collection
-from typing import Any
+from dataclasses import fields
 
 import asyncpg
 
@@ -21,6 +21,8 @@ STATES = {
 }
 """Ready jobs are stored in three ways: to be claimed, suspect, and solitary."""
 
+_FIELDS = tuple(field.name for field in fields(JobRecord))
+
 FINAL = {State.SUCCEEDED: 6, State.FAILED: 7, State.CANCELLED: 8}
 RETURNED = {
     ReturnKind.RETRY: 11,
@@ -36,11 +38,9 @@ def how(outcome: Ack | Return) -> int:
 
 
 def record(row: asyncpg.Record) -> JobRecord:
-    """A row of the view ``entries``."""
-    given: dict[str, Any] = {name: value for name, value in row.items() if value is not None}
-    given.pop("asked", None)
-    given["state"] = STATES[row["state"]]
-    return JobRecord(**given)
+    """A row with the columns of the view ``entries``; it may have more."""
+    given = {name: row[name] for name in _FIELDS if row.get(name) is not None}
+    return JobRecord(**given | {"state": STATES[row["state"]]})
 
 
 def codes(states: Collection[State]) -> list[int]:

@@ -8,7 +8,7 @@ from queuekit.backend import Answer, Stored
 from queuekit.errors import BackendRefused, QueuekitError
 from queuekit.job import Job, State
 from queuekit_redis.connections import Argument
-from queuekit_redis.records import OWN, flag_of, head_of, is_ready_at_once
+from queuekit_redis.records import PLAIN, flag_of, head_of, is_ready_at_once
 from queuekit_redis.scripts import Call, Scripts
 
 MOST_JOBS: Final = 1000
@@ -84,7 +84,7 @@ def refusal(job: Job[Any]) -> str | None:
     """Why the server could not store a job, if it could not."""
     try:
         job.payload.encode()
-        if flag_of(job) == OWN:
+        if flag_of(job) != PLAIN:
             "".join([job.key or "", job.options.extra, *job.options.tags]).encode()
     except UnicodeEncodeError as error:
         return f"its text is no UTF-8: {error}"

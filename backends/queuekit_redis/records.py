@@ -11,6 +11,7 @@ from queuekit.backend import Held, Presence, WorkerInfo
 from queuekit.job import Claim, Job, JobOptions, JobRecord, Micros, State, Token
 
 PLAIN: Final = b"p"
+EXTRA: Final = b"e"
 OWN: Final = b"o"
 PLAIN_BYTE: Final = PLAIN[0]
 SEPARATOR: Final = "\x1e"
@@ -19,8 +20,13 @@ NO_CLAIM: Final = b"p:0:0:0:0:0:0:"
 
 
 def flag_of(job: Job[Any]) -> bytes:
-    """Whether a job has options of its own."""
-    return PLAIN if job.options.plain and job.key is None else OWN
+    """Whether a job has options of its own, and whether its claim and ack depend on them."""
+    options = job.options
+    if job.key is not None:
+        return OWN
+    if options.plain:
+        return PLAIN
+    return OWN if options.expires or options.lease or options.keep else EXTRA
 
 
 def is_ready_at_once(job: Job[Any]) -> bool:
@@ -99,28 +105,28 @@ def read_claims(queue: str, lease: Micros, reply: Sequence[Any]) -> list[Claim]:
     for id_, ref, blob in zip(ids, refs, blobs, strict=True):
         _, head, payload = blob.split(b"\n", 2)
         _, max_attempts, task = _parsed_head(head)
+        extra = ""
+        if blob[0] != PLAIN_BYTE:
+            own, payload = payload.split(b"\n", 1)
+            extra = json.loads(own).get("extra", "")
         token = Token(queue, UUID(bytes=id_), delivery, ref)
         text = payload.decode()
-        claims.append(Claim(token, task, text, 1, max_attempts, 0, 0, lease, None, ""))
+        claims.append(Claim(token, task, text, 1, max_attempts, 0, 0, lease, None, extra))
     for start in range(0, len(odd), 7):
         index, *values = map(int, odd[start : start + 7])
-        claims[index] = _odd_claim(claims[index], read_stored(blobs[index]), values)
+        claims[index] = _odd_claim(claims[index], values)
     return claims
 
 
-def _odd_claim(claim: Claim, stored: Stored, values: Sequence[int]) -> Claim:
+def _odd_claim(claim: Claim, values: Sequence[int]) -> Claim:
     attempt, delivery, lapses, crashes, lease, left = values
-    return Claim(
+    return claim._replace(
         token=claim.token._replace(delivery=delivery),
-        task=claim.task,
-        payload=stored.payload,
         attempt=attempt,
-        max_attempts=claim.max_attempts,
         lapses=lapses,
         crashes=crashes,
         lease=lease,
         expires_in=None if left < 0 else left,
-        extra=stored.own.get("extra", ""),
     )
 
 

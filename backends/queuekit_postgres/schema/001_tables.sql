@@ -118,17 +118,22 @@ CREATE INDEX records_succeeded ON queuekit.records (queue, task, finished_at) WH
 CREATE TABLE queuekit.records_other PARTITION OF queuekit.records DEFAULT;
 CREATE INDEX records_other_kept ON queuekit.records_other (kept_until);
 
-CREATE VIEW queuekit.entries AS
+-- What people see of both.
+CREATE VIEW queuekit.living AS
 SELECT id, task, queue, state, payload, priority, attempt, max_attempts, delivery, lapses, crashes, generation,
   NULL::text AS reason, NULL::text AS result, errors, history, enqueued_at, scheduled_at, started_at,
   NULL::bigint AS finished_at, expires_at, leased_until, cancel_requested, key, tags, extra, progress, logs
-FROM queuekit.jobs
-UNION ALL
+FROM queuekit.jobs;
+
+CREATE VIEW queuekit.finished AS
 SELECT id, task, queue, state, payload, priority, attempt, max_attempts, delivery, lapses, crashes, generation,
   reason, result, errors, history, enqueued_at, scheduled_at, started_at,
-  finished_at, expires_at, NULL, false, key, tags, extra, progress, logs
+  finished_at, expires_at, NULL::bigint AS leased_until, false AS cancel_requested, key, tags, extra, progress, logs
 FROM queuekit.records
-WHERE kept_until > (extract(epoch FROM statement_timestamp()) * 1000000)::bigint;
+WHERE kept_until > (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint);
+
+CREATE VIEW queuekit.entries AS
+SELECT * FROM queuekit.living UNION ALL SELECT * FROM queuekit.finished;
 
 CREATE TABLE queuekit.keys (
   queue text NOT NULL,

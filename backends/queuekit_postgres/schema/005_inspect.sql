@@ -118,13 +118,3 @@ BEGIN
   RETURN cardinality(drained);
 END
 $$;
-
--- Whether an entry is among those that a filter means; a null condition holds for all.
-CREATE FUNCTION queuekit.meant(
-  e queuekit.entries, queues text[], tasks text[], states smallint[], tags text[], since bigint, error text
-) RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT (queues IS NULL OR e.queue = ANY(queues)) AND (tasks IS NULL OR e.task = ANY(tasks))
-    AND (states IS NULL OR e.state = ANY(states)) AND (meant.tags IS NULL OR e.tags @> meant.tags)
-    AND (since IS NULL OR e.enqueued_at >= since)
-    AND (error IS NULL OR position(error IN e.errors[cardinality(e.errors)]) > 0)
-$$;

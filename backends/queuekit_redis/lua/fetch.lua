@@ -1,7 +1,7 @@
 -- Settles plain jobs that succeeded, and claims the next.
 -- ARGV: process, number of the claim, lease, limit, at most how many suspects, what `ack_plain` takes
 -- Returns whether it settled, the time in ms, and of the claimed jobs: ids, refs, records; then for those that are not at
--- their first claim or have options of their own: index, attempt, delivery, lapses, crashes, lease, expires in (-1: never).
+-- their first claim or have the flag o: index, attempt, delivery, lapses, crashes, lease, expires in (-1: never).
 -- uses: acks promote owner counts
 -- keys: jobs ready suspects running leases expiring counts paused keyed
 
@@ -13,7 +13,7 @@ local ids, refs, records, odd, taken = {}, {}, {}, {}, 0
 local head, tail = 'p:' .. text(ms) .. ':1:' .. stamp .. ':' .. lease .. ':', ':' .. number .. ':' .. process
 local usual_end = text(now + lease)
 
--- The ref and the end of the lease of a job that is not plain or not at its first claim; nil if it has expired.
+-- The ref and the end of the lease of a job that needs a closer look; nil if it has expired.
 local function claim_odd(id, blob, score, counts)
   local own, c = own_options(blob), parse_counts(counts)
   local left = own.expires and c.attempt == 0 and c.generation == 0 and stored_at(blob) + own.expires - now or -1
@@ -40,7 +40,7 @@ local function claim(popped)
   local counts = present(key.counts) and redis.call('HMGET', key.counts, unpack(candidates)) or NONE
   for i, id in ipairs(candidates) do
     local blob, ref, ends = blobs[i], nil, usual_end
-    if blob and string.byte(blob) == PLAIN and not counts[i] then
+    if blob and string.byte(blob) ~= OWN and not counts[i] then
       ref = head .. popped[2 * i] .. tail
     elseif blob then
       ref, ends = claim_odd(id, blob, popped[2 * i], counts[i])

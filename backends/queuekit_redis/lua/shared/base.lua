@@ -5,7 +5,7 @@
 if redis.replicate_commands then redis.replicate_commands() end
 
 local SETTINGS = 4
-local PLAIN = string.byte('p')
+local PLAIN, OWN = string.byte('p'), string.byte('o')
 local BULK = 1000
 local RANK = 35184372088832
 local SUSPECT_AFTER, SOLITARY_AFTER = 2, 10

@@ -1,5 +1,5 @@
 -- What a script reads of a stored job: <flag><stored at>\n<priority>;<max attempts>;<task>\n[<own options>\n]<payload>.
--- The flag is p for a plain job, o for one with options of its own (a JSON object).
+-- The flag is p for a plain job, o for one with options of its own (a JSON object), e if no claim or ack need look at them.
 
 local NONE = {}
 
