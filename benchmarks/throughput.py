@@ -125,7 +125,8 @@ def compare(backend: str, options: argparse.Namespace) -> None:
         line = f"{backend:9} {name:19} {statistics.median(rates):9,.0f}/s  [{min(rates):,.0f} to {max(rates):,.0f}]"
         if options.against:
             ratios = [mine[name] / yardstick[name] for mine, yardstick in runs]
-            line += f"   share of the bare loop {statistics.median(ratios):.2f} [{min(ratios):.2f} to {max(ratios):.2f}]"
+            share = f"{statistics.median(ratios):.2f} [{min(ratios):.2f} to {max(ratios):.2f}]"
+            line += f"   share of the bare loop {share}"
         print(line, flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import fields
+from typing import Any
 
 import asyncpg
 
@@ -39,8 +40,9 @@ def how(outcome: Ack | Return) -> int:
 
 def record(row: asyncpg.Record) -> JobRecord:
     """A row with the columns of the view ``entries``; it may have more."""
-    given = {name: row[name] for name in _FIELDS if row.get(name) is not None}
-    return JobRecord(**given | {"state": STATES[row["state"]]})
+    given: dict[str, Any] = {name: row[name] for name in _FIELDS if row.get(name) is not None}
+    given["state"] = STATES[row["state"]]
+    return JobRecord(**given)
 
 
 def codes(states: Collection[State]) -> list[int]:

@@ -1,6 +1,7 @@
 """Real processes, to be killed, stopped and replaced."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -82,8 +83,10 @@ class Fleet:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._watch is not None and not self._watch.cancel():
-            self._watch.result()
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
         for member in self.alive:
             member.process.kill()
             member.process.wait()
@@ -127,6 +130,7 @@ class Fleet:
         self._unheard[member] = time.monotonic()
         await asyncio.sleep(seconds)
         member.process.send_signal(signal.SIGCONT)
+        self._unheard.pop(member, None)
 
     async def _replace_the_dead(self) -> None:
         buried = set[Member]()
