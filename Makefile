@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench chaos mutants format clean
+.PHONY: help demo test check docs wheel bench chaos mutants format clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,9 @@ endif
 	@$(BIN)/queuekit demo --backend $(BACKEND)
 
 test: $(VENV)/.installed-dev ## run all tests, with servers that the suite starts itself
-	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=
+	@$(BIN)/coverage erase
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=
+	@$(BIN)/coverage report --include='queuekit/*' --skip-covered --fail-under=95
 
 check: $(VENV)/.installed-dev ## format, lint, import directions, types
 	$(BIN)/ruff format --check
@@ -29,6 +31,22 @@ check: $(VENV)/.installed-dev ## format, lint, import directions, types
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/codespell
 	$(BIN)/validate-pyproject pyproject.toml
+
+mutants: $(VENV)/.installed-dev ## weaken every guard in SQL and Lua, one at a time; the suite must see each
+	$(BIN)/python -m tests.mutants $(ARGS)
+
+chaos: $(VENV)/.installed-dev ## kill processes and servers at full size: 20 seeds, long
+	QUEUEKIT_CHAOS=full $(BIN)/pytest -m chaos tests/chaos $(ARGS)
+
+bench: $(VENV)/.installed-dev ## measure throughput on all three backends
+	$(BIN)/python benchmarks/throughput.py $(ARGS)
+
+wheel: $(VENV)/.installed-dev ## build a wheel, and import it from an empty environment
+	@rm -rf dist && $(BIN)/python -m build --wheel --outdir dist . >/dev/null
+	@$(PYTHON) -m venv dist/empty
+	@dist/empty/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt dist/*.whl
+	@cd dist && empty/bin/python -I -c "import queuekit, queuekit_redis, queuekit_postgres, queuekit_sqlite"
+	@cd dist && empty/bin/queuekit --help >/dev/null && echo 'the wheel works'
 
 docs: $(VENV)/.installed-dev ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
