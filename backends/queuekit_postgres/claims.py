@@ -101,7 +101,7 @@ class Claims:
 
     async def _in_turn(self, queues: Sequence[str], wish: Wish) -> Sequence[str]:
         """Those that have something, each time beginning with another one."""
-        if len(queues) == 1:
+        if len(queues) < 2:
             return queues
         names: list[str] = []
         priorities: list[int] = []

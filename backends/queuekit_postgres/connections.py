@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 
 from queuekit.backend import BackendSettings
-from queuekit.errors import BackendUnavailable
+from queuekit.errors import BackendUnavailable, QueuekitError
 from queuekit_postgres.errors import breaks, conflicts, failed, unreachable
 
 T = TypeVar("T")
@@ -38,6 +38,14 @@ class Dialer:
         self._listen_url = settings.listen_url
         self.timeout = settings.timeout
         self.pooled = settings.pooler == "transaction"
+        limit = str(round(settings.timeout * 1000))
+        timeouts = {"statement_timeout": limit, "idle_in_transaction_session_timeout": limit}
+        self._session = timeouts | STEADY_PLANS
+
+    @property
+    def set_local(self) -> str:
+        """The session's settings, for one transaction."""
+        return "".join(f"SET LOCAL {name} = '{value}';" for name, value in self._session.items())
 
     @property
     def can_listen(self) -> bool:
@@ -46,10 +54,7 @@ class Dialer:
 
     async def connect(self) -> Connection:
         """A connection for statements. Raises `BackendUnavailable` or `ConfigurationError`."""
-        limit = str(round(self.timeout * 1000))
-        timeouts = {"statement_timeout": limit, "idle_in_transaction_session_timeout": limit}
-        session = {} if self.pooled else timeouts | STEADY_PLANS
-        return await self._connect(self._url, session)
+        return await self._connect(self._url, {} if self.pooled else self._session)
 
     async def connect_to_listen(self) -> Connection:
         """A connection for doorbells. Raises like `connect`."""
@@ -113,6 +118,8 @@ class Lane:
         for left in reversed(range(TRIES_ON_CONFLICT)):
             try:
                 return await self._once(connection, call)
+            except QueuekitError:
+                raise
             except asyncio.CancelledError:
                 self._drop(connection)
                 raise
@@ -128,6 +135,7 @@ class Lane:
             return await call(connection)
         # The driver prepares and executes in two steps; a transaction keeps both in one session.
         async with connection.transaction():
+            await connection.execute(self._dialer.set_local)
             return await call(connection)
 
     def _drop(self, connection: Connection) -> None:

@@ -20,20 +20,15 @@ async def migrate(lanes: Lanes, statements: Statements) -> list[str]:
 
     async def run(connection: Connection) -> list[str]:
         _check_server(connection)
-        if not await _missing(connection, statements):
-            return []
-        async with connection.transaction():
-            # The first process makes the schema, the others wait and find it made.
-            await connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", statements.schema
-            )
-            missing = await _missing(connection, statements)
-            await _apply(connection, statements, missing)
+        missing = await _missing(connection, statements)
+        if missing:
+            async with connection.transaction():
+                missing = await _apply_locked(connection, statements)
+        await connection.execute(statements["turn_pages"], DAYS_AHEAD)
         return [migration.name for migration in missing]
 
     try:
         ran = await lanes.run(run)
-        await lanes.fetch(statements["turn_pages"], DAYS_AHEAD)
     except BackendRefused as error:
         raise ConfigurationError(
             f"The schema {statements.schema} can't be made: {error}. Let somebody who may do it run the script that "
@@ -61,10 +56,9 @@ def _check_server(connection: Connection) -> None:
 
 async def _missing(connection: Connection, statements: Statements) -> list[Migration]:
     known = statements.migrations()
-    if (
-        await connection.fetchval("SELECT to_regclass($1)", f"{statements.schema}.migrations")
-        is None
-    ):
+    # Not by to_regclass: its cache does not know what was committed while we waited for the lock.
+    made = "SELECT true FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations'"
+    if not await connection.fetchval(made, _name(statements)):
         return known
     applied = await connection.fetchval(f"SELECT max(version) FROM {statements.schema}.migrations")  # noqa: S608
     if applied > known[-1].version:
@@ -75,14 +69,22 @@ async def _missing(connection: Connection, statements: Statements) -> list[Migra
     return [migration for migration in known if migration.version > applied]
 
 
-async def _apply(connection: Connection, statements: Statements, missing: list[Migration]) -> None:
+async def _apply_locked(connection: Connection, statements: Statements) -> list[Migration]:
+    """The first process makes the schema, the others wait and find it made."""
     schema = statements.schema
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", schema)
+    missing = await _missing(connection, statements)
     exists = "SELECT true FROM pg_namespace WHERE nspname = $1"
-    if missing and not await connection.fetchval(exists, schema.strip('"')):
+    if missing and not await connection.fetchval(exists, _name(statements)):
         await connection.execute(f"CREATE SCHEMA {schema}")
     for migration in missing:
         await connection.execute(migration.script)
         await connection.execute(_note(statements, migration))
+    return missing
+
+
+def _name(statements: Statements) -> str:
+    return statements.schema.strip('"')
 
 
 def _note(statements: Statements, migration: Migration) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,9 +21,10 @@ from queuekit.backend import (
 )
 from queuekit.errors import BackendUnavailable, InvalidOption
 from queuekit.job import Ack, Job, JobRecord, Micros, Return, Token
-from queuekit_sqlite import enqueue, leases, listen, place, schema
+from queuekit_sqlite import enqueue, leases, listen, schema
 from queuekit_sqlite.claim import claim
 from queuekit_sqlite.inspect import SqliteInspector
+from queuekit_sqlite.place import check, parse
 from queuekit_sqlite.settle import settle as carry_out
 from queuekit_sqlite.statements import MIGRATIONS
 from queuekit_sqlite.store import Store
@@ -44,7 +44,7 @@ class SqliteBackend:
     """
 
     def __init__(self, url: str, settings: BackendSettings) -> None:
-        self._path = place.parse(url)
+        self._path = parse(url)
         self._settings = settings
         self._opened: Store | None = None
         self._doorbell = Doorbell()
@@ -166,16 +166,17 @@ class SqliteBackend:
         end = loop.time() + wait_for
         address, duration = self._doorbell.address(), round(wait_for * _SECOND)
         with self._doorbell.listening([of_process(process)]) as rung:
-            sight = await self._store.write(
+            seen = await self._store.version()
+            pause, place = await self._store.write(
                 lambda tx: listen.sleep(tx, queues, process, address, duration), durable=False
             )
-            until = min(end, loop.time() + sight.pause)
+            until = min(end, loop.time() + pause)
             while (left := until - loop.time()) > 0 and not await rung.within(min(left, TICK)):
-                again = await self._store.read(
-                    partial(listen.look_again, queues=queues, seen=sight)
-                )
-                if again is not sight:
-                    sight, until = again, min(end, loop.time() + again.pause)
+                version = await self._store.version()
+                if version != seen:
+                    seen = version
+                    pause = await self._store.read(lambda tx: listen.look_again(tx, queues, place))
+                    until = min(end, loop.time() + pause)
 
     async def wake(self, process: str) -> None:
         """End that process's `wait`; if it is not waiting now, the next one."""
@@ -210,7 +211,7 @@ class SqliteBackend:
         if self._path is None:
             store = Store.in_memory(self._settings)
         else:
-            place.check(self._path)
+            check(self._path)
             store = Store(str(self._path), self._settings)
         try:
             ran = await store.connect(schema.prepare)

@@ -140,7 +140,7 @@ def place(
     old: bool = False,
     ready: Callable[[int], int] = codes.ready,
 ) -> None:
-    """A job is scheduled, or ready at the end of the line (with `old`: in its old place)."""
+    """A job is scheduled if it is due later, else ready at the end of the line (with `old`: in its old place)."""
     code = codes.SCHEDULED if due is not None and due > tx.now else ready(row.lapses)
     seq = row.seq if old else tx.take_places(1)[0]
     tx.run("place", row.seq, seq, code, due)
@@ -180,7 +180,7 @@ def lapse(tx: Transaction, row: Row) -> None:
     elif row.lapses >= row.max_lapses:
         finish(tx, row, codes.FAILED, reason=Reason.CRASHED.value)
     else:
-        place(tx, row, row.scheduled_at, old=True)
+        place(tx, row, None, old=True)
 
 
 def put_back(tx: Transaction, row: Row, back: Return) -> None:
@@ -202,7 +202,7 @@ def put_back(tx: Transaction, row: Row, back: Return) -> None:
     elif row.cancel_requested:
         finish(tx, row, codes.CANCELLED)
     else:
-        due = tx.now + back.delay if back.delay else row.scheduled_at
+        due = tx.now + back.delay if back.delay else None
         place(tx, row, due, old=kind is ReturnKind.RELEASE, ready=codes.ready_again)
 
 

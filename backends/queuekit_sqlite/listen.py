@@ -16,45 +16,36 @@ _SUSPECTS: Final = 0.05
 """Who can't take suspects now looks again so late only, instead of turning in circles around them."""
 
 
-class Sight(NamedTuple):
-    """What somebody saw who looked for work.
+class Sleeper(NamedTuple):
+    """Somebody who looked for work.
 
     Attributes:
         pause: seconds until there may be work.
-        version: of the store then.
-        sleeper: the place where the looker is registered; 0: nowhere.
+        place: where the sleeper is registered; 0: nowhere, because there is work.
     """
 
     pause: float
-    version: tuple[int, int]
-    sleeper: int = 0
+    place: int = 0
 
 
 def sleep(
     tx: Transaction, queues: Sequence[str], process: str, address: str, wait_for: Micros
-) -> Sight:
+) -> Sleeper:
     """Look for work, and register a sleeper if there is none at once.
 
     An enqueue commits either before, and is seen here, or after, and sees the sleeper.
     """
     pause = _until_work(tx, queues)
     if not pause:
-        return Sight(pause, tx.version())
+        return Sleeper(pause)
     until = tx.now + wait_for
-    ((sleeper,),) = tx.all("sleep", process, address, "\n".join(queues), until)
-    return Sight(pause, tx.version(), sleeper)
+    ((place,),) = tx.all("sleep", process, address, "\n".join(queues), until)
+    return Sleeper(pause, place)
 
 
-def look_again(tx: Transaction, queues: Sequence[str], seen: Sight) -> Sight:
-    """What is in sight now: the same as before if nobody has changed the store since.
-
-    A sleeper whose registration is gone was rung, though the ring may have got lost.
-    """
-    version = tx.version()
-    if version == seen.version:
-        return seen
-    pause = _until_work(tx, queues) if tx.one("sleeps", seen.sleeper) else 0
-    return seen._replace(pause=pause, version=version)
+def look_again(tx: Transaction, queues: Sequence[str], place: int) -> float:
+    """Seconds until there may be work. Who is not registered any more was rung, though the ring got lost."""
+    return _until_work(tx, queues) if tx.one("sleeps", place) else 0
 
 
 def _until_work(tx: Transaction, queues: Sequence[str]) -> float:

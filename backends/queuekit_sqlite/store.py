@@ -92,6 +92,10 @@ class Store:
             lambda deadline: self._transact(body, "BEGIN", deadline, durable=True)
         )
 
+    async def version(self) -> tuple[int, int]:
+        """Changes whenever anybody changes the store."""
+        return await self._in_thread(lambda _: self._version(self._connection()))
+
     async def _in_thread(self, work: Callable[[float], T]) -> T:
         timeout = self._settings.timeout
         # a lock is given up a little earlier, while there is still time to say so
@@ -132,10 +136,19 @@ class Store:
     def _transact(
         self, body: Callable[[Transaction], T], begin: str, deadline: float, *, durable: bool
     ) -> T:
+        db = self._connection()
+        return _while_busy(lambda: self._attempt(db, body, begin, durable=durable), deadline)
+
+    def _connection(self) -> sqlite3.Connection:
         if self._db is None:
             raise BackendUnavailable("The SQLite backend is not open: open it first.")
-        db = self._db
-        return _while_busy(lambda: self._attempt(db, body, begin, durable=durable), deadline)
+        return self._db
+
+    @staticmethod
+    def _version(db: sqlite3.Connection) -> tuple[int, int]:
+        # the first number counts what others change, the second one what this connection does
+        (others,) = db.execute("PRAGMA data_version").fetchone()
+        return others, db.total_changes
 
     def _attempt(
         self,

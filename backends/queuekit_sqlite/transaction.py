@@ -53,11 +53,6 @@ class Transaction:
         ((last,),) = self.all("last_place")
         return range(last + 1, last + 1 + count)
 
-    def version(self) -> tuple[int, int]:
-        """Changes whenever anybody changes the store."""
-        (others,) = self._db.execute("PRAGMA data_version").fetchone()
-        return others, self._db.total_changes
-
     def rouse_sleepers(self) -> None:
         """Wake who sleeps until one of the stirred queues has work. A busy system has no sleepers."""
         if not self.stirred:

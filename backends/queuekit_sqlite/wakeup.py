@@ -16,11 +16,12 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 HAVE_SOCKETS: Final = hasattr(socket, "AF_UNIX")
-TICK: Final = 0.05 if HAVE_SOCKETS else 0.015
+TICK: Final = 0.09 if HAVE_SOCKETS else 0.015
 """Seconds between looks at the version of the store."""
 LOOK_AGAIN: Final = 1.0 if HAVE_SOCKETS else TICK
 """Seconds between looks at jobs whose end is awaited."""
 _LONGEST: Final = 4096
+_PREFIX: Final = "queuekit-bell-"
 
 
 class Bell(NamedTuple):
@@ -117,7 +118,9 @@ class Doorbell:
         self._socket = None
 
     def _made(self) -> socket.socket:
-        path = Path(tempfile.gettempdir(), f"queuekit-{secrets.token_hex(8)}")
+        folder = Path(tempfile.gettempdir())
+        _sweep(folder)
+        path = folder / f"{_PREFIX}{secrets.token_hex(8)}"
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             made.bind(str(path))
@@ -137,3 +140,16 @@ class Doorbell:
                     rung.ring()
                 if name not in self._listeners and name.startswith(b"p"):
                     self._missed.add(name)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the sockets of processes that were killed: nobody answers there."""
+    for path in filter(Path.is_socket, folder.glob(f"{_PREFIX}*")):
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe,
+        ):
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from queuekit.job import JobRecord, Reason, State
@@ -10,7 +11,8 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Entry, Ledger
 from tests.chaos.store import Store
 
-UNCOUNTED = ("lapse", "death", "snooze", "release")
+UNCOUNTED: Final = ("lapse", "death", "snooze", "release")
+DEATH: Final = "ChildProcessError"
 
 
 async def assert_balanced(
@@ -31,16 +33,16 @@ async def assert_balanced(
     for entry in sorted(ledger.of("start"), key=lambda entry: entry.token):
         starts.setdefault(entry.job, []).append(entry)
     forfeited = set().union(*(fleet.forfeited for fleet in fleets))
-    complaints = [
+    found = [
         f"job {job}: {complaint}"
         for job, runs in starts.items()
-        for complaint in _complaints(runs, records.get(job), poisonous=job in poisons)
+        for complaint in complaints(runs, records.get(job), poisonous=job in poisons)
     ]
-    complaints += [
-        f"job {job}: its lease {token} lapsed, and nobody who held it was killed"
-        for job, token in _lapses(records) - forfeited
+    found += [
+        f"job {job}: its lease {token} lapsed, and nobody who held it was killed; its runs: {starts[job]}"
+        for job, token in _lapses(records.values()) - forfeited
     ]
-    assert not complaints, "\n".join(complaints)
+    assert not found, "\n".join(found)
     listed = Counter(await store.ids())
     assert listed == Counter(jobs), f"listed {len(listed)} jobs instead of {len(jobs)}: {listed}"
     counts = await store.counts()
@@ -48,9 +50,10 @@ async def assert_balanced(
     assert counts == {state: count for state, count in ended.items() if count}, counts
 
 
-def _complaints(
-    runs: Sequence[Entry], record: JobRecord | None, *, poisonous: bool
+def complaints(
+    runs: Sequence[Entry], record: JobRecord | None, *, poisonous: bool = False
 ) -> Iterator[str]:
+    """What is wrong with a job, its runs given in the order of their tokens."""
     if record is None:
         yield "is unknown to the queue"
         return
@@ -61,7 +64,7 @@ def _complaints(
     if len(set(tokens)) < len(tokens):
         yield f"two starts have the same token: {tokens}"
     yield from _wrong_end(runs[-1], record, poisonous=poisonous)
-    yield from _unexplained(runs if poisonous else runs[:-1], record)
+    yield from _wrong_returns(runs if poisonous else runs[:-1], record)
 
 
 def _wrong_end(last: Entry, record: JobRecord, *, poisonous: bool) -> Iterator[str]:
@@ -74,25 +77,36 @@ def _wrong_end(last: Entry, record: JobRecord, *, poisonous: bool) -> Iterator[s
         yield f"the result is of another run ({record.result}) than the last ({last.token})"
 
 
-def _unexplained(runs: Sequence[Entry], record: JobRecord) -> Iterator[str]:
-    """Runs that came to an end which is not on record exactly once."""
-    notes = [json.loads(text) for text in record.history]
+def _wrong_returns(runs: Sequence[Entry], record: JobRecord) -> Iterator[str]:
+    """Each of these runs must have gone back, and that must be on record exactly once."""
+    notes = _notes(record)
     returned = Counter(note["delivery"] for note in notes if note["event"] in UNCOUNTED)
-    failures = [json.loads(text) for text in record.errors]
-    failed = Counter(one["attempt"] for one in failures if one["type"] != "ChildProcessError")
+    errors = [json.loads(text) for text in record.errors]
+    failed = Counter(error["attempt"] for error in errors if error["type"] != DEATH)
+    if record.attempt != 1 + failed.total() - (record.state is State.FAILED):
+        yield f"counts {record.attempt} attempts with failures of {sorted(failed)}"
     for run in runs:
         reasons = returned[run.token] or failed.pop(run.attempt, 0)
         if reasons != 1:
-            yield f"the run {run} has {reasons} recorded ends; history: {notes}"
+            yield f"{reasons} reasons are on record for the end of {run}: {notes}, {errors}"
     if failed:
-        yield f"failures of runs that never were: {failed}"
+        yield f"failures of runs that never were: {sorted(failed)}"
+    if record.state is State.SUCCEEDED and returned[record.delivery]:
+        yield f"the run that succeeded went back, too: {notes}"
+    events = Counter(note["event"] for note in notes)
+    if (record.lapses, record.crashes) != (events["lapse"], events["death"]):
+        yield f"counts {record.lapses} lapses and {record.crashes} deaths: {notes}"
 
 
-def _lapses(records: dict[UUID, JobRecord | None]) -> set[tuple[UUID, int]]:
-    notes = (
-        (job, json.loads(text))
-        for job, record in records.items()
+def _notes(record: JobRecord) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in record.history]
+
+
+def _lapses(records: Iterable[JobRecord | None]) -> set[tuple[UUID, int]]:
+    return {
+        (record.id, note["delivery"])
+        for record in records
         if record is not None
-        for text in record.history
-    )
-    return {(job, note["delivery"]) for job, note in notes if note["event"] == "lapse"}
+        for note in _notes(record)
+        if note["event"] == "lapse"
+    }

@@ -121,6 +121,7 @@ class Fleet:
 
     async def kill(self, member: Member) -> None:
         """SIGKILL."""
+        print(f"{time.time():.3f}: {member.name} is killed")  # noqa: T201
         member.process.kill()
         await asyncio.to_thread(member.process.wait)
 

@@ -78,6 +78,7 @@ BEGIN
     ELSE
       PERFORM FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue AND j.state <> 2
       FOR UPDATE SKIP LOCKED;
+      EXIT WHEN NOT FOUND;
     END IF;
     SELECT * INTO holder FROM queuekit.keys k
     WHERE k.queue = new.queue AND k.key = new.key AND k.id = holder.id FOR UPDATE;
@@ -147,10 +148,11 @@ BEGIN
 END
 $$;
 
--- Stores jobs one after the other and rings; options: one JSON object each.
+-- Stores jobs one after the other and rings; options: one JSON object each. Callers' sessions may keep a plan that was
+-- made for an empty table, hence the setting.
 CREATE FUNCTION queuekit.store_all(
   ids uuid[], tasks text[], payloads text[], keys text[], fresh boolean[], options text[], patient boolean
-) RETURNS SETOF queuekit.answer LANGUAGE plpgsql VOLATILE AS $$
+) RETURNS SETOF queuekit.answer LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
   job record;
   o queuekit.options;
@@ -183,7 +185,7 @@ CREATE FUNCTION queuekit.enqueue(
   delay interval DEFAULT '0',
   key text DEFAULT NULL,
   max_attempts integer DEFAULT 5
-) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
+) RETURNS uuid LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
   ms bigint := queuekit.now_us() / 1000;
   random bytea := uuid_send(gen_random_uuid());

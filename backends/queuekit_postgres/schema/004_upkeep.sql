@@ -248,6 +248,7 @@ DECLARE
   page text;
 BEGIN
   PERFORM set_config('lock_timeout', '100ms', true);
+  PERFORM pg_advisory_xact_lock(hashtextextended('queuekit.turn_pages', 0));
   FOR page IN
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'queuekit.records'::regclass AND c.relname ~ '^records_[0-9]+$'
@@ -265,7 +266,7 @@ BEGIN
       );
     END IF;
   END LOOP;
-EXCEPTION WHEN lock_not_available OR check_violation OR insufficient_privilege OR duplicate_table
+EXCEPTION WHEN lock_not_available OR check_violation OR insufficient_privilege OR duplicate_table OR unique_violation
   OR read_only_sql_transaction THEN
   NULL;
 END

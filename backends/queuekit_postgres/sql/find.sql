@@ -9,7 +9,7 @@ WITH seen AS MATERIALIZED (
     UNION ALL
     (SELECT * FROM queuekit.finished WHERE (id, queue) < ($9::uuid, $10::text)
     ORDER BY id DESC, queue DESC LIMIT $8::bigint)
-  ) AS both
+  ) AS entry
   ORDER BY id DESC, queue DESC LIMIT $8::bigint
 )
 SELECT found.*, (SELECT count(*) FROM seen) AS seen, last.id AS last_id, last.queue AS last_queue

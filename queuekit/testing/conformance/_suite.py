@@ -3,6 +3,7 @@
 import pytest
 
 from queuekit.testing.conformance.ack import AckCases
+from queuekit.testing.conformance.calls import CallCases
 from queuekit.testing.conformance.cancel import CancelCases
 from queuekit.testing.conformance.due import DueCases
 from queuekit.testing.conformance.enqueue import EnqueueCases
@@ -74,6 +75,7 @@ class Conformance(
     ReportCases,
     PresenceCases,
     StorableCases,
+    CallCases,
     LostReplyCases,
     LifecycleCases,
 ):

@@ -13,10 +13,13 @@ from queuekit.testing.conformance._make import (
     claim_one,
     claims_nothing,
     eventually,
+    give_back,
     job,
     numbered,
     put,
     record,
+    released,
+    retried,
     state_of,
     succeeded,
 )
@@ -78,6 +81,25 @@ class ExpireCases:
         assert await state_of(backend, one.id) is State.RUNNING
         await ack(backend, succeeded(found))
 
+    async def test_a_job_that_has_begun_does_not_expire_between_its_attempts(
+        self, backend: Backend
+    ) -> None:
+        one = job(expires=500 * MILLISECOND)
+        await put(backend, one)
+        await give_back(backend, retried(await claim_one(backend)))
+        await asyncio.sleep(0.55)
+        await backend.maintain(["default"])
+        again = await claim_one(backend)
+        assert (again.token.id, again.attempt) == (one.id, 2)
+
+    async def test_a_job_that_was_released_unbegun_still_expires(self, backend: Backend) -> None:
+        one = job(expires=500 * MILLISECOND)
+        await put(backend, one)
+        await give_back(backend, released(await claim_one(backend)))
+        await asyncio.sleep(0.55)
+        await claims_nothing(backend)
+        await self._has_expired(backend, one.id)
+
     async def test_expired_jobs_stand_in_nobodys_way(self, backend: Backend) -> None:
         await put(backend, *(job(expires=SOON) for _ in range(50)), *numbered(5))
         await asyncio.sleep(0.01)
@@ -95,6 +117,8 @@ class ExpireCases:
         await self._has_expired(backend, one.id)
         (change,) = await backend.inspector.retry([one.id])
         assert (change.state, change.done) == (State.FAILED, True)
+        await backend.maintain(["default"])
+        assert (await claim_one(backend)).token.id == one.id
 
     async def _has_expired(self, backend: Backend, job_id: UUID) -> JobRecord:
         async def failed() -> JobRecord | None:

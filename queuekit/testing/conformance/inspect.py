@@ -46,6 +46,17 @@ class GetCases:
         assert (await record(backend, left.id, "right")).payload == "2"
         assert await state_of(backend, left.id, "elsewhere") is None
 
+    async def test_of_one_id_in_several_queues_the_newest_is_meant(self, backend: Backend) -> None:
+        first = job("1", queue="z")
+        await put(backend, first)
+        for queue, payload in (("a", "2"), ("m", "3")):
+            await put(backend, job(payload, queue=queue, id=first.id))
+        assert (await record(backend, first.id)).payload == "3"
+        await backend.inspector.cancel([first.id])
+        assert await state_of(backend, first.id, "m") is State.CANCELLED
+        assert await state_of(backend, first.id, "a") is State.READY
+        assert await state_of(backend, first.id, "z") is State.READY
+
     async def test_a_job_of_any_queue_is_found_by_its_id(self, backend: Backend) -> None:
         jobs = [job(queue=queue) for queue in ("a", "b:c", "d/e.f-g_h")]
         await put(backend, *jobs)
@@ -126,6 +137,15 @@ class FindCases:
         await ack(backend, succeeded(third))
         assert await self._find(backend, JobFilter(error="100% full")) == {first.token.id}
         assert await self._find(backend, JobFilter(error="100_ full")) == set()
+
+    async def test_only_the_last_error_counts(self, backend: Backend) -> None:
+        await put(backend, job())
+        for message in ("alpha", "beta"):
+            await give_back(backend, retried(await claim_one(backend), message=message))
+        one = await claim_one(backend)
+        await give_back(backend, retried(one, LONG, "gamma"))
+        assert await self._find(backend, JobFilter(error="gamma")) == {one.token.id}
+        assert await self._find(backend, JobFilter(error="alpha")) == set()
 
     async def test_all_conditions_hold(self, backend: Backend) -> None:
         one = job(task="a", queue="left", tags=("x",))

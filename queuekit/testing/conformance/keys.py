@@ -378,6 +378,22 @@ class SuccessorCases:
         await ack(backend, succeeded(last))
         await claims_nothing(backend)
 
+    async def test_of_two_successors_in_a_batch_the_second_runs(self, backend: Backend) -> None:
+        one = await running(backend, "1", key=KEY)
+        await backend.enqueue([job(p, key=KEY, key_policy=KeyPolicy.REPLACE) for p in "23"])
+        await ack(backend, succeeded(one))
+        assert await self._run_one(backend) == "3"
+        await claims_nothing(backend)
+
+    async def test_a_delayed_successor_is_not_due_before_its_time(self, backend: Backend) -> None:
+        one = await running(backend, "1", key=KEY)
+        later = job("2", key=KEY, key_policy=KeyPolicy.DEBOUNCE, delay=LONG)
+        await put(backend, later)
+        assert await state_of(backend, later.id) is State.WAITING
+        await ack(backend, succeeded(one))
+        assert await state_of(backend, later.id) is State.SCHEDULED
+        await claims_nothing(backend)
+
     async def test_a_successor_holds_the_key_once_it_is_ready(self, backend: Backend) -> None:
         one = await running(backend, "1", key=KEY)
         await self._succeed(backend, "2")

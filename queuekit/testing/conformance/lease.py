@@ -1,6 +1,7 @@
 """Leases: their heartbeats, their end, and who holds them."""
 
 import asyncio
+import json
 
 from queuekit.backend import Backend
 from queuekit.job import LAPSES_ALLOWED, Reason, State
@@ -143,7 +144,12 @@ class LapseCases:
         await put(backend, job())
         one = await claim_one(backend, lease=BRIEF)
         await lapse(backend, one)
-        assert events(await record(backend, one.token.id)) == ["lapse"]
+        found = await record(backend, one.token.id)
+        assert events(found) == ["lapse"]
+        (note,) = [json.loads(text) for text in found.history]
+        assert note["delivery"] == one.token.delivery
+        assert found.started_at is not None
+        assert note["at"] >= found.started_at
 
     async def test_a_lapsed_job_is_claimed_again_with_a_greater_delivery(
         self, backend: Backend

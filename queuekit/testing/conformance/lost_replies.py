@@ -135,6 +135,26 @@ class LostReplyCases:
         assert len((await record(backend, second.token.id)).errors) == 1
 
     @each_reply
+    async def test_a_fetch_that_settles_and_claims_loses_nothing(
+        self, backend: Backend, lossy: Lossy, after: int
+    ) -> None:
+        first = await running(backend, "first")
+        await put(backend, *numbered(5))
+        outcomes = [succeeded(first, "1")]
+        fetched = await twice(
+            lossy,
+            after,
+            lambda store: store.fetch(
+                ["default"], 3, claimant("fay-1"), lease=LONG, settle=outcomes
+            ),
+        )
+        assert list(fetched.verdicts) == [Verdict.DONE]
+        held = await backend.leases("fay-1")
+        assert {one.token.id for one in held} >= {one.token.id for one in fetched.claims}
+        rest = await claim(backend, 5 - len(held))
+        assert len({one.token.id for one in held} | {one.token.id for one in rest}) == 5
+
+    @each_reply
     @pytest.mark.parametrize("keep", [None, Keep(0)])
     async def test_ack_ends_a_job_once(
         self, backend: Backend, lossy: Lossy, after: int, keep: Keep | None

@@ -98,6 +98,7 @@ class ReportCases:
 
     async def test_no_reports_are_no_trouble(self, backend: Backend) -> None:
         await backend.report([])
+        assert list(await backend.inspector.queues()) == []
 
 
 class PresenceCases:

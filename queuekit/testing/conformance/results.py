@@ -96,6 +96,12 @@ class ResultsCases:
         with pytest.raises(JobNotFound):
             await backend.results([("default", new_id())], 30)
 
+    async def test_one_unknown_job_among_others_is_not_found(self, backend: Backend) -> None:
+        one = job()
+        await put(backend, one)
+        with pytest.raises(JobNotFound):
+            await backend.results([("default", one.id), ("default", new_id())], 30)
+
     async def test_a_job_of_another_queue_is_not_found(self, backend: Backend) -> None:
         one = job(queue="left")
         await put(backend, one)

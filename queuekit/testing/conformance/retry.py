@@ -30,6 +30,8 @@ from queuekit.testing.conformance._make import (
     succeeded,
 )
 
+HISTORY_KEPT = 50
+
 
 class RetryCases:
     """`Backend.retry` with kind ``retry``."""
@@ -232,6 +234,13 @@ class ReleaseCases:
         one = await running(backend)
         await give_back(backend, released(one))
         assert events(await record(backend, one.token.id)) == ["release"]
+
+    async def test_only_the_last_events_are_kept(self, backend: Backend) -> None:
+        one = await running(backend)
+        await give_back(backend, dead(one))
+        for _ in range(HISTORY_KEPT):
+            await give_back(backend, released(await claim_one(backend, suspects=1)))
+        assert events(await record(backend, one.token.id)) == ["release"] * HISTORY_KEPT
 
     async def test_released_jobs_keep_their_old_places(
         self, backend: Backend, other: Backend

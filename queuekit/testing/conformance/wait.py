@@ -11,6 +11,7 @@ from queuekit.testing.conformance._make import (
     BOB,
     BRIEF,
     LONG,
+    MILLISECOND,
     ack,
     claim_one,
     drop_all,
@@ -22,6 +23,7 @@ from queuekit.testing.conformance._make import (
     punctual,
     put,
     released,
+    retried,
     running,
     succeeded,
     wakes,
@@ -97,6 +99,25 @@ class WaitCases:
         async def lateness() -> float:
             one = await running(other)
             late = await wakes(backend, lambda: give_back(other, released(one)))
+            await drop_all(other)
+            return late
+
+        await punctual(lateness)
+
+    async def test_a_retry_at_once_wakes(self, backend: Backend, other: Backend) -> None:
+        async def lateness() -> float:
+            one = await running(other)
+            late = await wakes(backend, lambda: give_back(other, retried(one)))
+            await drop_all(other)
+            return late
+
+        await punctual(lateness)
+
+    async def test_a_retry_soon_wakes_in_time(self, backend: Backend, other: Backend) -> None:
+        async def lateness() -> float:
+            one = await running(other)
+            soon = retried(one, 50 * MILLISECOND)
+            late = await wakes(backend, lambda: give_back(other, soon), after=0.05)
             await drop_all(other)
             return late
 

@@ -33,7 +33,7 @@ def test_a_socket() -> None:
 
 def test_nothing_is_retried_behind_our_back() -> None:
     made = connection("redis://localhost?socket_timeout=1&retry_on_timeout=yes&protocol=3")
-    assert made.retry.get_retries() == 0
+    assert made.retry._retries == 0
     assert made.protocol == 2
     assert made.socket_timeout is None
 

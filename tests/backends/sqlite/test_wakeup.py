@@ -1,6 +1,7 @@
 """Doorbells, seen from the inside."""
 
 import asyncio
+import socket
 import stat
 import time
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,23 @@ async def test_a_socket_is_private_and_goes_on_close(backend: Backend, folder: P
     assert stat.S_IMODE(bell.stat().st_mode) == 0o600
     await backend.close()
     assert not bell.exists()
+
+
+async def test_what_killed_processes_left_is_swept_away(backend: Backend, folder: Path) -> None:
+    dead, alive = folder / "queuekit-bell-dead", folder / "queuekit-bell-alive"
+    no_socket = folder / "queuekit-bell-note"
+    no_socket.touch()
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as left,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as held,
+    ):
+        left.bind(str(dead))
+        held.bind(str(alive))
+        left.close()
+        await backend.wait(["default"], 0.01, "sleeper")
+        assert not dead.exists()
+        assert alive.exists()
+        assert no_socket.exists()
 
 
 async def test_without_a_folder_for_sockets_ticks_must_do(

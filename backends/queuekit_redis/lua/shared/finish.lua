@@ -24,8 +24,9 @@ local function trim(task, count)
   end
   local surplus = count < 0 and 0 or redis.call('ZCARD', line) - count
   if surplus <= 0 then return #old end
-  local popped, ids = redis.call('ZPOPMIN', line, math.min(surplus, BULK)), {}
-  for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+  local last = math.min(surplus, BULK) - 1
+  local ids = redis.call('ZRANGE', line, 0, last)
+  redis.call('ZREMRANGEBYRANK', line, 0, last)
   forget(ids)
   remember_acked(ids)
   return #old + #ids

@@ -1,0 +1,148 @@
+import asyncio
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from queuekit.backend import Backend, BackendSettings
+from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationError
+from queuekit.testing.conformance._make import ack, claim_one, job, put, succeeded
+from queuekit.testing.servers import postgres_server
+from queuekit_postgres import PostgresBackend
+from queuekit_postgres.connections import Connection
+
+
+def as_role(url: str, role: str) -> str:
+    place = urlsplit(url)
+    return urlunsplit(place._replace(netloc=f"{role}@{place.netloc.rpartition('@')[2]}"))
+
+
+async def test_many_processes_make_the_schema_once(postgres_url: str, namespace: str) -> None:
+    backends = [PostgresBackend(postgres_url, BackendSettings(namespace)) for _ in range(6)]
+    ran = await asyncio.gather(*(backend.schema_apply() for backend in backends))
+    for backend in backends:
+        await backend.close()
+    assert [bool(names) for names in ran].count(True) == 1
+    assert max(ran, key=len)[0] == "001_tables"
+
+
+async def test_the_script_makes_the_same_schema(
+    postgres_url: str, namespace: str, connection: Connection
+) -> None:
+    backend = PostgresBackend(postgres_url, BackendSettings(namespace))
+    await connection.execute(backend.schema_show())
+    assert await backend.schema_apply() == []
+    await backend.open()
+    await put(backend, job())
+    await ack(backend, succeeded(await claim_one(backend)))
+    await backend.close()
+
+
+async def test_a_newer_schema_is_refused(
+    backend: Backend, connection: Connection, postgres_url: str, namespace: str
+) -> None:
+    await connection.execute(f"INSERT INTO {namespace}.migrations VALUES (999, '999_future')")
+    late = PostgresBackend(postgres_url, BackendSettings(namespace))
+    with pytest.raises(ConfigurationError, match="upgrade queuekit"):
+        await late.open()
+    await late.close()
+
+
+async def test_a_role_that_may_not_create_is_told_what_to_do(
+    connection: Connection, postgres_url: str, namespace: str
+) -> None:
+    await connection.execute(f"CREATE ROLE {namespace} LOGIN")
+    backend = PostgresBackend(as_role(postgres_url, namespace), BackendSettings(namespace))
+    with pytest.raises(ConfigurationError, match="queuekit schema show"):
+        await backend.open()
+    await backend.close()
+    await connection.execute(f"DROP ROLE {namespace}")
+
+
+async def test_a_role_that_may_only_use_the_schema_works(
+    backend: Backend, connection: Connection, postgres_url: str, namespace: str
+) -> None:
+    await connection.execute(f"""
+        CREATE ROLE {namespace} LOGIN;
+        GRANT USAGE ON SCHEMA {namespace} TO {namespace};
+        GRANT ALL ON ALL TABLES IN SCHEMA {namespace} TO {namespace};
+        GRANT ALL ON ALL SEQUENCES IN SCHEMA {namespace} TO {namespace};
+    """)
+    user = PostgresBackend(as_role(postgres_url, namespace), BackendSettings(namespace))
+    await user.open()
+    await put(user, job())
+    await ack(user, succeeded(await claim_one(user)))
+    await user.maintain(["default"])
+    await user.close()
+    await connection.execute(f"DROP OWNED BY {namespace}; DROP ROLE {namespace}")
+
+
+async def test_a_read_only_server_is_refused_clearly(
+    backend: Backend, postgres_url: str, namespace: str
+) -> None:
+    url = f"{postgres_url}?default_transaction_read_only=on"
+    reader = PostgresBackend(url, BackendSettings(namespace))
+    await reader.open()
+    with pytest.raises(BackendRefused, match="read-only"):
+        await reader.enqueue([job()])
+    await reader.close()
+    empty = PostgresBackend(url, BackendSettings(f"{namespace}_new"))
+    with pytest.raises(ConfigurationError, match="queuekit schema show"):
+        await empty.open()
+    await empty.close()
+
+
+@pytest.mark.parametrize("name", ["Queuekit", "1st", "a-b", "", 'x"; DROP', "n" * 42])
+def test_a_namespace_that_is_no_schema_is_refused(postgres_url: str, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="namespace"):
+        PostgresBackend(postgres_url, BackendSettings(name))
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:secret@h:port/db", "mysql://u:secret@h/db"])
+def test_a_wrong_url_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        PostgresBackend(url, BackendSettings())
+    assert "secret" not in str(refusal.value)
+
+
+async def test_a_wrong_database_or_nobody_there(postgres_url: str) -> None:
+    place = urlsplit(postgres_url)
+    lost = PostgresBackend(urlunsplit(place._replace(path="/nowhere")), BackendSettings())
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        await lost.open()
+    await lost.close()
+    nobody = PostgresBackend("postgresql://u:secret@127.0.0.1:1/db", BackendSettings())
+    with pytest.raises(BackendUnavailable) as refusal:
+        await nobody.open()
+    assert "secret" not in str(refusal.value)
+    await nobody.close()
+
+
+@pytest.mark.parametrize("version", [16, 18])
+async def test_other_versions_will_do(version: int, namespace: str) -> None:
+    with postgres_server(version=version) as server:
+        backend = PostgresBackend(server.url, BackendSettings(namespace))
+        await backend.open()
+        await put(backend, job(key="k"), job())
+        await ack(backend, succeeded(await claim_one(backend)))
+        await backend.maintain(["default"])
+        await backend.close()
+
+
+async def test_pages_of_days_gone_by_are_dropped(
+    backend: Backend, connection: Connection, namespace: str
+) -> None:
+    await connection.execute(f"""
+        CREATE TABLE {namespace}.records_100 (LIKE {namespace}.records INCLUDING ALL);
+        ALTER TABLE {namespace}.records ATTACH PARTITION {namespace}.records_100
+          FOR VALUES FROM (8640000000000) TO (8726400000000);
+        SELECT {namespace}.turn_pages(20);
+    """)
+    pages = await connection.fetch(
+        "SELECT inhrelid::regclass::text AS page FROM pg_inherits WHERE inhparent = $1::text::regclass",
+        f"{namespace}.records",
+    )
+    names = {row["page"] for row in pages}
+    assert f"{namespace}.records_100" not in names
+    assert len(names) == 22
+    assert isinstance(connection, asyncpg.Connection)

@@ -1,0 +1,160 @@
+import asyncio
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from queuekit.backend import Backend, Stored
+from queuekit.errors import BackendRefused, InvalidOption
+from queuekit.job import Ack, KeyPolicy, State
+from queuekit.testing.conformance._make import (
+    ALICE,
+    LONG,
+    ack,
+    claim,
+    claim_one,
+    claims_nothing,
+    job,
+    numbered,
+    put,
+    running,
+    state_of,
+    succeeded,
+)
+from queuekit_postgres.connections import Connection
+
+
+async def test_a_job_is_there_once_the_callers_transaction_commits(
+    backend: Backend, connection: Connection
+) -> None:
+    one = job()
+    async with connection.transaction():
+        answers = await backend.enqueue([one], connection=connection)
+        assert answers[0].kind is Stored.STORED
+        await claims_nothing(backend)
+    assert (await claim_one(backend)).token.id == one.id
+
+
+async def test_a_rollback_takes_the_job_back(backend: Backend, connection: Connection) -> None:
+    jobs = [job(key="k"), *numbered(10), job(delay=LONG), job(id=job().id)]
+    undone = connection.transaction()
+    await undone.start()
+    await backend.enqueue(jobs, connection=connection)
+    await undone.rollback()
+    assert await backend.inspector.get([one.id for one in jobs]) == [None] * len(jobs)
+    await put(backend, job(key="k"))
+
+
+async def test_a_commit_rings(backend: Backend, other: Backend, connection: Connection) -> None:
+    async with connection.transaction():
+        await other.enqueue([job()], connection=connection)
+        waiting = asyncio.create_task(backend.wait(["default"], 30, ALICE))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+    await asyncio.wait_for(waiting, 0.9)
+
+
+async def test_a_connection_of_a_pool_will_do(backend: Backend, postgres_url: str) -> None:
+    async with (
+        asyncpg.create_pool(postgres_url, min_size=1, max_size=1) as pool,
+        pool.acquire() as pooled,
+        pooled.transaction(),
+    ):
+        await backend.enqueue([job()], connection=pooled)
+    await claim_one(backend)
+
+
+async def test_without_a_transaction_it_is_refused(
+    backend: Backend, connection: Connection
+) -> None:
+    with pytest.raises(InvalidOption, match="transaction"):
+        await backend.enqueue([job()], connection=connection)
+    with pytest.raises(InvalidOption, match="asyncpg"):
+        await backend.enqueue([job()], connection=object())
+
+
+async def test_errors_of_the_callers_connection_come_through(
+    backend: Backend, connection: Connection
+) -> None:
+    with pytest.raises(asyncpg.CharacterNotInRepertoireError):
+        async with connection.transaction():
+            await backend.enqueue([job("\0")], connection=connection)
+
+
+async def test_an_open_transaction_does_not_hold_up_the_ack_of_the_holder(
+    backend: Backend, connection: Connection
+) -> None:
+    held = await running(backend, key="k")
+    heir = job("2", key="k", key_policy=KeyPolicy.REPLACE)
+    async with connection.transaction():
+        (answer,) = await backend.enqueue([heir], connection=connection)
+        assert (answer.kind, answer.state) == (Stored.STORED, State.WAITING)
+        await asyncio.wait_for(ack(backend, succeeded(held)), 2)
+    await backend.maintain(["default"])
+    assert (await claim_one(backend)).payload == "2"
+
+
+async def test_atomic_names_the_guilty_one(backend: Backend) -> None:
+    jobs = [*numbered(40), job("\0"), *numbered(9)]
+    with pytest.raises(BackendRefused, match="Job 40 of the batch"):
+        await backend.enqueue(jobs, atomic=True)
+    await claims_nothing(backend)
+
+
+async def test_the_sql_function_enqueues(
+    backend: Backend, connection: Connection, namespace: str
+) -> None:
+    sql = (
+        f"SELECT {namespace}.enqueue('send', '{{\"to\": \"ada\"}}', queue => 'mail', priority => 3)"
+    )
+    made: UUID = await connection.fetchval(sql)
+    assert made.version == 7
+    one = await claim_one(backend, queue="mail")
+    assert (one.token.id, one.task, one.max_attempts) == (made, "send", 5)
+    assert one.payload == '{"v":1,"a":{"to": "ada"}}'
+
+
+async def test_the_sql_function_knows_delays_and_keys(
+    backend: Backend, connection: Connection, namespace: str
+) -> None:
+    sql = f"SELECT {namespace}.enqueue('send', delay => '1 hour', key => 'k')"
+    first = await connection.fetchval(sql)
+    assert await connection.fetchval(sql) == first
+    assert await state_of(backend, first) is State.SCHEDULED
+
+
+@pytest.mark.parametrize(
+    "args", ["'no name'", "'send', '[1]'", "'send', priority => 101", "'send', max_attempts => 0"]
+)
+async def test_the_sql_function_checks(
+    backend: Backend, connection: Connection, namespace: str, args: str
+) -> None:
+    with pytest.raises(asyncpg.DataError):
+        await connection.execute(f"SELECT {namespace}.enqueue({args})")
+
+
+async def test_a_trigger_enqueues(backend: Backend, connection: Connection, namespace: str) -> None:
+    await connection.execute(f"""
+        CREATE TABLE {namespace}.users (name text);
+        CREATE FUNCTION {namespace}.welcome() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          PERFORM {namespace}.enqueue('welcome', jsonb_build_object('name', NEW.name));
+          RETURN NEW;
+        END $$;
+        CREATE TRIGGER welcome AFTER INSERT ON {namespace}.users
+        FOR EACH ROW EXECUTE FUNCTION {namespace}.welcome();
+        INSERT INTO {namespace}.users VALUES ('ada'), ('bob');
+    """)
+    assert {one.task for one in await claim(backend, 2)} == {"welcome"}
+
+
+async def test_a_result_that_can_not_be_stored_fails_its_job_alone(backend: Backend) -> None:
+    await put(backend, *numbered(20))
+    claims = await claim(backend, 20)
+    acks = [succeeded(one, '"\0"' if one.payload == "7" else "1") for one in claims]
+    assert [str(verdict) for verdict in await backend.ack(acks)].count("refused") == 1
+    (bad,) = (one for one in claims if one.payload == "7")
+    (found,) = await backend.inspector.get([bad.token.id])
+    assert found is not None
+    assert (found.state, found.reason) == (State.FAILED, "invalid_result")
+    assert isinstance(acks[0], Ack)
