@@ -12,10 +12,12 @@ from queuekit.backend import Claimant
 from queuekit.job import SUSPECT_AFTER, Claim, Micros, Token
 from queuekit_postgres.connections import Lane
 from queuekit_postgres.cursors import Cursor
+from queuekit_postgres.floors import Floors
 from queuekit_postgres.statements import Statements
 
 ADVANCE_EVERY = 0.05
 """Seconds between promotions of due jobs while there is enough to claim."""
+ADVANCE_FROM_START_EVERY = 1.0
 
 # columns of claim.sql
 _place = itemgetter(12, 0)  # priority, seq
@@ -41,6 +43,7 @@ class Claims:
         self._lane = lane
         self._keep_failed = keep_failed
         self._cursors: defaultdict[str, Cursor] = defaultdict(Cursor)
+        self._due = Floors(ADVANCE_FROM_START_EVERY)
         self._advanced: dict[tuple[str, ...], float] = {}
         self._turn = 0
 
@@ -71,8 +74,12 @@ class Claims:
 
     async def _advance(self, queues: Sequence[str]) -> bool:
         (row,) = await self._lane.fetch(
-            self._statements["advance"], list(queues), self._keep_failed
+            self._statements["advance"],
+            list(queues),
+            self._keep_failed,
+            self._due.since(queues),
         )
+        self._due.done(queues, row["now"], row["promoted"] + row["expired"])
         self._advanced[tuple(queues)] = time.monotonic()
         return bool(row["promoted"] or row["handed_out"])
 

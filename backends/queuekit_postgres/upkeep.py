@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from queuekit.backend import Upkeep
 from queuekit.job import Micros
 from queuekit_postgres.connections import Lanes
+from queuekit_postgres.floors import Floors
 from queuekit_postgres.migrate import DAYS_AHEAD
 from queuekit_postgres.statements import Statements
 
@@ -13,6 +14,7 @@ PRUNED_AT_MOST = 20_000
 PRUNE_SHARE = 0.1
 """At most this share of the time goes into pruning."""
 TURN_PAGES_EVERY = 600.0
+RESCUE_FROM_START_EVERY = 30.0
 
 
 class Maintenance:
@@ -22,13 +24,17 @@ class Maintenance:
         self._statements = statements
         self._lanes = lanes
         self._keep_failed = keep_failed
+        self._rescued = Floors(RESCUE_FROM_START_EVERY)
         self._prune_at = 0.0
         self._turn_at = time.monotonic() + TURN_PAGES_EVERY
 
     async def maintain(self, queues: Sequence[str]) -> Upkeep:
         """One round."""
         names = list(queues)
-        (row,) = await self._lanes.fetch(self._statements["upkeep"], names, self._keep_failed)
+        (row,) = await self._lanes.fetch(
+            self._statements["upkeep"], names, self._keep_failed, self._rescued.since(queues)
+        )
+        self._rescued.done(queues, row["now"], len(row["rescued"]))
         return Upkeep(
             promoted=row["promoted"],
             rescued=row["rescued"],

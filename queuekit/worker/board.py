@@ -107,6 +107,35 @@ class Run:
         return self._board.reports.add(self.claim.token, progress, logs)
 
 
+class Pace:
+    """How fast claimed jobs begin, while there are any: that bounds what is claimed ahead, not how fast they come."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._begun = 0
+        self._rate: float | None = None
+
+    def filled(self, now: float) -> None:
+        """There are claimed jobs that have no slot."""
+        if self._since is None:
+            self._since, self._begun = now, 0
+
+    def begun(self) -> None:
+        """One of them has begun."""
+        self._begun += 1
+
+    def emptied(self, now: float) -> None:
+        """The last of them has begun."""
+        self._rate = self.per_second(now)
+        self._since = None
+
+    def per_second(self, now: float) -> float | None:
+        """The rate now, or when there were some last; None: there never were."""
+        if self._since is None or self._begun == 0:
+            return self._rate
+        return self._begun / max(now - self._since, 1e-6)
+
+
 class Board:
     """All runs of one worker, and the signals between its parts.
 
@@ -115,6 +144,7 @@ class Board:
         running: begun.
         changed: something happened that the fetcher may care about.
         hungry: no more than `low` claimed jobs are left.
+        pace: how fast they begin.
         stopping: no new job is begun any more.
         beat: seconds between heartbeats; a third of the shortest lease seen.
     """
@@ -127,6 +157,7 @@ class Board:
         self.changed = asyncio.Event()
         self.hungry = asyncio.Event()
         self.low = 0
+        self.pace = Pace()
         self.stopping = asyncio.Event()
         self.shortened = asyncio.Event()
         self.beat = lease / 3
@@ -164,12 +195,17 @@ class Board:
                     break
             else:
                 self.buffer.append(run)
+        if self.buffer:
+            self.pace.filled(asyncio.get_running_loop().time())
 
     async def take(self) -> Run:
         """The next run for a slot."""
         if self.buffer:
             run = self.buffer.popleft()
             self.running.add(run)
+            self.pace.begun()
+            if not self.buffer:
+                self.pace.emptied(asyncio.get_running_loop().time())
             if len(self.buffer) <= self.low:
                 self.changed.set()
                 self.hungry.set()

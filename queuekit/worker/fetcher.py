@@ -17,8 +17,8 @@ from queuekit.worker.link import Link
 
 MOST_AT_ONCE: Final = 1_000
 PREFETCH_FOR: Final = 0.05
-"""Seconds of work that may be claimed beyond the free slots, at the present rate."""
-RIDE_ALONG: Final = 0.01
+"""Seconds of work that may be claimed beyond the free slots, at the pace at which jobs begin."""
+RIDE_ALONG: Final = 0.03
 """Seconds that outcomes wait at most for the next claim."""
 UNREAD_AFTER: Final = 0.5
 """Seconds after which a claimed job that found no slot is given back to others."""
@@ -56,7 +56,6 @@ class Fetcher:
         self._lease = lease
         self._free_children = free_children
         self._burst = burst
-        self._rate = _Rate()
         self._dry = False
         self._asleep_on: Sequence[str] = ()
         self._mode = asyncio.Event()
@@ -162,7 +161,8 @@ class Fetcher:
         board = self._board
         if board.stopping.is_set() or self._dry or board.queued_inside:
             return 0
-        ahead = int(self._rate.measured(board.done) * PREFETCH_FOR)
+        pace = board.pace.per_second(asyncio.get_running_loop().time())
+        ahead = board.concurrency if pace is None else int(pace * PREFETCH_FOR)
         target = min(board.free + ahead, MOST_AT_ONCE)
         # Claim when half of what is wanted is gone, so that batches stay large.
         board.low = target // 2
@@ -173,20 +173,3 @@ class Fetcher:
 def _goes_back(outcome: Ack | Return) -> bool:
     """Whether it may be ready again at once, without a doorbell."""
     return isinstance(outcome, Return) and outcome.kind is not ReturnKind.SNOOZE
-
-
-class _Rate:
-    """Jobs per second, over the last moments."""
-
-    def __init__(self) -> None:
-        self._at = 0.0
-        self._done = 0
-        self._rate = 0.0
-
-    def measured(self, done: int) -> float:
-        now = asyncio.get_running_loop().time()
-        passed = now - self._at
-        if passed > 0.01:
-            self._rate = (done - self._done) / passed
-            self._at, self._done = now, done
-        return self._rate

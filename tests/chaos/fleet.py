@@ -14,7 +14,7 @@ from uuid import UUID
 
 from tests.chaos.ledger import FOLDER, WRITER, Ledger
 from tests.chaos.store import Store
-from tests.chaos.waiting import until
+from tests.chaos.waiting import LOOK_EVERY, until
 
 COMMANDS: Final = {
     "worker": ("-m", "queuekit", "worker", "tests.chaos.app:qk"),
@@ -73,13 +73,14 @@ class Fleet:
     forfeited: set[tuple[UUID, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self._names: dict[int, str] = {}
         self._unheard: dict[Member, float] = {}
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         for _ in range(self.size):
             self._start()
-        self._watch = asyncio.create_task(self._replace_the_dead())
+        self._watch = asyncio.create_task(self._watch_over_them())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -111,13 +112,7 @@ class Fleet:
 
     async def all_listen(self) -> None:
         """Wait until each is registered."""
-
-        async def registered() -> bool:
-            workers = await self.store.backend.inspector.workers()
-            here = {one.presence.pid for one in workers}
-            return all(member.pid in here for member in self.alive)
-
-        await until(registered)
+        await until(lambda: all(member.pid in self._names for member in self.alive))
 
     async def kill(self, member: Member) -> None:
         """SIGKILL."""
@@ -133,7 +128,7 @@ class Fleet:
         member.process.send_signal(signal.SIGCONT)
         self._unheard.pop(member, None)
 
-    async def _replace_the_dead(self) -> None:
+    async def _watch_over_them(self) -> None:
         buried = set[Member]()
         while True:
             dead = [one for one in self.members if not one.alive and one not in buried]
@@ -141,13 +136,15 @@ class Fleet:
                 self._start()
                 self._unheard[member] = time.monotonic()
             buried.update(dead)
+            self._names |= await self.store.processes()
             await self._note_what_they_hold()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(LOOK_EVERY)
 
     async def _note_what_they_hold(self) -> None:
         """Again and again, as a claim that was under way at a death is granted after it."""
         for member, since in list(self._unheard.items()):
-            held = await self.store.held_by(member.pid)
+            name = self._names.get(member.pid)
+            held = await self.store.held_by(name) if name else set()
             self.forfeited |= held
             if not held and time.monotonic() - since > 3 * self.lease:
                 del self._unheard[member]

@@ -64,14 +64,15 @@ class Store:
         infos = await patiently(self.backend.inspector.queues)
         return {state: count for info in infos for state, count in info.counts.items()}
 
-    async def held_by(self, pid: int) -> set[tuple[UUID, int]]:
-        """The leases of a process."""
+    async def processes(self) -> dict[int, str]:
+        """The registered processes' names, by pid."""
         workers = await patiently(self.backend.inspector.workers)
-        held = set[tuple[UUID, int]]()
-        for name in [one.presence.process for one in workers if one.presence.pid == pid]:
-            leases = await patiently(self.backend.leases, name)
-            held |= {(one.token.id, one.token.delivery) for one in leases}
-        return held
+        return {one.presence.pid: one.presence.process for one in workers}
+
+    async def held_by(self, process: str) -> set[tuple[UUID, int]]:
+        """The leases of a process."""
+        leases = await patiently(self.backend.leases, process)
+        return {(one.token.id, one.token.delivery) for one in leases}
 
     @asynccontextmanager
     async def gone(self, *, hanging: bool = False) -> AsyncIterator[None]:

@@ -1,12 +1,15 @@
+-- `since`: what was due or lapsed up to then has been dealt with. While any old snapshot is open, its index entries
+-- can't be removed, and a scan from the start would walk through all of them.
+
 -- Promotion -----------------------------------------------------------------------------------------------------
 
 -- Makes due jobs ready, in the order in which they were due; how many.
-CREATE FUNCTION queuekit.promote_due(queues text[]) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION queuekit.promote_due(queues text[], since bigint) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   due bigint[] := ARRAY(
     SELECT j.seq FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
       SELECT s.seq, s.scheduled_at FROM queuekit.jobs s
-      WHERE s.state = 3 AND s.queue = q.name AND s.scheduled_at <= queuekit.now_us()
+      WHERE s.state = 3 AND s.queue = q.name AND s.scheduled_at > since AND s.scheduled_at <= queuekit.now_us()
       ORDER BY s.scheduled_at, s.seq LIMIT 1000 FOR UPDATE SKIP LOCKED
     ) AS j
     ORDER BY j.scheduled_at, j.seq
@@ -31,13 +34,14 @@ END
 $$;
 
 -- Fails jobs that did not begin in time; how many.
-CREATE FUNCTION queuekit.expire(queues text[], keep bigint) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION queuekit.expire(queues text[], keep bigint, since bigint) RETURNS integer
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   late bigint[] := ARRAY(
     SELECT j.seq FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
       SELECT s.seq FROM queuekit.jobs s
       WHERE s.expires_at IS NOT NULL AND s.state <> 2 AND s.state <> 4
-        AND s.queue = q.name AND s.expires_at <= queuekit.now_us()
+        AND s.queue = q.name AND s.expires_at > since AND s.expires_at <= queuekit.now_us()
       ORDER BY s.expires_at LIMIT 1000 FOR UPDATE SKIP LOCKED
     ) AS j
   );
@@ -73,12 +77,13 @@ END
 $$;
 
 -- Takes back jobs whose lease ran out; their ids.
-CREATE FUNCTION queuekit.rescue(queues text[], keep bigint) RETURNS uuid[] LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION queuekit.rescue(queues text[], keep bigint, since bigint) RETURNS uuid[]
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   lapsed bigint[] := ARRAY(
     SELECT j.seq FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
       SELECT s.seq FROM queuekit.jobs s
-      WHERE s.state = 2 AND s.queue = q.name AND s.leased_until <= queuekit.now_us()
+      WHERE s.state = 2 AND s.queue = q.name AND s.leased_until > since AND s.leased_until <= queuekit.now_us()
       ORDER BY s.leased_until LIMIT 1000 FOR UPDATE SKIP LOCKED
     ) AS j
   );

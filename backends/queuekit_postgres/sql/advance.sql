@@ -1,6 +1,7 @@
--- Promotes what is due, fails what has expired, hands out solitary jobs; how many.
--- $1 queues text[], $2 age of failed records
+-- Promotes what is due, fails what has expired, hands out solitary jobs; how many, and what time it is.
+-- $1 queues text[], $2 age of failed records, $3 up to when that was done
 SELECT
-  queuekit.promote_due($1::text[]) AS promoted,
-  queuekit.expire($1::text[], $2::bigint) AS expired,
-  queuekit.hand_out($1::text[]) AS handed_out
+  queuekit.promote_due($1::text[], $3::bigint) AS promoted,
+  queuekit.expire($1::text[], $2::bigint, $3::bigint) AS expired,
+  queuekit.hand_out($1::text[]) AS handed_out,
+  queuekit.now_us() AS now

@@ -76,19 +76,6 @@ class RetentionCases:
         await eventually(pruned)
         assert await state_of(backend, kept.token.id) is State.SUCCEEDED
 
-    async def test_maintain_counts_what_it_prunes(self, backend: Backend) -> None:
-        await put(backend, *numbered(5, keep=Keep(MILLISECOND)))
-        await ack(backend, *(succeeded(one) for one in await claim(backend, 5)))
-        pruned = 0
-
-        async def five() -> bool:
-            nonlocal pruned
-            pruned += (await backend.maintain(["default"])).pruned
-            return pruned >= 5
-
-        await eventually(five)
-        assert await self._payloads(backend) == []
-
     async def test_a_failure_past_its_age_is_pruned(self, backend: Backend) -> None:
         one = await running(backend, keep=Keep(MILLISECOND))
         await ack(backend, failed(one))

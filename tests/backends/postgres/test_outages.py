@@ -96,6 +96,7 @@ async def test_a_deaf_doorbell_is_noticed(
 ) -> None:
     waiting = asyncio.create_task(backend.wait(["default"], 30, ALICE))
     bell = await eventually(lambda: _listener(backend))
+    await eventually(lambda: _listening(backend))
     deaf = backend._doorbell._connection
     assert deaf is not None
     await deaf.execute("UNLISTEN *")
@@ -161,6 +162,10 @@ async def test_closing_twice_or_before_opening_is_no_error(
 async def _listener(backend: PostgresBackend) -> int | None:
     bell = backend._doorbell._connection
     return bell.get_server_pid() if bell and backend._doorbell.audible else None
+
+
+async def _listening(backend: PostgresBackend) -> bool:
+    return len(backend._doorbell._heard) == 2
 
 
 async def _another(backend: PostgresBackend, pid: int | None) -> bool:
