@@ -61,9 +61,9 @@ class Settling:
         done = await self._lane.execute(
             self._statements["ack"],
             seqs,
-            deliveries,
+            *_common(deliveries),
+            *_common(results),
             [FINAL[state] for state in states] if set(states) != _USUAL else None,
-            _unless_none(results),
             _unless_none(reasons),
             _unless_none(errors),
             [keep and keep.age for keep in keeps] if kept else None,
@@ -130,6 +130,11 @@ def _place(outcome: Ack | Return) -> tuple[Any, ...]:
     return outcome.token[:1:-1]
 
 
+def _common(values: tuple[T, ...]) -> tuple[T | None, tuple[T, ...] | None]:
+    """The one value of all, or all values: encoding an array costs much of what a batch costs here."""
+    same = values.count(values[0]) == len(values)
+    return (values[0], None) if same else (None, values)
+
+
 def _unless_none(values: tuple[T, ...]) -> tuple[T, ...] | None:
-    """Nothing, if no element has any: encoding an array costs much of what a batch costs here."""
     return None if values.count(cast("T", None)) == len(values) else values

@@ -108,12 +108,16 @@ class Run:
 
 
 class Pace:
-    """How fast claimed jobs begin, while there are any: that bounds what is claimed ahead, not how fast they come."""
+    """How fast this worker could begin jobs: that bounds what is claimed ahead.
+
+    While claimed jobs wait for slots, it is how fast they begin. When none wait, at least as fast as jobs end.
+    """
 
     def __init__(self) -> None:
         self._since: float | None = None
         self._begun = 0
-        self._rate: float | None = None
+        self._begins: float | None = None
+        self._seen_at, self._seen, self._ends = 0.0, 0, 0.0
 
     def filled(self, now: float) -> None:
         """There are claimed jobs that have no slot."""
@@ -125,15 +129,20 @@ class Pace:
         self._begun += 1
 
     def emptied(self, now: float) -> None:
-        """The last of them has begun."""
-        self._rate = self.per_second(now)
-        self._since = None
+        """There are none any more: the last has begun, or they were given back."""
+        if self._since is not None:
+            self._begins = self._begun / max(now - self._since, 1e-6)
+            self._since = None
 
-    def per_second(self, now: float) -> float | None:
-        """The rate now, or when there were some last; None: there never were."""
-        if self._since is None or self._begun == 0:
-            return self._rate
-        return self._begun / max(now - self._since, 1e-6)
+    def per_second(self, now: float, done: int) -> float | None:
+        """Jobs per second, of which `done` have ended ever; None: nothing is known yet."""
+        passed = now - self._seen_at
+        if passed > 0.01:
+            self._ends = (done - self._seen) / passed
+            self._seen_at, self._seen = now, done
+        if self._since is not None and self._begun:
+            return self._begun / max(now - self._since, 1e-6)
+        return None if self._begins is None else max(self._begins, self._ends)
 
 
 class Board:

@@ -116,6 +116,8 @@ class Fetcher:
         while self._board.buffer and now - self._board.buffer[0].claimed_at >= older_than:
             run = self._board.buffer.popleft()
             self._acker.add(settle(run.claim, Released()))
+        if not self._board.buffer:
+            self._board.pace.emptied(now)
 
     async def _ride_along(self) -> None:
         """While there is work here, outcomes wait a moment for the next claim: one round trip for both."""
@@ -161,7 +163,7 @@ class Fetcher:
         board = self._board
         if board.stopping.is_set() or self._dry or board.queued_inside:
             return 0
-        pace = board.pace.per_second(asyncio.get_running_loop().time())
+        pace = board.pace.per_second(asyncio.get_running_loop().time(), board.done)
         ahead = board.concurrency if pace is None else int(pace * PREFETCH_FOR)
         target = min(board.free + ahead, MOST_AT_ONCE)
         # Claim when half of what is wanted is gone, so that batches stay large.

@@ -70,7 +70,7 @@ CREATE INDEX jobs_running ON queuekit.jobs (queue, leased_until) WHERE state = 2
 CREATE INDEX jobs_scheduled ON queuekit.jobs (queue, scheduled_at) WHERE state = 3;
 CREATE INDEX jobs_waiting ON queuekit.jobs (queue, key) WHERE state = 4;
 CREATE INDEX jobs_expiring ON queuekit.jobs (queue, expires_at)
-  WHERE expires_at IS NOT NULL AND state <> 2 AND state <> 4;
+  WHERE expires_at IS NOT NULL AND attempt = 0 AND state <> 2 AND state <> 4;
 CREATE INDEX jobs_solitary ON queuekit.jobs (queue, state, priority, seq) WHERE lapses >= 10;
 
 -- The finished jobs, by the day on which they may be forgotten. A row past kept_until is hidden, but for two more

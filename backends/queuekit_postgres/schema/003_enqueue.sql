@@ -90,7 +90,8 @@ BEGIN
     RETURN ('stored', new.state, NULL)::queuekit.answer;
   ELSIF held.id IS NULL OR policy NOT IN ('replace', 'debounce') THEN
     DELETE FROM queuekit.jobs WHERE seq = new.seq;
-    RETURN ('duplicate', coalesce(held.state, (queuekit.known(holder.id, new.queue)).state), holder.id)::queuekit.answer;
+    held.state := coalesce(held.state, (queuekit.known(holder.id, new.queue)).state);
+    RETURN ('duplicate', held.state, holder.id)::queuekit.answer;
   ELSIF held.state <> 2 THEN
     RETURN queuekit.replace(held.id, new.queue, new);
   END IF;

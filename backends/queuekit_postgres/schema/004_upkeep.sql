@@ -40,7 +40,7 @@ DECLARE
   late bigint[] := ARRAY(
     SELECT j.seq FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
       SELECT s.seq FROM queuekit.jobs s
-      WHERE s.expires_at IS NOT NULL AND s.state <> 2 AND s.state <> 4
+      WHERE s.expires_at IS NOT NULL AND s.attempt = 0 AND s.state <> 2 AND s.state <> 4
         AND s.queue = q.name AND s.expires_at > since AND s.expires_at <= queuekit.now_us()
       ORDER BY s.expires_at LIMIT 1000 FOR UPDATE SKIP LOCKED
     ) AS j

@@ -5,7 +5,8 @@
 -- $7 from priorities smallint[], $8 behind seqs bigint[], $9 below priorities smallint[]
 WITH suspects AS MATERIALIZED (
   SELECT j.ctid FROM queuekit.jobs j
-  WHERE j.state = 1 AND j.queue = $1 AND (j.expires_at IS NULL OR j.expires_at > (SELECT queuekit.now_us()))
+  WHERE j.state = 1 AND j.queue = $1
+    AND (j.expires_at IS NULL OR j.attempt > 0 OR j.expires_at > (SELECT queuekit.now_us()))
     AND NOT (SELECT EXISTS (SELECT FROM queuekit.queues q WHERE q.name = $1 AND q.paused))
   ORDER BY j.priority, j.seq LIMIT least($6::bigint, $2::bigint) FOR UPDATE SKIP LOCKED
 )
@@ -25,12 +26,13 @@ WHERE ctid = ANY(ARRAY(SELECT ctid FROM suspects) || ARRAY(
   CROSS JOIN LATERAL (
     SELECT j.ctid FROM queuekit.jobs j
     WHERE j.state = 0 AND j.queue = $1 AND (j.priority, j.seq) > (range.priority, range.seq)
-      AND j.priority < range.below AND (j.expires_at IS NULL OR j.expires_at > (SELECT queuekit.now_us()))
+      AND j.priority < range.below
+      AND (j.expires_at IS NULL OR j.attempt > 0 OR j.expires_at > (SELECT queuekit.now_us()))
       AND NOT (SELECT EXISTS (SELECT FROM queuekit.queues q WHERE q.name = $1 AND q.paused))
     ORDER BY j.priority, j.seq LIMIT $2::bigint FOR UPDATE SKIP LOCKED
   ) AS ready
   LIMIT $2::bigint - (SELECT count(*) FROM suspects)
 ))
 RETURNING seq, id, delivery, task, payload, attempt, max_attempts, lapses, crashes, lease,
-  expires_at - (SELECT queuekit.now_us()) AS expires_in, coalesce(extra, ''), priority,
+  CASE WHEN attempt = 1 THEN expires_at - (SELECT queuekit.now_us()) END AS expires_in, coalesce(extra, ''), priority,
   CASE WHEN key_hold = 1 THEN queuekit.free_started_key(queue, key, id) END

@@ -1,5 +1,5 @@
--- A page of jobs, newest ids first. Only so many are looked at; the last of them tells where the next page begins if the
--- filter leaves few.
+-- A page of jobs, newest ids first. Only so many are looked at; the last of them tells where the next page begins if
+-- the filter leaves few.
 -- the filter: $1 queues text[], $2 tasks text[], $3 states smallint[], $4 tags text[], $5 since, $6 error (null: any)
 -- $7 limit, $8 how many to look at, the last one of the page before: $9 id, $10 queue
 WITH seen AS MATERIALIZED (

@@ -1,5 +1,5 @@
--- Registers a sleeper (anew) and looks for work: whether there is some, whether the sleeper is new (so it was rung if it
--- had looked before: its row was taken), and how long until the next job is due.
+-- Registers a sleeper (anew) and looks for work: whether there is some, whether the sleeper is new (so it was rung if
+-- it had looked before: its row was taken), and how long until the next job is due.
 -- $1 process, $2 queues text[], $3 how long it sleeps at most until it looks again, $4 whether suspects count as work
 WITH asleep AS (
   INSERT INTO queuekit.sleepers AS s (process, queues, until)

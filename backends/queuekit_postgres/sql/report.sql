@@ -1,5 +1,6 @@
 -- Keeps progress and log lines of running jobs.
--- $1 seqs bigint[] (sorted), $2 deliveries bigint[], $3 progress text[], $4 new lines text[] (JSON arrays), $5 lines to keep
+-- $1 seqs bigint[] (sorted), $2 deliveries bigint[], $3 progress text[], $4 new lines text[] (JSON arrays), $5 how many
+-- lines to keep
 UPDATE queuekit.jobs j SET (progress, logs) = (
   SELECT
     coalesce(($3::text[])[p.n], j.progress),

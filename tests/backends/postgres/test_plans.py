@@ -17,7 +17,7 @@ MANY = "{" + ",".join(map(str, range(1, 501))) + "}"
 IDS = "{" + ",".join(str(new_id()) for _ in range(500)) + "}"
 HOT = {
     "claim": "'default', 500, 'alice', 1, 30000000, 4, '{-32768,0,5}', '{0,77,99}', '{0,5,32767}'",
-    "ack": f"'{MANY}', '{MANY}', NULL, NULL, NULL, NULL, NULL, NULL, 3600000000, 10000, 86400000000",
+    "ack": f"'{MANY}', NULL, '{MANY}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 3600000000, 10000, 86400000000",
     "insert": f"'{IDS}', '{{a}}', '{{b}}', '{{c}}', '{{0}}', '{{5}}'",
     "retry": f"'{MANY}', '{MANY}', '{{11}}', '{{0}}', '{{null}}', '{{default}}'",
     "heartbeat": f"'{MANY}', '{MANY}'",
