@@ -81,7 +81,7 @@ def ours(url: str, jobs: int, singly: int, concurrency: int) -> dict[str, float]
                 [*script, "enqueue", str(jobs), str(singly)],
                 env=env,
                 check=True,
-                capture_output=True,
+                stdout=subprocess.PIPE,
             ).stdout
         )
         worker = [sys.executable, "-m", "queuekit", "worker", "bench_app:qk", "--burst"]
@@ -93,7 +93,7 @@ def ours(url: str, jobs: int, singly: int, concurrency: int) -> dict[str, float]
         )
         done = json.loads(report.read_text())
         unfinished = int(
-            subprocess.run([*script, "left"], env=env, check=True, capture_output=True).stdout
+            subprocess.run([*script, "left"], env=env, check=True, stdout=subprocess.PIPE).stdout
         )
         assert done["ran"] == jobs + singly, done
         assert unfinished == 0, unfinished
@@ -104,6 +104,7 @@ def ours(url: str, jobs: int, singly: int, concurrency: int) -> dict[str, float]
 
 
 def bare(script: Path, url: str, jobs: int) -> dict[str, float]:
+    url += ".bare" if url.startswith("sqlite") else ""
     run = subprocess.run([sys.executable, script, url, str(jobs)], check=True, capture_output=True)
     figures: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
     return figures
@@ -140,7 +141,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--concurrency", type=int, default=50)
     parser.add_argument("--against", type=Path)
-    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--one", nargs="+", help=argparse.SUPPRESS
+    )  # one step in a process of its own
     options = parser.parse_args()
     match options.one:
         case ["enqueue", jobs, singly]:

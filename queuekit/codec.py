@@ -8,6 +8,7 @@ encodes a payload between `dump` and `load`, so digests over these bytes stay va
 import inspect
 import json
 import math
+import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, NoReturn, NotRequired
@@ -25,6 +26,7 @@ CONFIG: Final = ConfigDict(
     extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
 )
 
+SUSPICIOUS: Final = re.compile(rb"NaN|Infinity|\\u0000").search
 CORE_CONFIG: Final = CoreConfig(
     ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
 )
@@ -54,11 +56,13 @@ class Values:
         self._validator = SchemaValidator(adapter.core_schema, CORE_CONFIG)
         self._serializer = SchemaSerializer(adapter.core_schema, CORE_CONFIG)
         self._models = _mentions_models(adapter.core_schema)
+        self._validate = self._validator.validate_python
+        self._to_json = self._serializer.to_json
 
     def check(self, value: Any) -> Any:
         """The value as pydantic reads it. Raises `InvalidPayload`."""
         try:
-            return self._validator.validate_python(value)
+            return self._validate(value)
         except ValidationError as error:
             raise InvalidPayload(_explain(self._what, error)) from None
 
@@ -73,10 +77,14 @@ class Values:
             InvalidPayload: it can't be written as JSON.
         """
         try:
-            data: bytes = self._serializer.to_json(value, warnings="error" if strictly else False)
+            data = (
+                self._to_json(value, warnings="error")
+                if strictly
+                else self._to_json(value, warnings=False)
+            )
         except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
             raise InvalidPayload(f"{self._what}: can't be written as JSON: {error}") from error
-        if b"NaN" in data or b"Infinity" in data or b"\\u0000" in data:
+        if SUSPICIOUS(data):
             self._look_closer(data)
         if self._models:
             self._refuse_not_finite(self._serializer.to_python(value, warnings=False))
@@ -183,13 +191,15 @@ class Arguments:
         Raises:
             InvalidPayload: they don't fit the signature.
         """
-        if self._simple and len(args) <= len(self._names):
-            bound = dict(zip(self._names, args, strict=False))
-            if not kwargs.keys() & bound.keys():
-                bound.update(kwargs)
-                checked: dict[str, Any] = self._values.check(bound)
-                return checked
-        return self._bind_by_signature(args, kwargs)
+        if not self._simple or len(args) > len(self._names):
+            return self._bind_by_signature(args, kwargs)
+        bound = dict(zip(self._names, args))  # noqa: B905  # defaults may stay out; strict= costs a third here
+        if kwargs:
+            if kwargs.keys() & bound.keys():
+                return self._bind_by_signature(args, kwargs)
+            bound.update(kwargs)
+        checked: dict[str, Any] = self._values.check(bound)
+        return checked
 
     def dump(self, bound: dict[str, Any], limit: int) -> str:
         """The payload of checked arguments.

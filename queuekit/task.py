@@ -104,8 +104,8 @@ class Task(Generic[P, R]):
         bound = self.arguments.bind(args, kwargs)
         payload = self.arguments.dump(bound, self._app.max_payload)
         key = self._key(bound) if self._keyed else None
-        own = self._resolved.id
-        return Job(own or new_id(), self.name, payload, self._resolved.stored, key, own is None)
+        own = self._own_id
+        return Job(own or new_id(), self.name, payload, self._stored, key, own is None)
 
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> "Handle[R]":
         """Store a job, to be run by a worker.
@@ -129,7 +129,12 @@ class Task(Generic[P, R]):
 
     def _use(self, resolved: Resolved) -> None:
         self._resolved = resolved
-        self._keyed = resolved.key is not None
+        # Spelt out, because every look-up here is paid for each job.
+        self._stored, self._own_id, self._keyed = (
+            resolved.stored,
+            resolved.id,
+            resolved.key is not None,
+        )
 
     def _key(self, bound: dict[str, Any]) -> str | None:
         key = self._resolved.key

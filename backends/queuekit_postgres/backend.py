@@ -27,10 +27,11 @@ from queuekit_postgres.claims import Claims, Wish
 from queuekit_postgres.connections import Dialer, Lane, Lanes
 from queuekit_postgres.enqueuing import Enqueuing
 from queuekit_postgres.errors import Unstorable
+from queuekit_postgres.halving import halved
 from queuekit_postgres.inspect import PostgresInspector
 from queuekit_postgres.listen import Doorbell
 from queuekit_postgres.migrate import migrate, script
-from queuekit_postgres.settling import Settling, halved
+from queuekit_postgres.settling import Settling
 from queuekit_postgres.statements import Statements
 from queuekit_postgres.upkeep import Maintenance
 from queuekit_postgres.waiting import Waiting

@@ -125,6 +125,8 @@ class Claims:
         )
         self._turn += 1
         full = {row[0] for row in rows}
+        for queue in set(queues) - full:
+            self._cursors[queue].advance((), short=True)
         start = self._turn % len(queues)
         return [queue for queue in [*queues[start:], *queues[:start]] if queue in full]
 

@@ -40,7 +40,8 @@ class Dialer:
         self.pooled = settings.pooler == "transaction"
         limit = str(round(settings.timeout * 1000))
         timeouts = {"statement_timeout": limit, "idle_in_transaction_session_timeout": limit}
-        self._session = timeouts | STEADY_PLANS
+        isolation = {"default_transaction_isolation": "read committed"}
+        self._session = timeouts | isolation | STEADY_PLANS
 
     @property
     def set_local(self) -> str:
@@ -134,7 +135,7 @@ class Lane:
         if not self._dialer.pooled:
             return await call(connection)
         # The driver prepares and executes in two steps; a transaction keeps both in one session.
-        async with connection.transaction():
+        async with connection.transaction(isolation="read_committed"):
             await connection.execute(self._dialer.set_local)
             return await call(connection)
 

@@ -1,38 +1,20 @@
 """Settling runs: acks move jobs to the records, returns put them back."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 from queuekit.backend import BackendSettings, Verdict
 from queuekit.job import Ack, Reason, Return, State
 from queuekit_postgres.connections import Lane
 from queuekit_postgres.errors import Unstorable
+from queuekit_postgres.halving import halved
 from queuekit_postgres.rows import FINAL, RETURNED, how
 from queuekit_postgres.statements import Statements
 
 T = TypeVar("T")
-A = TypeVar("A")
 
 _USUAL = {State.SUCCEEDED}
-
-
-async def halved(
-    send: Callable[[Sequence[T]], Awaitable[list[A]]],
-    refuse: Callable[[T, Unstorable], Awaitable[A]],
-    batch: Sequence[T],
-) -> list[A]:
-    """Send a batch; what the server refuses is halved until the guilty element stands alone."""
-    try:
-        return await send(batch)
-    except Unstorable as error:
-        if len(batch) == 1:
-            return [await refuse(batch[0], error)]
-    middle = len(batch) // 2
-    return [
-        *await halved(send, refuse, batch[:middle]),
-        *await halved(send, refuse, batch[middle:]),
-    ]
 
 
 class Settling:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain, repeat
 from uuid import UUID
 
 from queuekit.backend import KEEP_FOR_WAITERS
@@ -83,6 +84,5 @@ class Waiting:
         return row["work"], row["new"], row["due_in"]
 
     def _pauses(self) -> Iterator[float]:
-        yield from FIRST_LOOKS
-        while True:
-            yield LOOK_EVERY if self._doorbell.audible else LOOK_EVERY_IF_DEAF
+        for pause in chain(FIRST_LOOKS, repeat(LOOK_EVERY)):
+            yield pause if self._doorbell.audible else min(pause, LOOK_EVERY_IF_DEAF)

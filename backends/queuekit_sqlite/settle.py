@@ -4,13 +4,17 @@ A token's `ref` is the job's `seq`, negative if its end takes more than a record
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 
 from queuekit.backend import REMEMBER_IDS, Verdict
-from queuekit.job import Ack, Keep, Reason, Return, State
+from queuekit.job import Ack, Keep, Micros, Reason, Return, State
 from queuekit_sqlite import codes, jobs
 from queuekit_sqlite.enqueue import UNSTORABLE
 from queuekit_sqlite.transaction import Row, Transaction
+
+NUL = "\\u0000"
+"""In JSON text; SQLite would cut the text there."""
 
 
 def settle(tx: Transaction, outcomes: Sequence[Ack | Return]) -> list[Verdict]:
@@ -42,20 +46,25 @@ def settle(tx: Transaction, outcomes: Sequence[Ack | Return]) -> list[Verdict]:
 def _succeed(tx: Transaction, acks: Sequence[Ack]) -> bool:
     """End runs without peculiarities; whether all of them have ended now."""
     now, usual = tx.now, tx.settings.keep_succeeded
-    kept: list[Row] = []
+    kept: defaultdict[Micros, list[str]] = defaultdict(list)
     unkept: list[Row] = []
     kinds: dict[tuple[str, str], Keep] = {}
     for (queue, id_, delivery, seq), task, _, result, _, _, given in acks:
         keep = given or usual
-        if keep.age:
-            kept.append((seq, id_.bytes, delivery, result, now, now + keep.age))
+        if keep.age and result is not None:
+            kept[keep.age].append(f"{seq:016d}{delivery:016d}{id_.int:032X}{result}")
             kinds[queue, task] = keep
-        else:
+        elif not keep.age:
             unkept.append((seq, id_.bytes, delivery, codes.RUNNING))
-    try:
-        ended = tx.run_many("succeed", kept)
-    except UNSTORABLE:
-        return False
+    ended = 0
+    for age, points in kept.items():
+        text = json.dumps(points, ensure_ascii=False)
+        if NUL in text:
+            return False
+        try:
+            ended += tx.run("succeed", text, now, now + age)
+        except UNSTORABLE:
+            return False
     tx.run_many("grow", [(*kind, keep.count, now + keep.age) for kind, keep in kinds.items()])
     return ended + _forget(tx, unkept) == len(acks)
 

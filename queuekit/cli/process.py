@@ -19,6 +19,9 @@ from queuekit.worker.worker import Worker
 IDLE: Final = {"queuekit-task": "_serve", "asyncio": "_worker"}
 """By the names of threads that run tasks' functions: where they are while they have none."""
 
+SWITCH_INTERVAL: Final = 0.001
+"""Seconds after which a busy event loop lets other threads go on: those of sync tasks and of SQLite."""
+
 
 def supervise(qk: Queuekit, count: int, *, burst: bool) -> int:
     """Run this process's command line in several; the exit code.
@@ -48,6 +51,7 @@ def run(
     """
     if announced:
         _announce(qk, worker)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_run(qk, worker, control, grace))
         if _task_hangs():

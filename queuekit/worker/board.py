@@ -67,6 +67,10 @@ class Run:
         """Seconds since its claim."""
         return asyncio.get_running_loop().time() - self.claimed_at
 
+    def stale(self) -> bool:
+        """Whether its lease has run out by our own clock (we were stopped, or cut off): others may have it."""
+        return asyncio.get_running_loop().time() - self.renewed_at > self.claim.lease / 1_000_000
+
     @property
     def cancelled(self) -> bool:
         """Whether the task should stop."""

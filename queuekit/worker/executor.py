@@ -69,6 +69,8 @@ class Executor:
             return Failed(None, Reason.EXPIRED)
         if run.interruption is not None:
             return _interrupted(run)
+        if run.stale():
+            return Released()
         if self._isolation and (claim.lapses >= SUSPECT_AFTER or task.executor == "process"):
             return await self._isolation.run(run, policy.timeout)
         return await self._call(run, task, policy)

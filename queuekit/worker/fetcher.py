@@ -165,11 +165,11 @@ class Fetcher:
             return 0
         pace = board.pace.per_second(asyncio.get_running_loop().time(), board.done)
         ahead = board.concurrency if pace is None else int(pace * PREFETCH_FOR)
-        target = min(board.free + ahead, MOST_AT_ONCE)
-        # Claim when half of what is wanted is gone, so that batches stay large.
+        target = min(board.free + ahead, 2 * MOST_AT_ONCE)
+        # Claim when half of what is wanted is gone: batches stay large, and the next is on its way while this one runs.
         board.low = target // 2
         have = len(board.buffer)
-        return target - have if have <= board.low and target > have else 0
+        return min(target - have, MOST_AT_ONCE) if have <= board.low and target > have else 0
 
 
 def _goes_back(outcome: Ack | Return) -> bool:

@@ -6,6 +6,8 @@ For ``executor="process"`` and for suspects: whatever a job does to its process,
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -90,7 +92,10 @@ class Children:
             await child.kill()
 
     async def _run(self, run: Run, limit: float | None) -> Outcome | None:
-        child = self._idle.pop() if self._idle else await self._start()
+        child = self._reused() or await self._start()
+        if run.stale():
+            self._idle.append(child)
+            return Released()
         if limit is not None:
             run.time_out_after(limit)
         try:
@@ -126,6 +131,15 @@ class Children:
                     )
                 )
 
+    def _reused(self) -> "_Child | None":
+        """An idle one; one that died meanwhile would be taken for the next job's death."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.alive:
+                return child
+            self.all.discard(child)
+        return None
+
     async def _start(self) -> "_Child":
         child = await _Child.start(self._location())
         self.all.add(child)
@@ -157,9 +171,16 @@ class _Child:
         )
         return cls(process)
 
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.returncode is None
+
     async def run(self, run: Run, limit: float | None) -> Outcome | None:
         """The outcome. Raises `ChildDied`."""
         self._send({"claim": _plain(run)})
+        if run.interruption is not None:
+            return await self._stop(run)
         run.interruptible = True
         try:
             async with asyncio.timeout(None if limit is None else limit + KILL_AFTER):
@@ -178,8 +199,9 @@ class _Child:
     async def kill(self) -> int | None:
         """End it; its exit code."""
         if self._process.returncode is None:
+            # Popen.kill would reap one that has just ended, and nobody would learn its exit code.
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                os.kill(self._process.pid, signal.SIGKILL)
         return await self._process.wait()
 
     async def _stop(self, run: Run) -> Outcome | None:

@@ -40,7 +40,7 @@ async def assert_balanced(
     ]
     found += [
         f"job {job}: its lease {token} lapsed, and nobody who held it was killed; its runs: {starts[job]}"
-        for job, token in _lapses(records.values()) - forfeited
+        for job, token in lapses(records.values()).keys() - forfeited
     ]
     assert not found, "\n".join(found)
     listed = Counter(await store.ids())
@@ -102,9 +102,10 @@ def _notes(record: JobRecord) -> list[dict[str, Any]]:
     return [json.loads(text) for text in record.history]
 
 
-def _lapses(records: Iterable[JobRecord | None]) -> set[tuple[UUID, int]]:
+def lapses(records: Iterable[JobRecord | None]) -> dict[tuple[UUID, int], float]:
+    """When which lease of which job lapsed, in seconds."""
     return {
-        (record.id, note["delivery"])
+        (record.id, note["delivery"]): note["at"] / 1_000_000
         for record in records
         if record is not None
         for note in _notes(record)

@@ -121,12 +121,25 @@ class Fleet:
         await asyncio.to_thread(member.process.wait)
 
     async def stop(self, member: Member, seconds: float) -> None:
-        """SIGSTOP for some time."""
+        """SIGSTOP for some time, at a moment at which it holds no lock that would stop all others, too."""
+        print(f"{time.time():.3f}: {member.name} is stopped")  # noqa: T201
         member.process.send_signal(signal.SIGSTOP)
+        while not await self._others_can_work():
+            member.process.send_signal(signal.SIGCONT)
+            await asyncio.sleep(LOOK_EVERY)
+            member.process.send_signal(signal.SIGSTOP)
         self._unheard[member] = time.monotonic()
         await asyncio.sleep(seconds)
         member.process.send_signal(signal.SIGCONT)
         self._unheard.pop(member, None)
+
+    async def _others_can_work(self) -> bool:
+        try:
+            async with asyncio.timeout(self.lease / 4):
+                await self.store.backend.maintain(["default"])
+        except TimeoutError:
+            return False
+        return True
 
     async def _watch_over_them(self) -> None:
         buried = set[Member]()

@@ -135,5 +135,5 @@ async def patiently(call: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.
             return False
         return True
 
-    await until(answered, 30)
+    await until(answered, 600)
     return answers[0]

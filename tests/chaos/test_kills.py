@@ -7,7 +7,7 @@ import pytest
 
 from queuekit.job import Job
 from tests.chaos.app import fail_once, hold, snooze_once, work, work_in_thread
-from tests.chaos.books import assert_balanced
+from tests.chaos.books import assert_balanced, lapses
 from tests.chaos.conftest import FULL
 from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Ledger
@@ -16,7 +16,7 @@ from tests.chaos.waiting import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("chaos"), pytest.mark.timeout(600)]
 
-JOBS, KILLS = (2000, 40) if FULL else (300, 8)
+JOBS, KILLS, STOPS = (2000, 40, 5) if FULL else (300, 8, 1)
 LEASE = 1.0
 OUTAGES = [(leases, hanging) for leases in (0.5, 0.9, 1.1, 3) for hanging in (False, True)]
 if not FULL:
@@ -48,6 +48,24 @@ async def test_kill_9_loses_nothing_and_spends_no_attempt(
             await workers.kill(dice.choice(workers.busy))
         await store.all_ended()
     await assert_balanced(store, ledger, workers, jobs=[job.id for job in jobs])
+
+
+async def test_stopped_workers_begin_nothing_whose_lease_has_lapsed(
+    store: Store, ledger: Ledger, dice: random.Random
+) -> None:
+    jobs = mixed(dice, JOBS)
+    await store.enqueue(jobs)
+    async with Fleet(store, ledger, 3, LEASE) as workers:
+        for moment in sorted(dice.sample(range(int(JOBS * 0.7)), STOPS)):
+            await happened(ledger, "end", moment)
+            await workers.stop(dice.choice(workers.busy), LEASE * 2)
+        await store.all_ended()
+    await assert_balanced(store, ledger, workers, jobs=[job.id for job in jobs])
+    lapsed = lapses((await store.records(ledger.jobs("start"))).values())
+    too_late = [
+        run for run in ledger.of("start") if run.at > lapsed.get((run.job, run.token), run.at)
+    ]
+    assert not too_late
 
 
 async def test_a_stopped_worker_can_settle_nothing_and_learns_of_it(

@@ -49,6 +49,12 @@ CREATE FUNCTION queuekit.ring(queues text[], jobs bigint) RETURNS void LANGUAGE 
   SELECT pg_notify(queuekit.bell(process), '') FROM rung
 $$;
 
+-- Wakes one process. Its row goes, too, which it misses when it looks again should the bell be lost.
+CREATE FUNCTION queuekit.wake(waking text) RETURNS void LANGUAGE sql VOLATILE AS $$
+  DELETE FROM queuekit.sleepers WHERE process = waking;
+  SELECT pg_notify(queuekit.bell(waking), '')
+$$;
+
 -- Wakes everybody: for a caller's own transaction, since those who fall asleep before it commits can't see it.
 CREATE FUNCTION queuekit.ring_all(queues text[]) RETURNS void LANGUAGE sql VOLATILE AS $$
   SELECT pg_notify(queuekit.bell(''), queue) FROM (SELECT DISTINCT unnest(queues)) AS q (queue)

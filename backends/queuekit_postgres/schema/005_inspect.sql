@@ -33,7 +33,7 @@ BEGIN
     UPDATE queuekit.jobs
     SET cancel_requested = true, history = queuekit.noted(history, queuekit.event('cancel', delivery))
     WHERE seq = held.seq;
-    PERFORM pg_notify(queuekit.bell(held.claimant), '');
+    PERFORM queuekit.wake(held.claimant);
   END IF;
   RETURN (held.state, true, NULL)::queuekit.change;
 END

@@ -1,29 +1,35 @@
 -- Puts running jobs back, but for those that end by it (see end_return.sql).
 -- $1 seqs bigint[] (sorted), $2 deliveries bigint[], $3 kinds smallint[] (11 retry, 12 snooze, 13 release, 14 death),
 -- $4 delays bigint[], $5 errors text[], $6 queues to ring text[]
-WITH rung AS MATERIALIZED (
+WITH back AS (
+  UPDATE queuekit.jobs j
+  SET (state, seq, attempt, crashes, scheduled_at, errors, history, settled, settled_delivery) = (
+    SELECT
+      queuekit.ready_or_scheduled(j.lapses, given.due),
+      CASE WHEN given.kind = 13 THEN j.seq ELSE nextval('queuekit.jobs_seq_seq') END,
+      CASE WHEN given.kind = 11 THEN j.attempt ELSE j.attempt - 1 END,
+      CASE WHEN given.kind = 14 THEN j.crashes + 1 ELSE j.crashes END,
+      coalesce(given.due, j.scheduled_at),
+      queuekit.noted(j.errors, queuekit.stamped(given.error)),
+      queuekit.noted(j.history, queuekit.event(
+        CASE given.kind WHEN 12 THEN 'snooze' WHEN 13 THEN 'release' WHEN 14 THEN 'death' END, j.delivery
+      )),
+      given.kind,
+      j.delivery
+    FROM (
+      SELECT
+        ($3::smallint[])[p.n] AS kind,
+        queuekit.now_us() + nullif(($4::bigint[])[p.n], 0) AS due,
+        ($5::text[])[p.n] AS error
+      FROM (SELECT width_bucket(j.seq, $1::bigint[]) AS n) AS p
+    ) AS given
+  ), claimant = NULL, leased_until = NULL, renewed_at = NULL
+  WHERE j.seq = ANY($1::bigint[]) AND j.state + 0 = 2
+    AND j.delivery = ($2::bigint[])[width_bucket(j.seq, $1::bigint[])]
+    AND NOT j.cancel_requested
+    AND NOT (($3::smallint[])[width_bucket(j.seq, $1::bigint[])] = 14 AND j.crashes + 1 >= j.max_crashes)
+  RETURNING settled_delivery, id, queue
+), rung AS MATERIALIZED (
   SELECT queuekit.ring($6::text[], cardinality($1::bigint[]))
 )
-UPDATE queuekit.jobs j SET (state, seq, attempt, crashes, scheduled_at, errors, history, settled, settled_delivery) = (
-  SELECT
-    queuekit.ready_or_scheduled(j.lapses, back.due),
-    CASE WHEN back.kind = 13 THEN j.seq ELSE nextval('queuekit.jobs_seq_seq') END,
-    CASE WHEN back.kind = 11 THEN j.attempt ELSE j.attempt - 1 END,
-    CASE WHEN back.kind = 14 THEN j.crashes + 1 ELSE j.crashes END,
-    coalesce(back.due, j.scheduled_at),
-    queuekit.noted(j.errors, queuekit.stamped(back.error)),
-    queuekit.noted(j.history, queuekit.event(
-      CASE back.kind WHEN 12 THEN 'snooze' WHEN 13 THEN 'release' WHEN 14 THEN 'death' END, j.delivery
-    )),
-    back.kind,
-    j.delivery
-  FROM (SELECT
-    ($3::smallint[])[p.n] AS kind, queuekit.now_us() + nullif(($4::bigint[])[p.n], 0) AS due, ($5::text[])[p.n] AS error
-    FROM (SELECT width_bucket(j.seq, $1::bigint[]) AS n) AS p
-  ) AS back
-), claimant = NULL, leased_until = NULL, renewed_at = NULL
-WHERE j.seq = ANY($1::bigint[]) AND j.state + 0 = 2
-  AND j.delivery = ($2::bigint[])[width_bucket(j.seq, $1::bigint[])]
-  AND NOT j.cancel_requested
-  AND NOT (($3::smallint[])[width_bucket(j.seq, $1::bigint[])] = 14 AND j.crashes + 1 >= j.max_crashes)
-RETURNING settled_delivery, id, queue
+SELECT back.* FROM rung CROSS JOIN back

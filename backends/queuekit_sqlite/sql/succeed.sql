@@ -1,7 +1,13 @@
--- End runs without peculiarities, if their jobs are at this point of their life.
--- ?1 seq, ?2 id, ?3 delivery; ?4 result, ?5 now, ?6 kept_until
+-- End runs without peculiarities, if their jobs are at this point of their life: all in one step, because Python's sqlite3
+-- gives the interpreter away at each step and waits to get it back, once a job, while the event loop is busy.
+-- ?1 a JSON array of texts: seq and delivery in 16 digits each, id in 32 hexadecimal ones, the result; ?2 now, ?3 kept_until
 UPDATE jobs
 SET
-    code = 7, result = ?4, finished_at = ?5, kept_until = ?6, settled = 7, settled_delivery = ?3,
-    leased_until = NULL, lease = NULL, process = NULL, number = NULL
-WHERE seq = ?1 AND id = ?2 AND delivery = ?3 AND +code = 6
+    code = 7, result = substr(ended.value, 65), finished_at = ?2, kept_until = ?3, settled = 7,
+    settled_delivery = delivery, leased_until = NULL, lease = NULL, process = NULL, number = NULL
+FROM json_each(?1) AS ended
+WHERE
+    seq = CAST(substr(ended.value, 1, 16) AS INTEGER)
+    AND delivery = CAST(substr(ended.value, 17, 16) AS INTEGER)
+    AND hex(jobs.id) = substr(ended.value, 33, 32)
+    AND +code = 6

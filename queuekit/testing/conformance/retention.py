@@ -98,6 +98,16 @@ class RetentionCases:
         (answer,) = await backend.enqueue([job(id=one.token.id)])
         assert answer.kind is Stored.KNOWN
 
+    async def test_ids_outlive_every_tick(self, backend: Backend) -> None:
+        acked, deleted = await running(backend, keep=Keep(0)), job()
+        await ack(backend, succeeded(acked))
+        await put(backend, deleted)
+        await backend.inspector.delete([deleted.id])
+        for _ in range(3):
+            await backend.maintain(["default"])
+        answers = await backend.enqueue([job(id=acked.token.id), job(id=deleted.id)])
+        assert [answer.kind for answer in answers] == [Stored.KNOWN] * 2
+
     async def test_no_more_successes_are_kept_than_counted(self, backend: Backend) -> None:
         keep = Keep(LONG, count=3)
         await put(backend, *numbered(10, keep=keep))
