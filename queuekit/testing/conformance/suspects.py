@@ -98,6 +98,17 @@ class SuspectCases:
         last = await self._next(backend)
         assert {out.token.id, last.token.id} == {one.id for one in jobs}
 
+    async def test_solitary_suspects_go_one_by_one_in_their_order(self, backend: Backend) -> None:
+        jobs = numbered(3)
+        await put(backend, *jobs)
+        await lapse_times(backend, SOLITARY_AFTER, *jobs)
+        for one in jobs:
+            out = await self._next(backend)
+            assert out.token.id == one.id
+            await backend.maintain(["default"])
+            await claims_nothing(backend, suspects=5)
+            await ack(backend, succeeded(out))
+
     async def _next(self, backend: Backend) -> Claim:
         """A tick may have to hand the next one out."""
         claims: list[Claim] = []
