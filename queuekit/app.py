@@ -310,14 +310,14 @@ class Queuekit:
         return task
 
     def _handle(self, job: Job[R], answer: Answer) -> Handle[R]:
-        if answer.kind is Stored.REFUSED:
-            raise BackendRefused(f"Job {job.id} of task {job.task!r} was refused: {answer.error}")
         task = self.tasks.get(job.task)
         results = task.results if task else None
-        deduplicated = answer.kind is not Stored.STORED
-        return Handle(
-            self, answer.id or job.id, job.options.queue, results, deduplicated=deduplicated
-        )
+        kind = answer.kind
+        if kind is Stored.STORED:
+            return Handle(self, job.id, job.options.queue, results)
+        if kind is Stored.REFUSED:
+            raise BackendRefused(f"Job {job.id} of task {job.task!r} was refused: {answer.error}")
+        return Handle(self, answer.id or job.id, job.options.queue, results, True)
 
     async def _line(self) -> "_Line":
         if self._pid != os.getpid():

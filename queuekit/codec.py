@@ -184,6 +184,7 @@ class Arguments:
         shape = make(f"{name}_arguments", fields)
         shape.__pydantic_config__ = CONFIG
         self._values = Values(shape, f"task {name!r}")
+        self._check: Callable[[dict[str, Any]], dict[str, Any]] = self._values.check
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Arguments by name, checked; `inspect`-style names ``*args`` and ``**kwargs`` hold the surplus.
@@ -198,8 +199,7 @@ class Arguments:
             if kwargs.keys() & bound.keys():
                 return self._bind_by_signature(args, kwargs)
             bound.update(kwargs)
-        checked: dict[str, Any] = self._values.check(bound)
-        return checked
+        return self._check(bound)
 
     def dump(self, bound: dict[str, Any], limit: int) -> str:
         """The payload of checked arguments.

@@ -43,13 +43,14 @@ class Handle(Generic[R]):
         deduplicated: whether another job held the key (or this id was known), so that nothing new was stored.
     """
 
+    __slots__ = ("_desk", "_results", "deduplicated", "id", "queue")
+
     def __init__(
         self,
         desk: Desk,
         job_id: UUID,
         queue: str | None,
         results: Results | None,
-        *,
         deduplicated: bool = False,
     ) -> None:
         self._desk = desk

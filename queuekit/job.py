@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
-from uuid import UUID
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from uuid import UUID, SafeUUID
 
-from uuid_utils.compat import uuid7 as new_id
+from uuid_utils import uuid7
 
 __all__ = [
     "DEATHS_ALLOWED",
@@ -33,6 +33,7 @@ __all__ = [
     "ReturnKind",
     "State",
     "Token",
+    "id_of",
     "new_id",
 ]
 
@@ -45,6 +46,25 @@ SOLITARY_AFTER: Final = 10
 """From this many lapses on only one such job a queue runs at a time."""
 LAPSES_ALLOWED: Final = 20
 DEATHS_ALLOWED: Final = 3
+
+
+# UUID's own constructor checks and converts for 0.5 us, which at a million jobs is half a second of nothing else.
+_blank = cast("Any", object.__new__)
+_set_int = cast("Any", UUID).int.__set__
+_set_safe = cast("Any", UUID).is_safe.__set__
+
+
+def new_id() -> UUID:
+    """A UUIDv7 (RFC 9562): its order is that of the moments at which they were made."""
+    return id_of(uuid7().int)
+
+
+def id_of(number: int) -> UUID:
+    """The UUID of its 128-bit number."""
+    made: UUID = _blank(UUID)
+    _set_int(made, number)
+    _set_safe(made, SafeUUID.unknown)
+    return made
 
 
 class State(StrEnum):

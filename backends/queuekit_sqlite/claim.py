@@ -3,10 +3,9 @@
 import json
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from queuekit.backend import Claimant
-from queuekit.job import SUSPECT_AFTER, Claim, Micros, Token
+from queuekit.job import SUSPECT_AFTER, Claim, Micros, Token, id_of
 from queuekit_sqlite import jobs, keys
 from queuekit_sqlite.transaction import Transaction
 
@@ -51,7 +50,7 @@ def _claimed(
     attempt: int, max_attempts: int, lease: Micros, rare: list[Any] | None,
 ) -> Claim:  # fmt: skip
     # A NamedTuple's own constructor is a Python function: twice the cost, for every job.
-    job = UUID(int=int(id_, 16))
+    job = id_of(int(id_, 16))
     if rare is None:
         token = _new(Token, (queue, job, delivery, seq))
         return _new(Claim, (token, task, payload, attempt, max_attempts, 0, 0, lease, None, ""))

@@ -58,7 +58,7 @@ def together(tx: Transaction, given: Sequence[Job[Any]]) -> list[Answer]:
         rows.append((id_.bytes, task, payload, *rest[0]))
         answers.append(rest[1])
     try:
-        stored = tx.run_many("enqueue_plain" if plain else "enqueue", rows)
+        stored = tx.insert("enqueue_plain", rows) if plain else tx.run_many("enqueue", rows)
     except UNSTORABLE as error:
         raise NotAlike from error
     if stored != len(rows):

@@ -1,13 +1,14 @@
 """One transaction as the verbs see it: its statements, its moment, and whom to ring when it has committed."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from queuekit.backend import BackendSettings
 from queuekit.job import Micros
-from queuekit_sqlite.statements import SQL
+from queuekit_sqlite.statements import MANY, OF_MANY_ROWS, SQL
 from queuekit_sqlite.wakeup import Bell, of_job, of_process
 
 Row: TypeAlias = tuple[Any, ...]
@@ -38,6 +39,15 @@ class Transaction:
     def run_many(self, name: str, rows: Iterable[Row]) -> int:
         """Run a statement for each row of values; how many rows it changed."""
         return self._db.executemany(SQL[name], rows).rowcount
+
+    def insert(self, name: str, rows: Sequence[Row]) -> int:
+        """Insert rows; how many there are now that were not there."""
+        alone = len(rows) % MANY
+        changed = self.run_many(name, rows[:alone])
+        for start in range(alone, len(rows), MANY):
+            values = list(chain.from_iterable(rows[start : start + MANY]))
+            changed += self._db.execute(OF_MANY_ROWS[name], values).rowcount
+        return changed
 
     def all(self, name: str, *values: object) -> list[Row]:
         """The answer of a statement."""

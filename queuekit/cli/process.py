@@ -1,6 +1,7 @@
 """The process of ``queuekit worker``: its event loop, its supervisor, its end."""
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -51,11 +52,19 @@ def run(
     """
     if announced:
         _announce(qk, worker)
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    _tune()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_run(qk, worker, control, grace))
         if _task_hangs():
             _end_now()
+
+
+def _tune() -> None:
+    """For a process that makes and drops many small objects: what is loaded by now need never be looked at again."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _announce(qk: Queuekit, worker: Worker) -> None:

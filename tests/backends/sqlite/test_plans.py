@@ -22,7 +22,7 @@ def db() -> Iterator[sqlite3.Connection]:
 
 def plan(db: sqlite3.Connection, name: str) -> list[str]:
     numbers = [int(number) for number in re.findall(r"\?(\d+)", SQL[name])]
-    values = [None] * max(numbers, default=0)
+    values = [None] * max(numbers, default=SQL[name].count("?"))
     return [row[3] for row in db.execute("EXPLAIN QUERY PLAN " + SQL[name], values)]
 
 
