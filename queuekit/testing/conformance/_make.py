@@ -16,6 +16,7 @@ from queuekit.job import (
     JobOptions,
     JobRecord,
     Keep,
+    KeyPolicy,
     Micros,
     Return,
     ReturnKind,
@@ -266,3 +267,18 @@ async def wakes(
     await ring()
     await asyncio.wait_for(waiting, 10)
     return time.monotonic() - begun - after
+
+
+async def one_of_each(backend: Backend) -> dict[State, UUID]:
+    """A job in each state that a job can be in without limits; the waiting one succeeds the running one."""
+    ends: Sequence[Settling] = (succeeded, failed, cancelled)
+    ended = [end(await running(backend)) for end in ends]
+    await ack(backend, *ended)
+    found = {one.state: one.token.id for one in ended}
+    holder = await running(backend, key="k", task="holder")
+    waiting = job(key="k", key_policy=KeyPolicy.REPLACE)
+    found[State.RUNNING] = holder.token.id
+    ready, later = job(), job(delay=LONG)
+    await put(backend, waiting, ready, later)
+    found |= {State.WAITING: waiting.id, State.READY: ready.id, State.SCHEDULED: later.id}
+    return found

@@ -1,16 +1,13 @@
 """Looking at jobs and queues."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from queuekit.backend import Backend, JobFilter
-from queuekit.job import KeyPolicy, State, new_id
+from queuekit.job import State, new_id
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
-    Settling,
     ack,
-    cancelled,
     claim,
     claim_one,
     failed,
@@ -18,6 +15,7 @@ from queuekit.testing.conformance._make import (
     job,
     lapse,
     numbered,
+    one_of_each,
     put,
     record,
     retried,
@@ -228,18 +226,3 @@ class QueuesCases:
     async def _counts(self, backend: Backend) -> dict[State, int]:
         (queue,) = await backend.inspector.queues()
         return dict(queue.counts)
-
-
-async def one_of_each(backend: Backend) -> dict[State, UUID]:
-    """A job in each state that a job can be in without limits; the waiting one succeeds the running one."""
-    ends: Sequence[Settling] = (succeeded, failed, cancelled)
-    ended = [end(await running(backend)) for end in ends]
-    await ack(backend, *ended)
-    found = {one.state: one.token.id for one in ended}
-    holder = await running(backend, key="k", task="holder")
-    waiting = job(key="k", key_policy=KeyPolicy.REPLACE)
-    found[State.RUNNING] = holder.token.id
-    ready, later = job(), job(delay=LONG)
-    await put(backend, waiting, ready, later)
-    found |= {State.WAITING: waiting.id, State.READY: ready.id, State.SCHEDULED: later.id}
-    return found

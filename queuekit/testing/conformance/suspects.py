@@ -3,6 +3,7 @@
 from queuekit.backend import Backend
 from queuekit.job import SOLITARY_AFTER, SUSPECT_AFTER, Claim
 from queuekit.testing.conformance._make import (
+    BRIEF,
     LONG,
     ack,
     claim,
@@ -12,10 +13,12 @@ from queuekit.testing.conformance._make import (
     eventually,
     give_back,
     job,
+    lapse,
     lapse_times,
     numbered,
     put,
     released,
+    running,
     succeeded,
 )
 
@@ -130,6 +133,15 @@ class SuspectCases:
         await claim_one(backend, suspects=1)
         await put(backend, *numbered(3))
         assert len(await claim(backend, 3, suspects=1)) == 3
+
+    async def test_a_solitary_suspect_is_not_held_up_by_others(self, backend: Backend) -> None:
+        one = job("solitary")
+        await put(backend, one)
+        await lapse_times(backend, SOLITARY_AFTER - 1, one)
+        late = await claim_one(backend, lease=BRIEF, suspects=1)
+        await running(backend)
+        await lapse(backend, late)
+        assert (await self._next(backend)).token.id == one.id
 
     async def test_queues_have_solitary_suspects_of_their_own(self, backend: Backend) -> None:
         left, right = job(queue="left"), job(queue="right")

@@ -20,6 +20,7 @@ from queuekit.testing.conformance._make import (
     give_back,
     job,
     lapse,
+    one_of_each,
     punctual,
     put,
     released,
@@ -43,6 +44,17 @@ class WaitCases:
         assert time.monotonic() - begun < 5
 
     async def test_a_wait_on_an_empty_queue_lasts(self, backend: Backend) -> None:
+        async def lasts() -> bool:
+            begun = time.monotonic()
+            await backend.wait(["default"], 0.2, ALICE)
+            return time.monotonic() - begun > 0.15
+
+        await eventually(lasts)
+
+    async def test_a_wait_beside_jobs_that_nobody_can_claim_lasts(self, backend: Backend) -> None:
+        await one_of_each(backend)
+        await claim_one(backend)
+
         async def lasts() -> bool:
             begun = time.monotonic()
             await backend.wait(["default"], 0.2, ALICE)
