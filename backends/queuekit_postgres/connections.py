@@ -8,6 +8,7 @@ import asyncpg
 
 from queuekit.backend import BackendSettings
 from queuekit.errors import BackendUnavailable, QueuekitError
+from queuekit.loops import start
 from queuekit_postgres.errors import breaks, conflicts, failed, unreachable
 
 T = TypeVar("T")
@@ -80,6 +81,7 @@ class Lane:
         self._dialer = dialer
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
 
     async def fetch(self, statement: str, *args: Any) -> Rows:
         """Rows of a statement."""
@@ -103,12 +105,10 @@ class Lane:
     async def close(self) -> None:
         """Give the connection back."""
         connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        try:
-            await connection.close(timeout=1)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            connection.terminate()
+        if connection is not None:
+            self._retire(connection)
+        if self._retiring:
+            await asyncio.wait(self._retiring)
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
@@ -122,7 +122,7 @@ class Lane:
             except QueuekitError:
                 raise
             except asyncio.CancelledError:
-                self._drop(connection)
+                self._retire(connection)
                 raise
             except Exception as error:
                 if breaks(error):
@@ -142,6 +142,20 @@ class Lane:
     def _drop(self, connection: Connection) -> None:
         connection.terminate()
         self._connection = None
+
+    def _retire(self, connection: Connection) -> None:
+        """Close it in the background: the driver first ends the statement that it may be in the middle of."""
+        self._connection = None
+        closing = start(_closed(connection), "queuekit postgres closing")
+        self._retiring.add(closing)
+        closing.add_done_callback(self._retiring.discard)
+
+
+async def _closed(connection: Connection) -> None:
+    try:
+        await connection.close(timeout=1)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
 
 
 class Lanes:

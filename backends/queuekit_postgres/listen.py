@@ -53,6 +53,7 @@ class Doorbell:
         self._opening = asyncio.Lock()
         self._not_before = 0.0
         self._heard: set[str] = set()
+        self._missed: set[str] = set()
 
     @property
     def audible(self) -> bool:
@@ -61,9 +62,12 @@ class Doorbell:
 
     @contextmanager
     def sleeper(self, process: str, queues: Collection[str] = ()) -> Iterator[Sleeper]:
-        """Be woken by the bell of a process."""
+        """Be woken by the bell of a process; what rang while nobody slept wakes the next one."""
         channel, sleeper = self._channel(process), Sleeper(queues)
         self._sleepers[channel].add(sleeper)
+        if channel in self._missed:
+            self._missed.discard(channel)
+            sleeper.ring()
         try:
             yield sleeper
         finally:
@@ -108,9 +112,11 @@ class Doorbell:
             everybody = [s for sleepers in self._sleepers.values() for s in sleepers]
             for sleeper in everybody:
                 sleeper.ring(str(payload))
-        else:
-            for sleeper in self._sleepers.get(channel, ()):
+        elif channel in self._sleepers:
+            for sleeper in self._sleepers[channel]:
                 sleeper.ring()
+        else:
+            self._missed.add(channel)
 
     def _channel(self, process: str) -> str:
         # as the schema's function `bell` has it

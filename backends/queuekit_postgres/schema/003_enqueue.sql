@@ -92,12 +92,13 @@ BEGIN
     DELETE FROM queuekit.jobs WHERE seq = new.seq;
     held.state := coalesce(held.state, (queuekit.known(holder.id, new.queue)).state);
     RETURN ('duplicate', held.state, holder.id)::queuekit.answer;
-  ELSIF held.state <> 2 THEN
-    RETURN queuekit.replace(held.id, new.queue, new);
   END IF;
+  -- A successor before its holder, even one that was put back: what runs last must be the newest.
   SELECT id INTO heir FROM queuekit.jobs j WHERE j.state = 4 AND j.queue = new.queue AND j.key = new.key FOR UPDATE;
   IF FOUND THEN
     RETURN queuekit.replace(heir, new.queue, new);
+  ELSIF held.state <> 2 THEN
+    RETURN queuekit.replace(held.id, new.queue, new);
   END IF;
   UPDATE queuekit.jobs SET state = 4 WHERE seq = new.seq;
   RETURN ('stored', 4, NULL)::queuekit.answer;

@@ -28,7 +28,7 @@ end
 local function replace(holder, state, id, blob, own)
   local successor = redis.call('HGET', key.successors, holder)
   if state == 'running' and not successor then return follow(holder, id, blob) end
-  if state == 'running' then holder = successor end
+  holder = successor or holder -- what runs last must be the newest
   if own_options(redis.call('HGET', key.jobs, holder)).origin ~= own.origin then
     state = take_place_of(holder, blob, own)
     remember({id})

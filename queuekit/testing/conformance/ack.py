@@ -125,11 +125,13 @@ class AckCases:
         found = await record(backend, one.token.id)
         assert (found.state, found.result, list(found.errors)) == (State.SUCCEEDED, "1", [])
 
-    async def test_an_ack_after_a_retry_is_lost(self, backend: Backend) -> None:
-        one = await running(backend)
+    @pytest.mark.parametrize("keep", [None, Keep(0)])
+    async def test_an_ack_after_a_retry_is_lost(self, backend: Backend, keep: Keep | None) -> None:
+        one = await running(backend, keep=keep)
         await give_back(backend, retried(one, LONG))
         assert await backend.ack([succeeded(one)]) == [Verdict.LOST]
-        assert await state_of(backend, one.token.id) is State.SCHEDULED
+        (answer,) = await backend.enqueue([job(id=one.token.id)])
+        assert (answer.kind, answer.state) == (Stored.KNOWN, State.SCHEDULED)
 
     async def test_an_ack_of_a_lost_lease_is_lost(self, backend: Backend) -> None:
         await put(backend, job())

@@ -17,6 +17,7 @@ from queuekit.testing.conformance._make import (
     claim_one,
     claimant,
     claims_nothing,
+    eventually,
     failed,
     give_back,
     job,
@@ -215,6 +216,25 @@ class KeyUntilCases:
         await put(backend, job(key=KEY))
         await claim_one(backend)
 
+    async def test_after_its_time_the_key_of_an_unfinished_job_is_free(
+        self, backend: Backend
+    ) -> None:
+        await put(backend, job("1", key=KEY, key_until=MILLISECOND))
+        await asyncio.sleep(0.01)
+        await put(backend, job("2", key=KEY, key_until=MILLISECOND))
+        assert [one.payload for one in await claim(backend, 2)] == ["1", "2"]
+
+    @pytest.mark.parametrize("policy", list(KeyPolicy))
+    async def test_a_finished_job_whose_key_is_still_held_is_not_replaced(
+        self, backend: Backend, policy: KeyPolicy
+    ) -> None:
+        one = await running(backend, "1", key=KEY, key_until=LONG)
+        await ack(backend, succeeded(one))
+        (answer,) = await backend.enqueue([job("2", key=KEY, key_policy=policy)])
+        assert (answer.kind, answer.id) == (Stored.DUPLICATE, one.token.id)
+        assert (await record(backend, one.token.id)).payload == "1"
+        await claims_nothing(backend)
+
     async def test_throttled_jobs_are_duplicates(self, backend: Backend) -> None:
         one = job(key=KEY, key_policy=KeyPolicy.THROTTLE, key_until=LONG)
         await put(backend, one)
@@ -370,13 +390,32 @@ class SuccessorCases:
 
     async def test_a_second_successor_replaces_the_first(self, backend: Backend) -> None:
         one = await running(backend, "1", key=KEY)
-        await self._succeed(backend, "2")
-        await self._succeed(backend, "3")
+        first = job("2", key=KEY, key_policy=KeyPolicy.REPLACE)
+        await put(backend, first)
+        answer = await self._succeed(backend, "3")
+        assert answer == Answer(Stored.REPLACED, State.WAITING, first.id)
         await ack(backend, succeeded(one))
         last = await claim_one(backend)
         assert last.payload == "3"
         await ack(backend, succeeded(last))
         await claims_nothing(backend)
+
+    async def test_the_newest_payload_runs_last(self, backend: Backend) -> None:
+        one = await running(backend, "1", key=KEY)
+        await self._succeed(backend, "2")
+        await give_back(backend, released(one))
+        await self._succeed(backend, "3")
+        payloads: list[str] = []
+
+        async def all_done() -> bool:
+            fetched = await backend.fetch(["default"], 1, claimant(), lease=LONG)
+            payloads.extend(each.payload for each in fetched.claims)
+            await ack(backend, *(succeeded(each) for each in fetched.claims))
+            (queue,) = await backend.inspector.queues()
+            return set(queue.counts) == {State.SUCCEEDED}
+
+        await eventually(all_done)
+        assert payloads[-1] == "3"
 
     async def test_of_two_successors_in_a_batch_the_second_runs(self, backend: Backend) -> None:
         one = await running(backend, "1", key=KEY)
