@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PATIENCE: Final = 0.001
-"""Seconds until a lock that somebody else holds is tried again; SQLite's own steps are coarser, up to 0.1."""
+"""Seconds until a lock that somebody else holds is tried again, at first; SQLite's own steps are coarser."""
+_MOST_PATIENCE: Final = 0.05
 
 
 class Store:
@@ -204,10 +205,13 @@ def _code(error: sqlite3.Error) -> int:
 
 def _while_busy(act: Callable[[], T], deadline: float) -> T:
     """Act, again and again while somebody else holds a lock."""
+    pause = _PATIENCE
     while True:
         try:
             return act()
         except sqlite3.OperationalError as error:
             if _code(error) not in _BUSY or time.monotonic() > deadline:
                 raise
-        time.sleep(_PATIENCE)
+        left = deadline - time.monotonic()
+        time.sleep(max(min(pause, left / 2), _PATIENCE))
+        pause = min(pause * 1.2, _MOST_PATIENCE)
