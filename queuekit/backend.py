@@ -197,8 +197,10 @@ class Backend(Protocol):
         another unfinished (or, by `key_until`, still protected) job holds the key: ``reject`` and ``throttle`` answer
         `DUPLICATE`; ``replace`` and ``debounce`` give a scheduled or ready holder the new payload, options and due
         time (counted anew, a new place in line) and answer `REPLACED`; a running holder is left alone and the new job
-        becomes its successor, `waiting` until the holder finishes (a second successor replaces the first). Two jobs
-        of one key in a batch behave as if sent one after the other.
+        becomes its successor, `waiting` until the holder finishes. While a successor waits it is the one that gets new payloads
+        (`REPLACED`, with its id), whatever state its predecessor is in by then: what runs last must be the newest.
+        Two jobs of one key in a batch behave as if sent one after the other. A `key_until` in microseconds frees the
+        key at that moment, even if its job is still unfinished.
 
         With `atomic`, a batch with a refused element stores nothing: raises `BackendRefused` naming its index. Where
         one transaction can't span the batch's queues: `InvalidOption`. `connection` is the caller's own, with a
@@ -222,8 +224,9 @@ class Backend(Protocol):
         """Claim up to `limit` ready jobs, and settle outcomes on the way.
 
         Most urgent first within a queue (priority, then the order of becoming ready); queues are served in turn, so
-        that none starves. Due scheduled jobs count as ready. A job whose `expires` has passed is failed (`expired`)
-        instead of claimed; paused queues give nothing. Of jobs with `SUSPECT_AFTER` or more lapses at most `suspects`
+        that none starves. Due scheduled jobs count as ready. A job that has not begun yet and whose `expires` has
+        passed is failed (`expired`) instead of claimed; once it was retried, or run again by a person, it has begun.
+        Paused queues give nothing. Of jobs with `SUSPECT_AFTER` or more lapses at most `suspects`
         are claimed (within the limit, before others of their queue), of those with `SOLITARY_AFTER` or more only one
         a queue may be out at any time.
 
