@@ -197,8 +197,8 @@ class Backend(Protocol):
         another unfinished (or, by `key_until`, still protected) job holds the key: ``reject`` and ``throttle`` answer
         `DUPLICATE`; ``replace`` and ``debounce`` give a scheduled or ready holder the new payload, options and due
         time (counted anew, a new place in line) and answer `REPLACED`; a running holder is left alone and the new job
-        becomes its successor, `waiting` until the holder finishes. While a successor waits it is the one that gets new payloads
-        (`REPLACED`, with its id), whatever state its predecessor is in by then: what runs last must be the newest.
+        becomes its successor, `waiting` until the holder finishes. While a successor waits it is the one that gets
+        new payloads (`REPLACED`, with its id), whatever state its predecessor is in by then: what runs last must be the newest.
         Two jobs of one key in a batch behave as if sent one after the other. A `key_until` in microseconds frees the
         key at that moment, even if its job is still unfinished.
 
