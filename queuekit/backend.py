@@ -198,7 +198,7 @@ class Backend(Protocol):
         `DUPLICATE`; ``replace`` and ``debounce`` give a scheduled or ready holder the new payload, options and due
         time (counted anew, a new place in line) and answer `REPLACED`; a running holder is left alone and the new job
         becomes its successor, `waiting` until the holder finishes. While a successor waits it is the one that gets
-        new payloads (`REPLACED`, with its id), whatever state its predecessor is in by then: what runs last must be the newest.
+        new payloads (`REPLACED`, with its id), whatever state its predecessor is in: the newest must run last.
         Two jobs of one key in a batch behave as if sent one after the other. A `key_until` in microseconds frees the
         key at that moment, even if its job is still unfinished.
 
