@@ -20,7 +20,7 @@ endif
 
 test: $(VENV)/.installed-dev ## run all tests, with servers that the suite starts itself
 	@$(BIN)/coverage erase
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=
+	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=
 	@$(BIN)/coverage report --include='queuekit/*' --skip-covered --fail-under=95
 
 check: $(VENV)/.installed-dev ## format, lint, import directions, types

@@ -1,12 +1,25 @@
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from queuekit.backend import Backend, BackendSettings
 from queuekit.registry import backend_class
 from queuekit.testing.servers import postgres_server, redis_server
+
+
+class ChaosInOneProcess(LoadScopeScheduling):  # type: ignore[misc]  # of a package without types
+    """Spread tests over the processes, but never run two of those that load the machine at once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "chaos" if nodeid.startswith("tests/chaos/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ChaosInOneProcess:
+    return ChaosInOneProcess(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ class PostgresBackend:
     def __init__(self, url: str, settings: BackendSettings) -> None:
         _check(url, settings)
         self._statements = statements = Statements(settings.namespace)
-        dialer = Dialer(url, settings)
+        self._dialer = dialer = Dialer(url, settings)
         keep_failed = settings.keep_failed.age
         self._claim_lane, self._settle_lane = Lane(dialer), Lane(dialer)
         self._lanes = lanes = Lanes(dialer, OTHER_CONNECTIONS)
@@ -77,7 +77,8 @@ class PostgresBackend:
         """Give back every connection."""
         self._doorbell.hang_up()
         for lanes in (self._claim_lane, self._settle_lane, self._lanes):
-            await lanes.close()
+            lanes.close()
+        await self._dialer.close()
 
     async def enqueue(
         self, jobs: Sequence[Job[Any]], *, atomic: bool = False, connection: object | None = None

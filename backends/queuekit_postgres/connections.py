@@ -1,7 +1,7 @@
 """Connections that are made when they are needed, and made anew when they broke."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
@@ -43,6 +43,7 @@ class Dialer:
         timeouts = {"statement_timeout": limit, "idle_in_transaction_session_timeout": limit}
         isolation = {"default_transaction_isolation": "read committed"}
         self._session = timeouts | isolation | STEADY_PLANS
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def set_local(self) -> str:
@@ -62,16 +63,38 @@ class Dialer:
         """A connection for doorbells. Raises like `connect`."""
         return await self._connect(self._listen_url or self._url, {})
 
+    def retire(self, connection: Connection) -> None:
+        """Close a connection in the background: the driver first ends the statement that it may be in the middle of."""
+        self._leave(_closed(connection))
+
+    async def close(self) -> None:
+        """Wait until all that were retired are closed."""
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+
     async def _connect(self, url: str, session: dict[str, str]) -> Connection:
+        # A handshake that is cancelled halfway leaves a future behind that nobody awaits: it goes on to its end.
+        handshake = start(self._handshake(url, session), "queuekit postgres connecting")
         try:
-            return await asyncpg.connect(
-                url,
-                timeout=self.timeout,
-                statement_cache_size=0 if self.pooled else 200,
-                server_settings={"application_name": "queuekit"} | session,
-            )
+            return await asyncio.shield(handshake)
+        except asyncio.CancelledError:
+            self._leave(_closed_after(handshake))
+            raise
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise unreachable(error) from error
+
+    async def _handshake(self, url: str, session: dict[str, str]) -> Connection:
+        return await asyncpg.connect(
+            url,
+            timeout=self.timeout,
+            statement_cache_size=0 if self.pooled else 200,
+            server_settings={"application_name": "queuekit"} | session,
+        )
+
+    def _leave(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = start(closing, "queuekit postgres closing")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
 
 class Lane:
@@ -81,7 +104,6 @@ class Lane:
         self._dialer = dialer
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
-        self._retiring: set[asyncio.Task[None]] = set()
 
     async def fetch(self, statement: str, *args: Any) -> Rows:
         """Rows of a statement."""
@@ -102,13 +124,10 @@ class Lane:
         except TimeoutError as error:
             raise (failed(error) if sent else unreachable(error)) from error
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Give the connection back."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._retire(connection)
-        if self._retiring:
-            await asyncio.wait(self._retiring)
+        if self._connection is not None:
+            self._retire(self._connection)
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
@@ -144,11 +163,8 @@ class Lane:
         self._connection = None
 
     def _retire(self, connection: Connection) -> None:
-        """Close it in the background: the driver first ends the statement that it may be in the middle of."""
+        self._dialer.retire(connection)
         self._connection = None
-        closing = start(_closed(connection), "queuekit postgres closing")
-        self._retiring.add(closing)
-        closing.add_done_callback(self._retiring.discard)
 
 
 async def _closed(connection: Connection) -> None:
@@ -156,6 +172,14 @@ async def _closed(connection: Connection) -> None:
         await connection.close(timeout=1)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         connection.terminate()
+
+
+async def _closed_after(handshake: "asyncio.Task[Connection]") -> None:
+    try:
+        connection = await handshake
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return
+    await _closed(connection)
 
 
 class Lanes:
@@ -190,10 +214,10 @@ class Lanes:
         finally:
             self._free.put_nowait(lane)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Give all connections back."""
         for lane in self._lanes:
-            await lane.close()
+            lane.close()
 
 
 def rows_written(status: str) -> int:

@@ -95,7 +95,7 @@ class Doorbell:
         connection, self._connection = self._connection, None
         self._heard.clear()
         if connection is not None:
-            connection.terminate()
+            self._dialer.retire(connection)
 
     async def _listen(self, channel: str) -> None:
         if not self.audible:

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from time import monotonic
 from typing import Any, Final, Protocol
 
 from queuekit.errors import LeaseLost
@@ -20,6 +22,10 @@ class Interruption(Enum):
     TIMED_OUT = "timed out"
 
 
+class NotBegun(Exception):
+    """A run must not begin any more: it was interrupted, or its lease has run out."""
+
+
 class Reports(Protocol):
     """Where progress and log lines go."""
 
@@ -32,7 +38,7 @@ class Run:
     """One claimed job from its claim to its outcome; what `queuekit.context.Context` shows to the task.
 
     Attributes:
-        claimed_at, renewed_at: by the loop's monotonic clock.
+        claimed_at, renewed_at: by `time.monotonic`, as a loop's clock may stand still for a whole turn, stopped or not.
         slot: the asyncio task that runs it, once it has begun.
         interruptible: whether cancelling the slot's asyncio task would reach the task.
         interruption: set when somebody wants it to stop.
@@ -65,11 +71,20 @@ class Run:
 
     def age(self) -> float:
         """Seconds since its claim."""
-        return asyncio.get_running_loop().time() - self.claimed_at
+        return monotonic() - self.claimed_at
 
     def stale(self) -> bool:
         """Whether its lease has run out by our own clock (we were stopped, or cut off): others may have it."""
-        return asyncio.get_running_loop().time() - self.renewed_at > self.claim.lease / 1_000_000
+        return monotonic() - self.renewed_at > self.claim.lease / 1_000_000
+
+    def check(self) -> None:
+        """To be asked before it begins.
+
+        Raises:
+            NotBegun: it was interrupted, or may be another worker's.
+        """
+        if self.interruption is not None or self.stale():
+            raise NotBegun
 
     @property
     def cancelled(self) -> bool:
@@ -209,7 +224,7 @@ class Board:
             else:
                 self.buffer.append(run)
         if self.buffer:
-            self.pace.filled(asyncio.get_running_loop().time())
+            self.pace.filled(monotonic())
 
     async def take(self) -> Run:
         """The next run for a slot."""
@@ -218,7 +233,7 @@ class Board:
             self.running.add(run)
             self.pace.begun()
             if not self.buffer:
-                self.pace.emptied(asyncio.get_running_loop().time())
+                self.pace.emptied(monotonic())
             if len(self.buffer) <= self.low:
                 self.changed.set()
                 self.hungry.set()
@@ -227,6 +242,33 @@ class Board:
         self._idle.append(slot)
         self.changed.set()
         return await slot
+
+    @asynccontextmanager
+    async def place(self, places: asyncio.Semaphore, run: Run) -> AsyncIterator[None]:
+        """Hold a thread or a child for a run that has its slot; while it waits for one, nothing is claimed ahead.
+
+        Raises:
+            NotBegun: it waited in vain.
+        """
+        waits = places.locked()
+        self.queued_inside += waits
+        run.interruptible = True
+        try:
+            await places.acquire()
+        except asyncio.CancelledError:
+            if run.interruption is None:
+                raise
+            run.no_more_interrupts()
+            raise NotBegun from None
+        finally:
+            run.interruptible = False
+            self.queued_inside -= waits
+        try:
+            run.check()
+            yield
+        finally:
+            places.release()
+            self.changed.set()
 
     def end(self, run: Run) -> None:
         """A run has ended."""

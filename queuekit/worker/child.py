@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable
+from time import monotonic
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -53,7 +54,7 @@ async def serve(app: Queuekit, pipe: Pipe) -> None:
     while line := await lines.readline():
         message = json.loads(line)
         if "claim" in message:
-            run = Run(board, _claim(message["claim"]), pipe.loop.time())
+            run = Run(board, _claim(message["claim"]), monotonic())
             running = start(_one(executor, run, pipe), "queuekit job")
         elif run is not None:
             run.interrupt(Interruption[message["interrupt"]])

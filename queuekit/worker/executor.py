@@ -19,7 +19,7 @@ from queuekit.log import log
 from queuekit.options import Policy, micros
 from queuekit.retry import matches
 from queuekit.task import Task
-from queuekit.worker.board import Board, Interruption, Run
+from queuekit.worker.board import Board, Interruption, NotBegun, Run
 
 UNKNOWN_TASK_SNOOZE: Final[Micros] = 30_000_000
 
@@ -54,6 +54,7 @@ class Executor:
         self._tasks = tasks
         self._board = board
         self._threads = Threads(threads)
+        self._places = asyncio.Semaphore(threads)
         self._isolation = isolation
         self._enqueued_at = enqueued_at
         self._unknown: set[str] = set()
@@ -67,12 +68,12 @@ class Executor:
         policy = task.policy.overlaid(json.loads(claim.extra)) if claim.extra else task.policy
         if claim.expires_in is not None and run.age() * 1_000_000 > claim.expires_in:
             return Failed(None, Reason.EXPIRED)
-        if run.interruption is not None:
+        try:
+            run.check()
+            if self._isolation and (claim.lapses >= SUSPECT_AFTER or task.executor == "process"):
+                return await self._isolation.run(run, policy.timeout)
+        except NotBegun:
             return _interrupted(run)
-        if run.stale():
-            return Released()
-        if self._isolation and (claim.lapses >= SUSPECT_AFTER or task.executor == "process"):
-            return await self._isolation.run(run, policy.timeout)
         return await self._call(run, task, policy)
 
     async def _call(self, run: Run, task: Task[..., Any], policy: Policy) -> Outcome | None:
@@ -83,8 +84,6 @@ class Executor:
         if task.context_parameter:
             call.kwargs[task.context_parameter] = Context(run)
         limit = policy.timeout
-        if limit is not None:
-            run.time_out_after(limit)
         current_run.set(run)
         try:
             if not task.is_async:
@@ -93,6 +92,7 @@ class Executor:
                 run.interruptible = True
                 value = await task.function(*call.args, **call.kwargs)
             else:
+                run.time_out_after(limit)
                 run.interruptible = True
                 value = await _within(run, limit, task.function(*call.args, **call.kwargs))
         except BaseException as error:  # noqa: BLE001  # SystemExit of a task is its failure, not the worker's
@@ -112,20 +112,21 @@ class Executor:
         self, run: Run, function: Callable[..., Any], call: Call, limit: float | None
     ) -> Any:
         """A thread can't be killed: on a timeout or a cancel it is told, and its slot stays taken until it returns."""
-        work = contextvars.copy_context().run
-        self._board.queued_inside += 1
-        future = self._threads.submit(
-            lambda: work(function, *call.args, **call.kwargs), self._begun
-        )
-        if limit is not None:
-            await asyncio.wait([future], timeout=limit)
-            if not future.done():
-                run.interrupt(Interruption.TIMED_OUT)
-        return await asyncio.shield(future)
+        context = contextvars.copy_context()
 
-    def _begun(self) -> None:
-        self._board.queued_inside -= 1
-        self._board.changed.set()
+        def work() -> Any:
+            run.check()
+            return context.run(function, *call.args, **call.kwargs)
+
+        async with self._board.place(self._places, run):
+            if limit is not None:
+                run.time_out_after(limit)
+            future = self._threads.submit(work)
+            if limit is not None:
+                await asyncio.wait([future], timeout=limit)
+                if not future.done():
+                    run.interrupt(Interruption.TIMED_OUT)
+            return await asyncio.shield(future)
 
     async def _unknown_task(self, run: Run) -> Outcome:
         """Put it back for workers that know it; after a day nobody does."""
@@ -146,6 +147,8 @@ class Executor:
 
 def _raised(run: Run, error: BaseException, policy: Policy) -> Outcome | None:
     match error:
+        case NotBegun():
+            return _interrupted(run)
         case Snooze():
             return Snoozed(error.delay)
         case Cancel():
@@ -199,7 +202,7 @@ def _interrupted(run: Run) -> Outcome | None:
     match run.interruption:
         case Interruption.CANCELLED:
             return Cancelled("cancelled on request")
-        case Interruption.SHUTDOWN:
+        case Interruption.SHUTDOWN | None:
             return Released()
         case _:
             return None
@@ -215,13 +218,12 @@ class Threads:
         self._idle = 0
         self._guard = threading.Lock()
 
-    def submit(self, work: Callable[[], Any], begun: Callable[[], None]) -> "asyncio.Future[Any]":
-        """Run it in a thread; `begun` is called on the loop when it starts."""
+    def submit(self, work: Callable[[], Any]) -> "asyncio.Future[Any]":
+        """Run it in a thread."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
 
         def item() -> None:
-            _tell(loop, begun)
             try:
                 value = work()
             except StopIteration as error:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Final
 
 from queuekit.backend import Backend, Claimant
@@ -112,7 +113,7 @@ class Fetcher:
 
     def give_back(self, older_than: float = 0.0) -> None:
         """Release claims that found no slot for so many seconds."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         while self._board.buffer and now - self._board.buffer[0].claimed_at >= older_than:
             run = self._board.buffer.popleft()
             self._acker.add(settle(run.claim, Released()))
@@ -128,9 +129,9 @@ class Fetcher:
 
     async def _once(self, room: int) -> None:
         self.claims += 1
-        loop, outcomes = asyncio.get_running_loop(), self._acker.sent
+        outcomes = self._acker.sent
         suspects = min(room, self._free_children()) if room else 0
-        asked_at = loop.time()
+        asked_at = monotonic()
         fetched = await self._backend.fetch(
             self._queues if room else (),
             room,
@@ -163,7 +164,7 @@ class Fetcher:
         board = self._board
         if board.stopping.is_set() or self._dry or board.queued_inside:
             return 0
-        pace = board.pace.per_second(asyncio.get_running_loop().time(), board.done)
+        pace = board.pace.per_second(monotonic(), board.done)
         ahead = board.concurrency if pace is None else int(pace * PREFETCH_FOR)
         target = min(board.free + ahead, 2 * MOST_AT_ONCE)
         # Claim when half of what is wanted is gone: batches stay large, and the next is on its way while this one runs.

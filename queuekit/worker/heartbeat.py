@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from time import monotonic
 from typing import NamedTuple
 
 from queuekit.backend import Backend
@@ -53,7 +54,7 @@ class Heartbeat:
 
     async def beat(self, *, everything: bool) -> None:
         """Renew what is due, or everything, which also brings cancel requests."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         due = {
             name_of(run.claim.token): run
             for run in self._board.held()

@@ -16,7 +16,7 @@ from queuekit.codec import failure
 from queuekit.job import Reason
 from queuekit.lifecycle import Cancelled, Died, Failed, Outcome, Released, Snoozed, Succeeded
 from queuekit.loading import Location
-from queuekit.worker.board import Board, Interruption, Run
+from queuekit.worker.board import Board, Interruption, NotBegun, Run
 
 KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind for kind in (Succeeded, Failed, Cancelled, Snoozed, Released, Died)
@@ -59,7 +59,7 @@ class Children:
         self._board = board
         self._most = most
         self._idle: list[_Child] = []
-        self._slots = asyncio.Semaphore(most)
+        self._places = asyncio.Semaphore(most)
         self._busy = 0
         self.all: set[_Child] = set()
 
@@ -72,19 +72,17 @@ class Children:
         return self._most - self._busy
 
     async def run(self, run: Run, limit: float | None) -> Outcome | None:
-        """Run it in a child; a child that dies while nobody stops the worker is the job's death."""
+        """Run it in a child; a child that dies while nobody stops the worker is the job's death.
+
+        Raises:
+            NotBegun: it did not come to that.
+        """
         self._busy += 1
-        waiting = self._slots.locked()
-        self._board.queued_inside += waiting
         try:
-            async with self._slots:
-                self._board.queued_inside -= waiting
-                waiting = False
+            async with self._board.place(self._places, run):
                 return await self._run(run, limit)
         finally:
-            self._board.queued_inside -= waiting
             self._busy -= 1
-            self._board.changed.set()
 
     async def close(self) -> None:
         """End them all."""
@@ -93,9 +91,11 @@ class Children:
 
     async def _run(self, run: Run, limit: float | None) -> Outcome | None:
         child = self._reused() or await self._start()
-        if run.stale():
+        try:
+            run.check()
+        except NotBegun:
             self._idle.append(child)
-            return Released()
+            raise
         if limit is not None:
             run.time_out_after(limit)
         try:
@@ -179,8 +179,6 @@ class _Child:
     async def run(self, run: Run, limit: float | None) -> Outcome | None:
         """The outcome. Raises `ChildDied`."""
         self._send({"claim": _plain(run)})
-        if run.interruption is not None:
-            return await self._stop(run)
         run.interruptible = True
         try:
             async with asyncio.timeout(None if limit is None else limit + KILL_AFTER):

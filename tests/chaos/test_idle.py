@@ -13,7 +13,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.store import Store
 from tests.chaos.waiting import until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("chaos"), pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(480)]
 
 AWAY = 300.0 if FULL else 8.0
 CPU_SHARE = 0.05 / 5

@@ -14,7 +14,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.store import Store
 from tests.chaos.waiting import until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("chaos"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 JOBS, KILLS, STOPS = (2000, 40, 5) if FULL else (300, 8, 1)
 LEASE = 1.0

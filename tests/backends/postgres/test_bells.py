@@ -1,4 +1,4 @@
-"""Every bell is heard by those who have slept so long that they look only once a second."""
+"""Every bell is heard by those who have slept so long that they look only seldom, and here no more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,9 +25,17 @@ from queuekit.testing.conformance._make import (
     snoozed,
     succeeded,
 )
-from queuekit_postgres import PostgresBackend
+from queuekit_postgres import PostgresBackend, waiting
 
 Ring = Callable[[], Awaitable[object]]
+HOUR = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def no_look_but_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but a bell can wake whoever has had the first looks."""
+    monkeypatch.setattr(waiting, "LOOK_EVERY", HOUR)
+    monkeypatch.setattr(waiting, "ASLEEP_FOR", round(HOUR * 1_000_000))
 
 
 async def enqueue(store: Backend) -> Ring:
@@ -112,36 +120,36 @@ async def test_a_bell_is_heard(
     backend: PostgresBackend, other: Backend, prepare: Callable[[Backend], Awaitable[Ring]]
 ) -> None:
     ring = await prepare(other)
-    looks = _counted(backend)
-    waiting = asyncio.create_task(backend.wait(["default"], 30, ALICE))
-    await eventually(lambda: _past_the_first(looks))
-    before = len(looks)
+    looks = _counted(backend._waiting, "_look")
+    asleep = asyncio.create_task(backend.wait(["default"], HOUR, ALICE))
+    await eventually(lambda: _all_first_looks(looks))
     await ring()
-    await asyncio.wait_for(waiting, 5)
-    assert len(looks) == before
+    await asyncio.wait_for(asleep, 20)
+    assert len(looks) == 1 + len(waiting.FIRST_LOOKS)
 
 
 async def test_a_waiter_hears_the_end(backend: PostgresBackend, other: Backend) -> None:
     one = await running(other)
-    asked = asyncio.create_task(backend.results([("default", one.token.id)], 30))
-    await asyncio.sleep(0.6)
-    begun = asyncio.get_running_loop().time()
+    looks = _counted(backend._lanes, "fetch")
+    asked = asyncio.create_task(backend.results([("default", one.token.id)], HOUR))
+    await eventually(lambda: _all_first_looks(looks))
     await ack(other, succeeded(one))
-    assert list(await asked) == [one.token.id]
-    assert asyncio.get_running_loop().time() - begun < 0.4
+    assert list(await asyncio.wait_for(asked, 20)) == [one.token.id]
 
 
-def _counted(backend: PostgresBackend) -> list[None]:
-    looks: list[None] = []
-    original = backend._waiting._look
+def _counted(owner: object, name: str) -> list[None]:
+    """Grows by one whenever that method of the owner has returned."""
+    returned: list[None] = []
+    original = getattr(owner, name)
 
-    async def look(*args: object, **kwargs: object) -> object:
-        looks.append(None)
-        return await original(*args, **kwargs)  # type: ignore[arg-type]
+    async def counted(*args: object, **kwargs: object) -> object:
+        answer = await original(*args, **kwargs)
+        returned.append(None)
+        return answer
 
-    backend._waiting._look = look  # type: ignore[method-assign,assignment]
-    return looks
+    setattr(owner, name, counted)
+    return returned
 
 
-async def _past_the_first(looks: list[None]) -> bool:
-    return len(looks) >= 4
+async def _all_first_looks(looks: list[None]) -> bool:
+    return len(looks) >= 1 + len(waiting.FIRST_LOOKS)
