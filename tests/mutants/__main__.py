@@ -1,6 +1,6 @@
-"""Run the conformance suite against every mutant; whoever weakens a guard must see red.
+"""Run the suite against every mutant; whoever weakens a guard must see red.
 
-    python -m tests.mutants [--backend sqlite ...] [--only TEXT] [--list] [--jobs 2]
+    python -m tests.mutants [--backend sqlite ...] [--only TEXT] [--list] [--jobs 4]
 
 Prints how many there are, and the survivors. A survivor is accepted only if ``survivors.toml`` says why it can't
 matter; an accepted one that is killed after all, or is gone, is reported, too. Exit code 1 if there is anything to do.
@@ -8,25 +8,21 @@ matter; an accepted one that is killed after all, or is gone, is reported, too. 
 
 import argparse
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
-from queuekit.testing.servers import postgres_server, redis_server
+from queuekit.testing.servers import postgres_server
 from tests.mutants.generate import Mutant, mutants
+from tests.mutants.trial import BACKENDS, Trials
 
-ROOT = Path(__file__).parents[2]
-BACKENDS = ROOT / "backends"
-REASONS: dict[str, str] = tomllib.loads(
+REASONS: Final[dict[str, str]] = tomllib.loads(
     Path(__file__).with_name("survivors.toml").read_text("utf-8")
 )
-LIMIT = 300
 
 
 def main() -> int:
@@ -36,25 +32,26 @@ def main() -> int:
     parser.add_argument("--backend", action="append", choices=["sqlite", "redis", "postgres"])
     parser.add_argument("--only", default="", help="mutants whose name has this text")
     parser.add_argument("--list", action="store_true", help="say which there are, and run none")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    # Most of a test's time is waiting.
+    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
     options = parser.parse_args()
-    wanted = [
-        (backend, mutant)
+    wanted = {
+        backend: [one for one in of_backend(backend) if options.only in one.name(BACKENDS)]
         for backend in options.backend or ["sqlite", "redis", "postgres"]
-        for mutant in of_backend(backend)
-        if options.only in mutant.name(BACKENDS)
-    ]
-    print(f"{len(wanted)} mutants", flush=True)
+    }
+    print(f"{sum(map(len, wanted.values()))} mutants", flush=True)
     if options.list:
-        print("\n".join(mutant.name(BACKENDS) for _, mutant in wanted))
+        print("\n".join(one.name(BACKENDS) for mutants in wanted.values() for one in mutants))
         return 0
-    with (
-        servers({backend for backend, _ in wanted}) as env,
-        ThreadPoolExecutor(options.jobs) as pool,
-    ):
-        running = [pool.submit(survives, backend, mutant, env) for backend, mutant in wanted]
+    with environment(wanted) as variables, ThreadPoolExecutor(options.jobs) as pool:
+        trials = {backend: Trials(backend, variables) for backend in wanted}
+        running = [
+            pool.submit(survives, trials[backend], mutant)
+            for backend, mutants in wanted.items()
+            for mutant in mutants
+        ]
         alive = [name for one in running if (name := one.result())]
-    return report(alive, {mutant.name(BACKENDS) for _, mutant in wanted})
+    return report(alive, {one.name(BACKENDS) for mutants in wanted.values() for one in mutants})
 
 
 def of_backend(backend: str) -> Iterator[Mutant]:
@@ -65,53 +62,20 @@ def of_backend(backend: str) -> Iterator[Mutant]:
 
 
 @contextmanager
-def servers(backends: set[str]) -> Iterator[dict[str, str]]:
-    """One server a backend for all mutants: each test has a namespace of its own."""
+def environment(backends: dict[str, list[Mutant]]) -> Iterator[dict[str, str]]:
+    """For the tests. One Postgres for all: its time limits end whatever loops; a Redis that loops is lost."""
     with ExitStack() as stack:
-        env = dict(os.environ)
-        if "redis" in backends:
-            env["QUEUEKIT_TEST_REDIS_URL"] = stack.enter_context(redis_server()).url
-        if "postgres" in backends:
-            env["QUEUEKIT_TEST_POSTGRES_URL"] = stack.enter_context(postgres_server()).url
-        yield env
+        variables = {}
+        if backends.get("postgres"):
+            variables["QUEUEKIT_TEST_POSTGRES_URL"] = stack.enter_context(postgres_server()).url
+        yield variables
 
 
-def survives(backend: str, mutant: Mutant, env: dict[str, str]) -> str | None:
+def survives(trials: Trials, mutant: Mutant) -> str | None:
     """The mutant's name if the suite stays green with it."""
-    with tempfile.TemporaryDirectory() as folder:
-        package = BACKENDS / f"queuekit_{backend}"
-        copy = Path(folder) / package.name
-        shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        changed = copy / mutant.path.relative_to(package)
-        changed.write_text(mutant.applied(mutant.path.read_text("utf-8")), "utf-8")
-        suite = [f"tests/conformance/test_{backend}.py", f"tests/backends/{backend}"]
-        try:
-            run = subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "pytest",
-                    "-x",
-                    "-q",
-                    "-p",
-                    "no:randomly",
-                    "--no-cov",
-                    "--timeout=20",
-                    *suite,
-                ],
-                cwd=ROOT,
-                env={**env, "PYTHONPATH": folder},
-                capture_output=True,
-                timeout=LIMIT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            alive = False
-        else:
-            alive = run.returncode == 0
-    name = mutant.name(BACKENDS)
-    print("survived" if alive else "killed  ", name, flush=True)
-    return name if alive else None
+    name, killer = mutant.name(BACKENDS), trials.killer(mutant)
+    print(f"killed    {name}\n          by {killer}" if killer else f"survived  {name}", flush=True)
+    return None if killer else name
 
 
 def report(alive: list[str], asked: set[str]) -> int:

@@ -48,8 +48,8 @@ def test_a_mutant_changes_one_guard_only(tmp_path: Path) -> None:
 
     changed = [mutant.applied(path.read_text()) for mutant in mutants(path)]
     assert changed == [
-        "DELETE FROM t WHERE TRUE AND b = 2",
+        "DELETE FROM t WHERE (TRUE OR a = 1) AND b = 2",
         "DELETE FROM t WHERE NOT (a = 1) AND b = 2",
-        "DELETE FROM t WHERE a = 1 AND TRUE",
+        "DELETE FROM t WHERE a = 1 AND (TRUE OR b = 2)",
         "DELETE FROM t WHERE a = 1 AND NOT (b = 2)",
     ]
