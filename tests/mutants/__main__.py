@@ -11,18 +11,21 @@ import os
 import sys
 import tomllib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from queuekit.testing.servers import postgres_server
-from tests.mutants.generate import Mutant, mutants
-from tests.mutants.trial import BACKENDS, Trials
+from tests.mutants.generate import mutants
+from tests.mutants.trial import BACKENDS, Candidate, Trials, suite
 
 REASONS: Final[dict[str, str]] = tomllib.loads(
     Path(__file__).with_name("survivors.toml").read_text("utf-8")
 )
+
+PYTEST: Final = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--no-cov", "--timeout=20")
 
 
 def main() -> int:
@@ -35,47 +38,54 @@ def main() -> int:
     # Most of a test's time is waiting.
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
     options = parser.parse_args()
-    wanted = {
-        backend: [one for one in of_backend(backend) if options.only in one.name(BACKENDS)]
+    wanted = [
+        candidate
         for backend in options.backend or ["sqlite", "redis", "postgres"]
-    }
-    print(f"{sum(map(len, wanted.values()))} mutants", flush=True)
+        for candidate in of_backend(backend)
+        if options.only in candidate.name
+    ]
+    print(f"{len(wanted)} mutants", flush=True)
     if options.list:
-        print("\n".join(one.name(BACKENDS) for mutants in wanted.values() for one in mutants))
+        print("\n".join(candidate.name for candidate in wanted))
         return 0
-    with environment(wanted) as variables, ThreadPoolExecutor(options.jobs) as pool:
-        trials = {backend: Trials(backend, variables) for backend in wanted}
-        running = [
-            pool.submit(survives, trials[backend], mutant)
-            for backend, mutants in wanted.items()
-            for mutant in mutants
-        ]
-        alive = [name for one in running if (name := one.result())]
-    return report(alive, {one.name(BACKENDS) for mutants in wanted.values() for one in mutants})
+    alive: list[str] = []
+
+    def tell(candidate: Candidate, killer: str | None) -> None:
+        print(
+            f"killed    {candidate.name}\n          by {killer}"
+            if killer
+            else f"survived  {candidate.name}",
+            flush=True,
+        )
+        if not killer:
+            alive.append(candidate.name)
+
+    backends = {candidate.backend for candidate in wanted}
+    with servers(backends):
+        tests = [path for backend in backends for path in suite(backend)]
+        status = pytest.main([*PYTEST, *tests], plugins=[Trials(wanted, options.jobs, tell)])
+    if status:
+        raise SystemExit(f"the tests could not be collected: {status!r}")
+    return report(alive, {candidate.name for candidate in wanted})
 
 
-def of_backend(backend: str) -> Iterator[Mutant]:
+def of_backend(backend: str) -> Iterator[Candidate]:
     """All mutants of a backend's statements and scripts."""
     package = BACKENDS / f"queuekit_{backend}"
     for path in sorted([*package.rglob("*.sql"), *package.rglob("*.lua")]):
-        yield from mutants(path)
+        for mutant in mutants(path):
+            yield Candidate(backend, mutant)
 
 
 @contextmanager
-def environment(backends: dict[str, list[Mutant]]) -> Iterator[dict[str, str]]:
-    """For the tests. One Postgres for all: its time limits end whatever loops; a Redis that loops is lost."""
-    with ExitStack() as stack:
-        variables = {}
-        if backends.get("postgres"):
-            variables["QUEUEKIT_TEST_POSTGRES_URL"] = stack.enter_context(postgres_server()).url
-        yield variables
-
-
-def survives(trials: Trials, mutant: Mutant) -> str | None:
-    """The mutant's name if the suite stays green with it."""
-    name, killer = mutant.name(BACKENDS), trials.killer(mutant)
-    print(f"killed    {name}\n          by {killer}" if killer else f"survived  {name}", flush=True)
-    return None if killer else name
+def servers(backends: set[str]) -> Iterator[None]:
+    """One Postgres for all: its time limits end whatever loops. A Redis that loops is lost: each mutant has its own."""
+    if "postgres" not in backends:
+        yield
+        return
+    with postgres_server() as server:
+        os.environ["QUEUEKIT_TEST_POSTGRES_URL"] = server.url
+        yield
 
 
 def report(alive: list[str], asked: set[str]) -> int:
