@@ -1,6 +1,7 @@
 """``queuekit queues``: look at queues and steer them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import typer
 
@@ -39,30 +40,31 @@ def list_queues(
         say("no queues yet; a queue is made by its first job")
 
 
-@verbs.command()
-def pause(
-    queues: options.QueueNames,
-    app: options.AppOption = None,
-    url: options.Url = None,
-    as_json: options.Json = False,
-) -> None:
-    """Let no job of these queues start until `resume`; those that run go on."""
-    qk = open_store(app, url)
-    run(qk, qk.inspect.pause(*queues))
-    _say_all("paused", queues, as_json=as_json)
+def _switching(verb: str, done: str, summary: str) -> Callable[..., None]:
+    def switch(
+        queues: options.QueueNames,
+        app: options.AppOption = None,
+        url: options.Url = None,
+        as_json: options.Json = False,
+    ) -> None:
+        qk = open_store(app, url)
+        act: Callable[..., Coroutine[Any, Any, None]] = getattr(qk.inspect, verb)
+        run(qk, act(*queues))
+        if as_json:
+            emit({done: queues})
+        else:
+            say(f"{done}: {', '.join(queues)}")
+
+    switch.__doc__ = summary
+    return switch
 
 
-@verbs.command()
-def resume(
-    queues: options.QueueNames,
-    app: options.AppOption = None,
-    url: options.Url = None,
-    as_json: options.Json = False,
-) -> None:
-    """Let their jobs start again."""
-    qk = open_store(app, url)
-    run(qk, qk.inspect.resume(*queues))
-    _say_all("resumed", queues, as_json=as_json)
+verbs.command("pause")(
+    _switching(
+        "pause", "paused", "Let no job of these queues start until `resume`; those that run go on."
+    )
+)
+verbs.command("resume")(_switching("resume", "resumed", "Let their jobs start again."))
 
 
 @verbs.command()
@@ -135,13 +137,6 @@ async def _clean(qk: Queuekit, where: JobFilter, *, quiet: bool) -> int:
 def _words(where: JobFilter) -> str:
     given = {name: getattr(where, name) for name in ("queues", "tasks", "states", "tags", "error")}
     return ", ".join(f"{name} {text(value)}" for name, value in given.items() if value)
-
-
-def _say_all(what: str, queues: Sequence[str], *, as_json: bool) -> None:
-    if as_json:
-        emit({what: queues})
-    else:
-        say(f"{what}: {', '.join(queues)}")
 
 
 def _say_count(what: str, count: int, *, as_json: bool) -> None:
