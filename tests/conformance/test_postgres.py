@@ -1,4 +1,6 @@
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -17,17 +19,22 @@ SELECT string_agg(format('DELETE FROM %I.%I', $1::text, relname), ';') FROM pg_c
 WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p') AND NOT relispartition
   AND relname NOT IN ('migrations', 'meta')
 """
-SCHEMA = f"conformance_{uuid4().hex[:12]}"
+
+
+@cache
+def schema_of(process: int) -> str:
+    """One schema for all cases of a process, emptied after each: to make one takes longer than most of them."""
+    return f"conformance_{process}_{uuid4().hex[:12]}"
 
 
 class TestPostgres(Conformance):
     @pytest.fixture
     async def namespace(self, postgres_url: str) -> AsyncIterator[str]:
-        """One schema for all cases of a process, emptied after each: to make one takes longer than most of them."""
-        yield SCHEMA
+        schema = schema_of(os.getpid())
+        yield schema
         connection = await asyncpg.connect(postgres_url)
-        await connection.execute(await connection.fetchval(TABLES, SCHEMA))
-        await connection.execute(f"UPDATE {SCHEMA}.meta SET last_tick = NULL")
+        await connection.execute(await connection.fetchval(TABLES, schema))
+        await connection.execute(f"UPDATE {schema}.meta SET last_tick = NULL")
         await connection.close()
 
     @pytest.fixture

@@ -4,13 +4,12 @@ import json
 import os
 import shutil
 import signal
-import sys
-import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import pytest
@@ -19,6 +18,7 @@ from _pytest.runner import runtestprotocol
 from queuekit_postgres import statements as of_postgres
 from queuekit_redis import scripts as of_redis
 from queuekit_sqlite import statements as of_sqlite
+from tests.mutants import uses
 from tests.mutants.generate import Mutant
 
 ROOT: Final = Path(__file__).parents[2]
@@ -28,6 +28,7 @@ LEFT_OUT: Final = {"test_memory.py", "test_plans.py"}
 LIMIT: Final = 900
 """Seconds for the suite with one mutant; each test has a limit of its own."""
 FAMILIAR: Final = 40
+NO_ANSWER: Final = "the suite, whose process died"
 
 
 def suite(backend: str) -> list[str]:
@@ -70,14 +71,24 @@ class Candidate:
 
 @dataclass
 class Trial:
-    """One process that runs tests until one fails."""
+    """One process that runs tests until one fails.
 
-    candidate: Candidate
-    pid: int
-    answer: int
-    began: float
+    Attributes:
+        candidate: None: nothing is changed, and the process notes which test uses what.
+        suspect: the test that has failed once with this mutant, and runs alone.
+    """
+
+    backend: str
+    candidate: Candidate | None
     suspect: str | None
-    folder: tempfile.TemporaryDirectory[str]
+    began: float = field(default_factory=time.monotonic)
+    folder: TemporaryDirectory[str] = field(
+        default_factory=lambda: TemporaryDirectory(prefix="queuekit-mutant-")
+    )
+
+    @property
+    def answer(self) -> Path:
+        return Path(self.folder.name) / "answer.json"
 
 
 @dataclass
@@ -96,84 +107,108 @@ class Trials:
     tell: Callable[[Candidate, str | None], None]
     _kills: defaultdict[Path, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     _running: dict[int, Trial] = field(default_factory=dict)
+    _users: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    """of each backend's parts: the tests that use them"""
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Take the place of pytest's own loop."""
+        for backend in dict.fromkeys(candidate.backend for candidate in self.candidates):
+            self._begin(session, Trial(backend, None, None))
+        while self._running:
+            self._end_one(session)
         left = list(reversed(self.candidates))
         while left or self._running:
             while left and len(self._running) < self.jobs:
-                self._begin(session, left.pop(), None)
+                candidate = left.pop()
+                self._begin(session, Trial(candidate.backend, candidate, None))
             self._end_one(session)
         return True
 
-    def _begin(self, session: pytest.Session, candidate: Candidate, suspect: str | None) -> None:
-        items = list(self._items(session, candidate, suspect))
-        ours, childs = os.pipe()
-        folder = tempfile.TemporaryDirectory(prefix="queuekit-mutant-")
+    def _begin(self, session: pytest.Session, trial: Trial) -> None:
+        items = self._items(session, trial)
         pid = os.fork()
-        if not pid:
-            os.setsid()
-            session.config.pluginmanager.unregister(name="terminalreporter")
-            candidate.put_in_place(Path(folder.name))
-            os.write(childs, json.dumps(_failing(items)).encode())
-            sys.stdout.flush()
+        if pid:
+            self._running[pid] = trial
+            return
+        os.setsid()
+        session.config.pluginmanager.unregister(name="terminalreporter")
+        try:
+            if trial.candidate:
+                trial.candidate.put_in_place(Path(trial.folder.name))
+            else:
+                uses.record()
+            trial.answer.write_text(json.dumps(_run(items)))
+        finally:
             os._exit(0)
-        os.close(childs)
-        self._running[pid] = Trial(candidate, pid, ours, time.monotonic(), suspect, folder)
 
     def _end_one(self, session: pytest.Session) -> None:
         pid, _ = os.waitpid(-1, os.WNOHANG)
         if not pid:
             time.sleep(0.01)
-            for trial in self._running.values():
+            for leader, trial in self._running.items():
                 if time.monotonic() - trial.began > LIMIT:
-                    os.killpg(trial.pid, signal.SIGKILL)
+                    os.killpg(leader, signal.SIGKILL)
             return
         trial = self._running.pop(pid)
-        with os.fdopen(trial.answer) as answer:
-            text = answer.read()
+        if trial.answer.exists():
+            failing, verbs = json.loads(trial.answer.read_text())
+        else:
+            failing, verbs = NO_ANSWER, {}
         trial.folder.cleanup()
-        killer = json.loads(text) if text else "the suite, whose process died"
-        if killer and killer != trial.suspect and text:
-            self._begin(session, trial.candidate, killer)
-            return
-        if killer:
-            self._kills[trial.candidate.mutant.path][killer] += 1
-        elif trial.suspect:
-            self._begin(session, trial.candidate, None)
-            return
-        self.tell(trial.candidate, killer)
+        if trial.candidate is None:
+            if failing:
+                raise RuntimeError(f"without any mutant this fails: {failing}")
+            self._note_users(trial.backend, verbs)
+        elif failing and failing in {trial.suspect, NO_ANSWER}:
+            self._kills[trial.candidate.mutant.path][failing] += 1
+            self.tell(trial.candidate, failing)
+        elif failing or trial.suspect:
+            self._begin(session, Trial(trial.backend, trial.candidate, failing))
+        else:
+            self.tell(trial.candidate, None)
 
-    def _items(
-        self, session: pytest.Session, candidate: Candidate, only: str | None
-    ) -> Iterator[pytest.Item]:
-        """Those first that saw relatives of the mutant, or are named like it."""
-        if only:
-            yield from (item for item in session.items if item.nodeid == only)
-            return
+    def _note_users(self, backend: str, verbs_by_test: dict[str, list[str]]) -> None:
+        parts = uses.parts(BACKENDS / f"queuekit_{backend}")
+        users: defaultdict[str, set[str]] = defaultdict(set)
+        for test, verbs in verbs_by_test.items():
+            for verb in verbs:
+                for part in parts[verb]:
+                    users[part].add(test)
+        self._users[backend] = users
+
+    def _items(self, session: pytest.Session, trial: Trial) -> list[pytest.Item]:
+        """Those that use what is mutated; first those that saw relatives of the mutant, or are named like it."""
+        if trial.suspect:
+            return [item for item in session.items if item.nodeid == trial.suspect]
+        paths = suite(trial.backend)
+        own = [item for item in session.items if item.nodeid.partition("::")[0] in paths]
+        if trial.candidate is None:
+            return own
+        mutant = trial.candidate.mutant
+        users = self._users[trial.backend].get(uses.part(mutant))
         seen = Counter[str]()
         for kills in self._kills.values():
             seen.update(kills)
-        path = candidate.mutant.path
-        ranked = [*self._kills[path].most_common(), *seen.most_common(FAMILIAR)]
+        ranked = [*self._kills[mutant.path].most_common(), *seen.most_common(FAMILIAR)]
         rank = {test: number for number, (test, _) in reversed(list(enumerate(ranked)))}
-        words = path.stem.split("_")
+        words = mutant.path.stem.split("_")
 
         def place(item: pytest.Item) -> tuple[int, int]:
             known = rank.get(item.nodeid, len(ranked))
             return known, -sum(word in item.nodeid for word in words)
 
-        paths = suite(candidate.backend)
-        own = [item for item in session.items if item.nodeid.partition("::")[0] in paths]
-        yield from sorted(own, key=place)
+        return sorted((item for item in own if not users or item.nodeid in users), key=place)
 
 
-def _failing(items: Sequence[pytest.Item]) -> str | None:
-    """Run tests until one fails; which."""
+def _run(items: Sequence[pytest.Item]) -> tuple[str | None, dict[str, list[str]]]:
+    """Run tests until one fails: which, and the verbs that each has used, if that is recorded."""
+    verbs: dict[str, list[str]] = {}
     for item, following in zip(items, [*items[1:], None], strict=True):
+        uses.used.clear()
         reports = runtestprotocol(item, nextitem=following, log=False)
+        verbs[item.nodeid] = sorted(uses.used)
         if any(report.failed for report in reports):
             # Let the session's fixtures end their servers.
             item.session._setupstate.teardown_exact(None)
-            return item.nodeid
-    return None
+            return item.nodeid, verbs
+    return None, verbs
