@@ -264,6 +264,8 @@ class Board:
             run.interruptible = False
             self.queued_inside -= waits
         try:
+            if waits and self.stopping.is_set():
+                raise NotBegun
             run.check()
             yield
         finally:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from queuekit.backend import UNKNOWN_TASK_PATIENCE
 from queuekit.codec import Call, failure
 from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, current_run
-from queuekit.errors import InvalidPayload, UnknownTask
+from queuekit.errors import UnknownTask
 from queuekit.job import SUSPECT_AFTER, Micros, Reason
 from queuekit.lifecycle import Cancelled, Failed, Outcome, Released, Snoozed, Succeeded
 from queuekit.log import log
@@ -105,7 +105,7 @@ class Executor:
         run.interruptible = False
         try:
             return Succeeded(task.results.dump(value))
-        except InvalidPayload as error:
+        except Exception as error:  # noqa: BLE001  # a validator of the result's type may raise anything
             return Failed(failure(error, run.claim.attempt), Reason.INVALID_RESULT)
 
     async def _in_thread(
@@ -202,10 +202,10 @@ def _interrupted(run: Run) -> Outcome | None:
     match run.interruption:
         case Interruption.CANCELLED:
             return Cancelled("cancelled on request")
-        case Interruption.SHUTDOWN | None:
-            return Released()
-        case _:
+        case Interruption.LEASE_LOST:
             return None
+        case _:
+            return Released()
 
 
 class Threads:
@@ -216,6 +216,7 @@ class Threads:
         self._threads: list[threading.Thread] = []
         self._waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._idle = 0
+        """threads that wait for work, less the work that waits for a thread"""
         self._guard = threading.Lock()
 
     def submit(self, work: Callable[[], Any]) -> "asyncio.Future[Any]":
@@ -235,7 +236,8 @@ class Threads:
 
         self._waiting.put(item)
         with self._guard:
-            if self._waiting.qsize() > self._idle and len(self._threads) < self._most:
+            self._idle -= 1
+            if self._idle < 0 and len(self._threads) < self._most:
                 thread = threading.Thread(target=self._serve, name="queuekit-task", daemon=True)
                 self._threads.append(thread)
                 thread.start()
@@ -245,10 +247,7 @@ class Threads:
         while True:
             with self._guard:
                 self._idle += 1
-            item = self._waiting.get()
-            with self._guard:
-                self._idle -= 1
-            item()
+            self._waiting.get()()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, what: Callable[..., None], *args: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
 
-from queuekit.backend import Backend, Claimant
+from queuekit.backend import Backend, Claimant, Fetched
 from queuekit.errors import BackendRefused, BackendUnavailable
 from queuekit.job import Ack, Micros, Return, ReturnKind
 from queuekit.lifecycle import Released, settle
@@ -63,8 +63,9 @@ class Fetcher:
         self.woken = asyncio.Event()
         """set by each doorbell: there may be a cancel request"""
         self.found_nothing = asyncio.Event()
-        self.claims = 0
-        """number of the latest claim"""
+        self._claims = 0
+        self.under_way: int | None = None
+        """number of the claim whose answer is not here yet"""
 
     async def exchange(self) -> None:
         """Settle and claim, for ever."""
@@ -128,18 +129,9 @@ class Fetcher:
                 await self._board.hungry.wait()
 
     async def _once(self, room: int) -> None:
-        self.claims += 1
         outcomes = self._acker.sent
-        suspects = min(room, self._free_children()) if room else 0
         asked_at = monotonic()
-        fetched = await self._backend.fetch(
-            self._queues if room else (),
-            room,
-            Claimant(self._process, self.claims),
-            lease=self._lease,
-            suspects=suspects,
-            settle=outcomes,
-        )
+        fetched = await self._ask(room)
         self._acker.settled(fetched.verdicts)
         board = self._board
         board.deliver([Run(board, claim, asked_at) for claim in fetched.claims])
@@ -153,6 +145,21 @@ class Fetcher:
                 self.found_nothing.set()
         if board.stopping.is_set():
             self.give_back()
+
+    async def _ask(self, room: int) -> Fetched:
+        self._claims += 1
+        self.under_way = self._claims
+        try:
+            return await self._backend.fetch(
+                self._queues if room else (),
+                room,
+                Claimant(self._process, self._claims),
+                lease=self._lease,
+                suspects=min(room, self._free_children()) if room else 0,
+                settle=self._acker.sent,
+            )
+        finally:
+            self.under_way = None
 
     def _set_dry(self, dry: bool) -> None:
         """Dry: sleep until a doorbell."""

@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from queuekit.codec import failure
-from queuekit.job import Reason
+from queuekit.errors import ConfigurationError, LeaseLost
+from queuekit.job import Micros, Reason
 from queuekit.lifecycle import Cancelled, Died, Failed, Outcome, Released, Snoozed, Succeeded
 from queuekit.loading import Location
+from queuekit.log import log
 from queuekit.worker.board import Board, Interruption, NotBegun, Run
 
 KINDS: Final[dict[str, type[Any]]] = {
@@ -24,6 +26,7 @@ KINDS: Final[dict[str, type[Any]]] = {
 LINE_LIMIT: Final = 128_000_000
 KILL_AFTER: Final = 2.0
 """Seconds that a child gets to report its own timeout or cancellation."""
+START_AGAIN: Final[Micros] = 30_000_000
 
 
 class ChildDied(Exception):
@@ -90,7 +93,11 @@ class Children:
             await child.kill()
 
     async def _run(self, run: Run, limit: float | None) -> Outcome | None:
-        child = self._reused() or await self._start()
+        try:
+            child = self._reused() or await self._start()
+        except (OSError, ConfigurationError) as error:
+            log.error("no process can be started for a job; trying again", error=str(error))
+            return Snoozed(START_AGAIN)
         try:
             run.check()
         except NotBegun:
@@ -213,12 +220,14 @@ class _Child:
 
     async def _outcome(self, run: Run) -> Outcome | None:
         assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
+        # What ends without a line's end is what it died in the middle of.
+        while (line := await self._process.stdout.readline()).endswith(b"\n"):
             message = json.loads(line)
             if "outcome" in message:
                 return decode(message["outcome"])
             progress, logs = message["report"]
-            run.report(progress, tuple(logs))
+            with contextlib.suppress(LeaseLost):
+                run.report(progress, tuple(logs))
         raise ChildDied
 
     def _send(self, message: dict[str, Any]) -> None:

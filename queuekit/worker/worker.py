@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from queuekit.backend import Backend, Presence
 from queuekit.config import Settings
-from queuekit.errors import BackendUnavailable, ConfigurationError, InvalidOption
+from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationError, InvalidOption
 from queuekit.job import Return, ReturnKind, new_id
 from queuekit.lifecycle import settle
 from queuekit.loading import location_of
@@ -159,7 +159,7 @@ class Worker:
             try:
                 yield self
             finally:
-                self.stop()
+                self._stop.set()
                 await asyncio.shield(running)
 
     async def _until_stopped(self, parts: "_Parts") -> None:
@@ -195,7 +195,7 @@ class Worker:
     async def _leave(self, backend: Backend) -> None:
         try:
             await backend.absent(self.process)
-        except BackendUnavailable:
+        except (BackendUnavailable, BackendRefused):
             log.warning("the server could not be told that this worker leaves")
 
 
@@ -278,14 +278,15 @@ class _Parts:
         known = {name_of(run.claim.token) for run in self.board.held()}
         known |= {name_of(token) for token in self.acker.tokens()}
         for held in strays:
-            # The latest claim may be under way, unless the link is down and nothing is.
-            settled = held.number < self.fetcher.claims or not self.link.up.is_set()
-            if settled and name_of(held.token) not in known:
+            if held.number != self.fetcher.under_way and name_of(held.token) not in known:
                 self.acker.add(Return(held.token, ReturnKind.RELEASE))
 
     async def _enqueued_at(self, run: Run) -> int:
         token = run.claim.token
-        (record,) = await self.backend.inspector.get([token.id], token.queue)
+        try:
+            (record,) = await self.backend.inspector.get([token.id], token.queue)
+        except (BackendUnavailable, BackendRefused):
+            record = None  # it is asked again after the next claim
         return record.enqueued_at if record else token.delivery * 1_000
 
 

@@ -11,7 +11,7 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Entry, Ledger
 from tests.chaos.store import Store
 
-UNCOUNTED: Final = ("lapse", "death", "snooze", "release")
+UNCOUNTED: Final = ("lapse", "death", "snooze")
 DEATH: Final = "ChildProcessError"
 
 
@@ -25,7 +25,7 @@ async def assert_balanced(
     """Every job has succeeded (a poison job: failed as crashed), and every run of it is accounted for.
 
     Args:
-        fleets: whose killed members may have forfeited leases.
+        fleets: all that there were; killed and stopped members may have forfeited leases.
         jobs: all that there are, poison jobs included.
     """
     records = await store.records(jobs)
@@ -42,6 +42,7 @@ async def assert_balanced(
         f"job {job}: its lease {token} lapsed, and nobody who held it was killed; its runs: {starts[job]}"
         for job, token in lapses(records.values()).keys() - forfeited
     ]
+    found += [text for fleet in fleets for text in fleet.tracebacks()]
     assert not found, "\n".join(found)
     listed = Counter(await store.ids())
     assert listed == Counter(jobs), f"listed {len(listed)} jobs instead of {len(jobs)}: {listed}"
@@ -63,6 +64,10 @@ def complaints(
     tokens = [run.token for run in runs]
     if len(set(tokens)) < len(tokens):
         yield f"two starts have the same token: {tokens}"
+    # Nobody is told to shut down here; all else that is given back (unread, stale, claimed unawares) has not begun.
+    given_back = {note["delivery"] for note in _notes(record) if note["event"] == "release"}
+    if begun := given_back.intersection(tokens):
+        yield f"runs that had begun were given back: {sorted(begun)}"
     yield from _wrong_end(runs[-1], record, poisonous=poisonous)
     yield from _wrong_returns(runs if poisonous else runs[:-1], record)
 

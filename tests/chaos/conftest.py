@@ -9,10 +9,10 @@ import pytest
 from queuekit.backend import Backend
 from queuekit.testing.servers import Server, postgres_server, redis_server
 from tests.chaos.ledger import Ledger
+from tests.chaos.size import ROUNDS
 from tests.chaos.store import FileStore, ServerStore, Store
 
 Make = Callable[[str], Awaitable[Backend]]
-FULL = os.environ.get("QUEUEKIT_CHAOS") == "full"
 
 
 @pytest.fixture(scope="session")
@@ -52,15 +52,24 @@ def ledger(folder: Path) -> Ledger:
 
 
 @pytest.fixture
-def dice() -> random.Random:
+def dice(record_property: Callable[[str, object], None]) -> random.Random:
     """What decides who is hit and when; a test that fails shows the seed."""
     seed = int(os.environ.get("QUEUEKIT_CHAOS_SEED") or random.SystemRandom().randrange(10**6))
     print(f"to replay: QUEUEKIT_CHAOS_SEED={seed}")  # noqa: T201
+    record_property("seed", seed)
     return random.Random(seed)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """At full size each seeded test that asks for it runs with 20 seeds."""
+    """A seeded test that asks for it runs with several seeds, unless one is given."""
     if "round_number" in metafunc.fixturenames:
-        rounds = 20 if FULL and "QUEUEKIT_CHAOS_SEED" not in os.environ else 1
+        rounds = 1 if "QUEUEKIT_CHAOS_SEED" in os.environ else ROUNDS
         metafunc.parametrize("round_number", range(rounds))
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """In a verbose log each seeded test shows its seed."""
+    seed = dict(report.user_properties).get("seed") if report.when == "call" else None
+    if seed is None or not report.passed:
+        return None
+    return "passed", ".", f"PASSED in {report.duration:.1f} s with seed {seed}"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -61,6 +62,7 @@ class Fleet:
     Attributes:
         members: all that ever were.
         forfeited: leases that dead or stopped members held, by job and token.
+        stops: who was stopped, and when it was allowed to go on.
     """
 
     store: Store
@@ -71,6 +73,7 @@ class Fleet:
     kind: str = "worker"
     members: list[Member] = field(default_factory=list)
     forfeited: set[tuple[UUID, int]] = field(default_factory=set)
+    stops: list[tuple[Member, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._names: dict[int, str] = {}
@@ -106,6 +109,13 @@ class Fleet:
         known |= {entry.writer for entry in self.ledger.of("acknowledged")}
         return [member for member in self.alive if member.name in known]
 
+    def tracebacks(self) -> Iterator[str]:
+        """Of members; whatever is done to them, none of them may be surprised by it."""
+        for member in self.members:
+            _, found, rest = member.said().partition("Traceback")
+            if found:
+                yield f"{member.name} was surprised: {rest[:3000]}"
+
     async def one_is_busy(self) -> None:
         """Wait until there is one to kill."""
         await until(lambda: bool(self.busy))
@@ -130,6 +140,7 @@ class Fleet:
             member.process.send_signal(signal.SIGSTOP)
         self._unheard[member] = time.monotonic()
         await asyncio.sleep(seconds)
+        self.stops.append((member, time.time()))
         member.process.send_signal(signal.SIGCONT)
         self._unheard.pop(member, None)
 

@@ -7,15 +7,15 @@ import psutil
 import pytest
 
 from tests.chaos.app import work
-from tests.chaos.conftest import FULL
+from tests.chaos.books import assert_balanced
 from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Ledger
+from tests.chaos.size import AWAY
 from tests.chaos.store import Store
 from tests.chaos.waiting import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(480)]
 
-AWAY = 300.0 if FULL else 8.0
 CPU_SHARE = 0.05 / 5
 
 
@@ -35,6 +35,7 @@ async def test_a_server_that_is_away_costs_a_worker_next_to_nothing(
         await until(lambda: bool(ledger.of("start")))
         assert ledger.of("start")[0].at - back_at < 1
         await store.all_ended()
+    await assert_balanced(store, ledger, workers, jobs=[job.id])
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -1,6 +1,6 @@
 """Every test of the worker runs on all three backends."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,3 @@ def qk(url: str, namespace: str) -> Queuekit:
 def another(url: str, namespace: str) -> Callable[[], Queuekit]:
     """An app of its own on the same store, as in another process."""
     return lambda: Queuekit(url, namespace=namespace, **SETTINGS)
-
-
-Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]

@@ -4,14 +4,20 @@ import asyncio
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
-from queuekit import ConfigurationError, JobCancelled, JobFailed, Queuekit, State
+from queuekit import ConfigurationError, Handle, JobCancelled, JobFailed, Queuekit, State
+from queuekit.errors import BackendRefused
 from queuekit.loading import location_of
+from tests.worker.faults import Fault
+from tests.worker.waiting import eventually
 
 APP = """
 import asyncio, ctypes, os, time
@@ -57,6 +63,35 @@ async def waits() -> None:
 async def endless(marker: str) -> None:
     open(marker, "w").close()
     await asyncio.sleep(60)
+
+@qk.task(executor="process")
+async def chatty(ctx: Context, marker: str) -> None:
+    open(marker, "w").close()
+    while True:
+        for n in range(20):
+            ctx.progress(n / 20)
+            time.sleep(0.005)
+        await asyncio.sleep(0)
+
+@qk.task(executor="process", max_crashes=1)
+async def dies_while_it_speaks(ctx: Context) -> None:
+    pipe = ctx._run._board.reports
+    pipe._out.write(b'{{"outcome": ["Succeeded", "')
+    pipe._out.flush()
+    os._exit(4)
+
+@qk.task(executor="process")
+async def forgets(marker: str) -> str:
+    open(marker, "w").close()
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        return "finished all the same"
+
+@qk.task(executor="process")
+async def stubborn(marker: str) -> None:
+    open(marker, "w").close()
+    time.sleep(60)
 
 @qk.task(executor="process", max_attempts=1)
 async def gives_up() -> None:
@@ -155,6 +190,108 @@ async def test_stopping_releases_what_runs_in_children(app: ModuleType, tmp_path
                 await asyncio.sleep(0.01)
         info = await job.info()
     assert (info.state, info.attempt, info.crashes) == (State.READY, 0, 0)
+
+
+async def test_a_death_in_the_middle_of_an_outcome_is_a_death(app: ModuleType) -> None:
+    async with app.qk, app.qk.worker():
+        job = await app.dies_while_it_speaks.enqueue()
+        with pytest.raises(JobFailed, match=r"\(crashed\): ChildProcessError: .*exit code 4"):
+            await job.result(timeout=20)
+        assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+
+
+@pytest.mark.parametrize("task", ["chatty", "stubborn"])
+async def test_what_a_child_says_of_a_job_that_was_given_to_others_is_dropped(
+    app: ModuleType,
+    another: Callable[[], Queuekit],
+    tmp_path: Path,
+    task: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("queuekit.worker.isolated.KILL_AFTER", 0.5)
+    async with app.qk, another() as elsewhere:
+        faults = [
+            Fault(await app.qk.backend(), verb, BackendRefused)
+            for verb in ("heartbeat", "maintain")
+        ]
+        async with app.qk.worker(lease=0.5) as worker:
+            job = await getattr(app, task).enqueue(str(tmp_path / "begun"))
+            await eventually((tmp_path / "begun").exists, within=20)
+            await elsewhere.inspect.pause("default")
+            other = await elsewhere.backend()
+
+            async def lapsed() -> bool:
+                await other.maintain(["default"])
+                return bool((await job.info()).lapses == 1)
+
+            await eventually(lapsed)
+            for fault in faults:
+                fault.over()
+            await eventually(lambda: "0 running" in repr(worker))
+            await job.cancel()
+            await elsewhere.inspect.resume("default")
+            assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+        info = await job.info()
+    assert (info.crashes, info.errors) == (0, ())
+
+
+async def test_a_child_that_does_not_stop_is_ended(
+    app: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.worker.isolated.KILL_AFTER", 0.2)
+    async with app.qk, app.qk.worker():
+        job = await app.stubborn.enqueue(str(tmp_path / "begun"))
+        await eventually((tmp_path / "begun").exists, within=20)
+        await job.cancel()
+        with pytest.raises(JobCancelled, match="cancelled on request"):
+            await job.result(timeout=20)
+
+
+async def test_stopping_ends_a_child_that_does_not_stop_and_releases_its_job(
+    app: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.worker.isolated.KILL_AFTER", 0.2)
+    async with app.qk:
+        job = await app.stubborn.enqueue(str(tmp_path / "begun"))
+        async with app.qk.worker(grace=0):
+            await eventually((tmp_path / "begun").exists, within=20)
+        info = await job.info()
+    assert (info.state, info.attempt, info.crashes) == (State.READY, 0, 0)
+
+
+async def test_a_job_that_finishes_though_it_was_cancelled_has_finished(
+    app: ModuleType, tmp_path: Path
+) -> None:
+    async with app.qk, app.qk.worker():
+        job = await app.forgets.enqueue(str(tmp_path / "begun"))
+        await eventually((tmp_path / "begun").exists, within=20)
+        await job.cancel()
+        assert await job.result(timeout=20) == "finished all the same"
+
+
+async def test_where_no_child_can_be_started_its_job_waits_and_others_run(
+    qk: Queuekit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @qk.task(executor="process")
+    def isolated() -> None: ...
+
+    @qk.task
+    async def task() -> str:
+        return "done"
+
+    async with qk, qk.worker():
+        with capture_logs() as lines:
+            job = await isolated.enqueue()
+            await eventually(lambda: "error" in [line["log_level"] for line in lines])
+            assert await (await task.enqueue()).result(timeout=10) == "done"
+            await eventually(lambda: has_state(job, State.SCHEDULED))
+        (error,) = [line["error"] for line in lines if line["log_level"] == "error"]
+        assert "make the Queuekit object a global variable" in error
+        assert (await job.info()).attempt == 0
+
+
+async def has_state(job: Handle[Any], state: State) -> bool:
+    return await job.status() is state
 
 
 def test_the_app_is_found_again(app: ModuleType) -> None:

@@ -8,11 +8,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import BaseModel, field_validator
+from structlog.testing import capture_logs
 
 from queuekit import (
     Cancel,
+    ConfigurationError,
     Context,
     GiveUp,
+    InvalidOption,
     InvalidTransition,
     JobCancelled,
     JobFailed,
@@ -24,20 +28,10 @@ from queuekit import (
     current,
     fixed,
 )
-
-
-async def eventually(check: Callable[[], Any], within: float = 10.0) -> None:
-    """Wait for a condition, which may be a coroutine function's."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + within
-    while True:
-        result = check()
-        if asyncio.iscoroutine(result):
-            result = await result
-        if result:
-            return
-        assert loop.time() < end, "the condition did not come true"
-        await asyncio.sleep(0.01)
+from queuekit.backend import Claimant, Fetched, Verdict
+from queuekit.worker.executor import Threads
+from queuekit.worker.worker import Worker
+from tests.worker.waiting import eventually
 
 
 async def test_async_and_sync_tasks_give_results(qk: Queuekit) -> None:
@@ -583,3 +577,344 @@ async def test_more_urgent_jobs_go_first(qk: Queuekit) -> None:
             await task.with_options(priority=priority).enqueue(n)
         await qk.run_worker(burst=True, concurrency=1)
     assert order == [2, 1, 3, 0]
+
+
+async def test_a_job_that_expires_while_it_waits_here_never_begins(qk: Queuekit) -> None:
+    go, runs = asyncio.Event(), []
+
+    @qk.task
+    async def task(n: int) -> None:
+        runs.append(n)
+        await go.wait()
+
+    async with qk:
+        await task.enqueue(1)
+        job = await task.with_options(expires=0.2).enqueue(2)
+        async with qk.worker(concurrency=1) as worker:
+            await eventually(lambda: runs and overdue(worker))
+            go.set()
+            with pytest.raises(JobFailed, match=r"failed \(expired\)"):
+                await job.result(timeout=10)
+    assert runs == [1]
+
+
+def overdue(worker: Worker) -> bool:
+    assert worker._parts is not None
+    return all(run.age() > 0.2 for run in worker._parts.board.buffer)
+
+
+async def test_a_backoff_function_that_fails_means_a_minute(qk: Queuekit) -> None:
+    def backoff(attempt: int, error: BaseException) -> float:
+        raise ZeroDivisionError
+
+    @qk.task(backoff=backoff)
+    async def broken() -> None:
+        raise ValueError("the task's own")
+
+    async with qk:
+        job = await broken.enqueue()
+        await qk.run_worker(burst=True)
+        info = await job.info()
+    assert info.state is State.SCHEDULED
+    assert info.errors[0].message == "the task's own"
+    assert info.scheduled_at is not None
+    assert timedelta(seconds=50) < info.scheduled_at - info.errors[0].at <= timedelta(seconds=61)
+
+
+async def test_options_of_one_call_go_before_the_tasks(qk: Queuekit) -> None:
+    @qk.task(timeout=600, backoff=fixed(600), max_attempts=1)
+    async def task() -> int:
+        if current().attempt == 1:
+            await asyncio.Event().wait()
+        return current().attempt
+
+    once = task.with_options(timeout=0.05, backoff=fixed(0), max_attempts=2)
+    async with qk, qk.worker():
+        job = await once.enqueue()
+        assert await job.result(timeout=10) == 2
+        assert [error.type for error in (await job.info()).errors] == ["TimeoutError"]
+
+
+async def test_a_stop_iteration_of_a_sync_task_is_an_error_like_any_other(qk: Queuekit) -> None:
+    @qk.task(max_attempts=1)
+    def task() -> object:
+        return next(iter(()))
+
+    async with qk, qk.worker():
+        with pytest.raises(JobFailed, match=r"\(exhausted\): RuntimeError: .*StopIteration"):
+            await (await task.enqueue()).result(timeout=10)
+
+
+async def test_a_cancelled_error_of_the_tasks_own_is_an_error_like_any_other(qk: Queuekit) -> None:
+    @qk.task(max_attempts=1)
+    async def task() -> None:
+        work = asyncio.ensure_future(asyncio.Event().wait())
+        work.cancel()
+        await work
+
+    async with qk, qk.worker():
+        with pytest.raises(JobFailed, match=r"\(exhausted\): CancelledError"):
+            await (await task.enqueue()).result(timeout=10)
+
+
+class Strict(BaseModel):
+    """Its validator is wrong itself."""
+
+    n: int
+
+    @field_validator("n")
+    @classmethod
+    def check(cls, n: int) -> int:
+        raise KeyError(n)
+
+
+async def test_results_that_can_not_be_checked_or_written_end_no_worker(qk: Queuekit) -> None:
+    @qk.task
+    async def huge() -> int:
+        return 10**5_000
+
+    @qk.task
+    async def strict() -> Strict:
+        return {"n": 5}  # type: ignore[return-value]  # read as one
+
+    @qk.task
+    async def good() -> int:
+        return 5
+
+    async with qk, qk.worker():
+        for task in (huge, strict):
+            with pytest.raises(JobFailed, match=r"\(invalid_result\)"):
+                await (await task.enqueue()).result(timeout=10)
+        assert await (await good.enqueue()).result(timeout=10) == 5
+
+
+async def test_a_result_that_the_server_refuses_is_an_error_in_the_log(qk: Queuekit) -> None:
+    @qk.task
+    async def task() -> str:
+        return "unstorable"
+
+    async with qk:
+        backend = await qk.backend()
+        fetch = backend.fetch
+
+        async def refuse(*args: Any, **asked: Any) -> Fetched:
+            fetched = await fetch(*args, **asked)
+            return fetched._replace(verdicts=[Verdict.REFUSED for _ in fetched.verdicts])
+
+        backend.fetch = refuse  # type: ignore[method-assign]  # as a server might
+        await task.enqueue()
+        with capture_logs() as lines:
+            await qk.run_worker(burst=True)
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == [
+        "the server would not store the result; the job has failed (invalid_result)"
+    ]
+
+
+async def test_more_reports_than_can_wait_push_the_oldest_out(
+    qk: Queuekit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.worker.reporter.MOST_WAITING", 3)
+
+    @qk.task
+    async def task(ctx: Context) -> None:
+        first, *_, last = [ctx.log(f"line {n}") for n in range(5)]
+        await first
+        await last
+        await last
+
+    async with qk, qk.worker():
+        job = await task.enqueue()
+        await job.result(timeout=10)
+        assert (await job.info()).logs == ("line 2", "line 3", "line 4")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"colour": "red"}, "A worker's options are queues, concurrency, .*got queues, colour"),
+        ({"concurrency": 0}, "must be >= 1"),
+        ({"lease": 0.01}, "lease >= 0.05"),
+        ({"queues": ["a b"]}, "queue 'a b': 1 to 128 letters"),
+    ],
+)
+async def test_wrong_options_are_refused_before_anything_runs(
+    qk: Queuekit, options: dict[str, Any], says: str
+) -> None:
+    @qk.task
+    async def task() -> None: ...
+
+    async with qk:
+        with pytest.raises(InvalidOption, match=says):
+            await qk.run_worker(**options)
+
+
+async def test_an_app_without_tasks_has_nothing_to_serve(qk: Queuekit) -> None:
+    with pytest.raises(ConfigurationError, match=r"define one with @qk\.task"):
+        await qk.run_worker()
+
+
+async def test_a_startup_hook_that_fails_ends_the_worker_and_the_block_beside_it(
+    qk: Queuekit,
+) -> None:
+    @qk.on_startup
+    def hook() -> None:
+        raise ZeroDivisionError
+
+    @qk.task
+    async def task() -> None: ...
+
+    with pytest.raises(ExceptionGroup) as failed:
+        async with qk, qk.worker():
+            await asyncio.Event().wait()
+    assert failed.group_contains(ZeroDivisionError)
+
+
+async def test_a_worker_says_what_it_does(qk: Queuekit) -> None:
+    go = asyncio.Event()
+
+    @qk.task(queue="mail")
+    async def task(ctx: Context) -> str:
+        await go.wait()
+        return repr(ctx)
+
+    async with qk:
+        async with qk.worker() as worker:
+            job = await task.enqueue()
+            await eventually(lambda: "1 running" in repr(worker))
+            assert repr(worker) == "<Worker of mail: <Board: 0 claimed, 1 running, 0 done>>"
+            go.set()
+            assert await job.result(timeout=10) == f"<Context of job {job.id}, attempt 1 of 5>"
+        assert "1 done" in repr(worker)
+
+
+async def test_a_second_stop_means_at_once(qk: Queuekit) -> None:
+    started = asyncio.Event()
+
+    @qk.task
+    async def endless() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async with qk:
+        job = await endless.enqueue()
+        async with qk.worker(grace=600) as worker:
+            assert "not running" in repr(worker)
+            await started.wait()
+            worker.stop()
+            worker.stop()
+        assert await job.status() is State.READY
+
+
+async def test_a_stop_and_leaving_the_block_are_one_request(qk: Queuekit) -> None:
+    started = asyncio.Event()
+
+    @qk.task
+    async def task(ctx: Context) -> str:
+        started.set()
+        while not ctx.shutting_down:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        return "finished"
+
+    async with qk:
+        job = await task.enqueue()
+        async with qk.worker() as worker:
+            await started.wait()
+            worker.stop()
+        assert await job.result(timeout=1) == "finished"
+
+
+async def test_a_sync_task_within_its_timeout(qk: Queuekit) -> None:
+    @qk.task(timeout=30)
+    def task(ctx: Context) -> bool:
+        return ctx.deadline is not None
+
+    async with qk, qk.worker():
+        assert await (await task.enqueue()).result(timeout=10) is True
+
+
+async def test_a_job_whose_thread_comes_after_its_timeout_runs_again(
+    qk: Queuekit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit, late = Threads.submit, threading.Event()
+
+    def slowly(threads: Threads, work: Callable[[], Any]) -> "asyncio.Future[Any]":
+        return submit(threads, lambda: (late.is_set() or late.wait(0.3) or late.set(), work())[1])  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(Threads, "submit", slowly)
+
+    @qk.task(timeout=0.2, max_attempts=1)
+    def task() -> str:
+        return "done"
+
+    async with qk, qk.worker():
+        job = await task.enqueue()
+        assert await job.result(timeout=5) == "done"
+        assert (await job.info()).attempt == 1
+
+
+async def test_unknown_tasks_are_named_once(qk: Queuekit, another: Callable[[], Queuekit]) -> None:
+    other = another()
+
+    @other.task
+    async def elsewhere() -> None: ...
+
+    @qk.task
+    async def here() -> None: ...
+
+    async with other:
+        for _ in range(3):
+            await elsewhere.enqueue()
+        with capture_logs() as lines:
+            await qk.run_worker(burst=True)
+    assert [line["task"] for line in lines if line["log_level"] == "warning"] == ["elsewhere"]
+
+
+@pytest.mark.parametrize("threads", [False, True])
+async def test_a_worker_that_is_cancelled_still_closes_what_it_opened(
+    qk: Queuekit, threads: bool
+) -> None:
+    started, go, seen = threading.Event(), threading.Event(), []
+
+    @qk.on_shutdown
+    def hook() -> None:
+        seen.append("shutdown")
+
+    @qk.task
+    async def wait() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    @qk.task
+    def block() -> None:
+        started.set()
+        go.wait(20)
+
+    async with qk:
+        task: Any = block if threads else wait
+        jobs: list[Any] = await qk.enqueue_many([task.job(), task.job()])
+        worker = asyncio.create_task(qk.run_worker(threads=1, signals=False))
+        await eventually(started.is_set)
+        worker.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await worker
+        go.set()
+        assert seen == ["shutdown"]
+        assert [await job.status() for job in jobs] == [State.RUNNING] * 2
+        assert await qk.inspect.workers() == []
+
+
+async def test_jobs_of_a_worker_that_died_are_rescued_and_run(qk: Queuekit) -> None:
+    @qk.task
+    async def task() -> str:
+        return "done"
+
+    async with qk:
+        job = await task.enqueue()
+        await (await qk.backend()).fetch(["default"], 1, Claimant("dead", 1), lease=200_000)
+        with capture_logs() as lines:
+            async with qk.worker():
+                assert await job.result(timeout=20) == "done"
+        info = await job.info()
+    assert (info.attempt, info.lapses) == (1, 1)
+    assert [line["count"] for line in lines if "rescued" in line["event"]] == [1]

@@ -1,0 +1,154 @@
+"""`Queuekit`: opening, enqueueing and waiting, on a store that needs no server."""
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queuekit import BackendRefused, Context, InvalidOption, Queuekit, State
+
+
+@pytest.fixture
+def qk(tmp_path: Path) -> Queuekit:
+    return Queuekit(f"sqlite:///{tmp_path}/queue.db")
+
+
+def add_task(qk: Queuekit) -> Any:
+    @qk.task
+    async def double(n: int) -> int:
+        return 2 * n
+
+    return double
+
+
+async def test_nothing_to_enqueue_needs_no_store() -> None:
+    assert await Queuekit("redis://127.0.0.1:1").enqueue_many([]) == []
+
+
+async def test_blocks_may_be_nested(qk: Queuekit) -> None:
+    double = add_task(qk)
+    async with qk:
+        async with qk:
+            job = await double.enqueue(1)
+        assert await job.status() is State.READY
+        backend = await qk.backend()
+        assert backend is await qk.backend()
+    async with qk:
+        assert await qk.backend() is not backend
+
+
+async def test_opened_by_many_at_once_it_is_opened_once(
+    qk: Queuekit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    kind = type(await qk.backend())
+    await qk.close()
+    await qk.close()
+    real = kind.open
+
+    async def count(backend: Any) -> None:
+        opened.append(backend)
+        await real(backend)
+
+    monkeypatch.setattr(kind, "open", count)
+    await asyncio.gather(*(qk.open() for _ in range(5)))
+    await qk.close()
+    assert len(opened) == 1
+
+
+async def test_each_event_loop_has_a_backend_of_its_own(qk: Queuekit) -> None:
+    found = []
+
+    async def look() -> None:
+        async with qk:
+            found.append(await qk.backend())
+
+    async with qk:
+        await asyncio.to_thread(asyncio.run, look())
+        assert found[0] is not await qk.backend()
+        # The other loop has ended; what is known of it goes with the next one that is opened.
+        await asyncio.to_thread(asyncio.run, look())
+    assert found[1] is not found[0]
+
+
+async def test_waiting_without_a_limit_goes_on_until_the_end(
+    qk: Queuekit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.app.POLL_RESULT", 0.02)
+    asked = []
+    double = add_task(qk)
+    async with qk:
+        backend = await qk.backend()
+        results = backend.results
+
+        async def count(*args: Any) -> Any:
+            asked.append(args)
+            return await results(*args)
+
+        backend.results = count  # type: ignore[method-assign,assignment]
+        job = await double.enqueue(4)
+        waiting = asyncio.create_task(job.result())
+        while len(asked) < 3:
+            await asyncio.sleep(0.01)
+        await qk.run_worker(burst=True)
+        assert await waiting == 8
+
+
+async def test_a_job_that_the_server_refuses_is_named(qk: Queuekit) -> None:
+    double = add_task(qk)
+    job = double.job(1)._replace(payload='1{"n":"\ud800"}')
+    async with qk:
+        with pytest.raises(BackendRefused, match=f"(?s){job.id}.*refused"):
+            await qk.enqueue(job)
+        with pytest.raises(BackendRefused, match=str(job.id)):
+            await qk.enqueue_many([double.job(2), job], atomic=False)
+        assert [found.state for found in await qk.inspect.list()] == [State.READY]
+
+
+def test_sync_calls_share_a_loop_in_a_thread_that_can_be_stopped(qk: Queuekit) -> None:
+    double = add_task(qk)
+    first, second = double.enqueue_sync(1), double.enqueue_sync(2)
+    assert first.id != second.id
+    names = {thread.name for thread in threading.enumerate()}
+    assert "queuekit-portal" in names
+
+    qk.close_sync()
+    qk._portal.stop()
+
+    assert "queuekit-portal" not in {thread.name for thread in threading.enumerate()}
+    assert double.enqueue_sync(3).id != second.id
+    qk.close_sync()
+
+
+def test_a_connection_of_the_callers_own_needs_the_callers_loop(qk: Queuekit) -> None:
+    double = add_task(qk)
+    with pytest.raises(InvalidOption, match="connection= needs enqueue, not enqueue_sync"):
+        double.with_options(connection=object()).enqueue_sync(1)
+
+
+def test_tasks_that_can_not_be(qk: Queuekit) -> None:
+    class Opaque: ...
+
+    with pytest.raises(InvalidOption, match="only one parameter may be annotated Context"):
+
+        @qk.task
+        def two(a: Context, b: Context) -> None: ...
+
+    with pytest.raises(InvalidOption, match=r"pydantic can't store this type: .*Opaque"):
+
+        @qk.task
+        def opaque(thing: Opaque) -> None: ...
+
+
+def test_a_task_called_here_and_now_is_its_function(qk: Queuekit) -> None:
+    @qk.task
+    def half(n: int) -> float:
+        """Of a number."""
+        return n / 2
+
+    assert half(5) == 2.5
+    assert half.__doc__ == "Of a number."
+    assert repr(half) == "<Task 'half' on queue 'default'>"
+    assert repr(qk).endswith("queue.db: 1 tasks>")

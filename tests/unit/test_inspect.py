@@ -1,0 +1,163 @@
+"""`Queuekit.inspect`: by ids or by filter, one job or thousands."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from queuekit import GiveUp, Handle, InvalidOption, JobNotFound, Queuekit, State
+from queuekit.backend import JobFilter
+
+
+class Shop:
+    """An app, and its one task."""
+
+    def __init__(self, url: str) -> None:
+        self.qk = Queuekit(url)
+
+        @self.qk.task(queue="mail")
+        async def send(to: str) -> str:
+            if to == "nobody":
+                raise GiveUp("no such address")
+            return to
+
+        self.send = send
+
+    async def jobs(self, *to: str, **options: Any) -> list[UUID]:
+        """One job for each addressee."""
+        task = self.send.with_options(**options)
+        return [handle.id for handle in await self.qk.enqueue_many([task.job(one) for one in to])]
+
+    async def states(self, *ids: UUID) -> list[State]:
+        return [await self.qk.handle(one).status() for one in ids]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(f"sqlite:///{tmp_path}/queue.db")
+
+
+async def test_list_gives_the_newest_first_up_to_a_limit(shop: Shop) -> None:
+    async with shop.qk:
+        ids = await shop.jobs("ada", "bob", "cyd")
+        assert [job.id for job in await shop.qk.inspect.list()] == ids[::-1]
+        assert [job.id for job in await shop.qk.inspect.list(limit=2)] == [ids[2], ids[1]]
+        assert await shop.qk.inspect.list(limit=0) == []
+        assert await shop.qk.inspect.list(JobFilter(queues=["other"])) == []
+
+
+async def test_list_goes_on_over_pages(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("queuekit.inspect.PAGE", 2)
+    async with shop.qk:
+        ids = await shop.jobs(*"abcde")
+        assert [job.id for job in await shop.qk.inspect.list(limit=4)] == ids[:0:-1]
+
+
+async def test_results_have_the_type_of_a_task_that_is_known(shop: Shop, tmp_path: Path) -> None:
+    stranger = Queuekit(f"sqlite:///{tmp_path}/queue.db")
+    async with shop.qk, stranger:
+        (job,) = await shop.jobs("ada")
+        await shop.qk.run_worker(burst=True)
+        for app in (shop.qk, stranger):
+            info = await app.inspect.show(job)
+            assert (info.state, info.result, info.task) == (State.SUCCEEDED, "ada", "send")
+
+
+async def test_show_names_a_job_that_is_not_there(shop: Shop) -> None:
+    missing = uuid4()
+    async with shop.qk:
+        with pytest.raises(JobNotFound, match=str(missing)):
+            await shop.qk.inspect.show(missing)
+        (job,) = await shop.jobs("ada")
+        with pytest.raises(JobNotFound):
+            await shop.qk.inspect.show(job, queue="other")
+        assert (await shop.qk.inspect.show(job, queue="mail")).id == job
+
+
+@pytest.mark.parametrize("by", [list, lambda _: JobFilter(queues=["mail"])])
+async def test_steering_by_ids_and_by_filter(
+    shop: Shop, by: Callable[[list[UUID]], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.inspect.PAGE", 2)
+    inspect = shop.qk.inspect
+    async with shop.qk:
+        ids = await shop.jobs("ada", "bob", "cyd", delay=3600)
+
+        assert await inspect.promote(by(ids)) == (3, {})
+        assert await shop.states(*ids) == [State.READY] * 3
+        assert await inspect.cancel(by(ids)) == (3, {})
+        assert await shop.states(*ids) == [State.CANCELLED] * 3
+        assert await inspect.retry(by(ids)) == (3, {})
+        assert await shop.states(*ids) == [State.READY] * 3
+        assert await inspect.delete(by(ids)) == (3, {})
+        assert await inspect.list() == []
+
+
+async def test_refusals_are_told_by_id(shop: Shop) -> None:
+    missing = uuid4()
+    async with shop.qk:
+        ready, scheduled = [*await shop.jobs("ada"), *await shop.jobs("bob", delay=3600)]
+        steered = await shop.qk.inspect.promote([ready, missing, scheduled])
+    assert steered.done == 1
+    assert {one: change.state for one, change in steered.refused.items()} == {
+        ready: State.READY,
+        missing: None,
+    }
+
+
+async def test_a_filter_by_a_state_that_a_verb_can_do_nothing_about(shop: Shop) -> None:
+    async with shop.qk:
+        with pytest.raises(InvalidOption, match="No job in state succeeded can be told to retry"):
+            await shop.qk.inspect.retry(JobFilter(states=[State.SUCCEEDED]))
+        with pytest.raises(InvalidOption, match="No job in state running can be told to delete"):
+            await shop.qk.inspect.delete(JobFilter(states=[State.RUNNING]))
+
+
+async def test_a_filter_leaves_other_jobs_alone(shop: Shop) -> None:
+    async with shop.qk:
+        failed, done = await shop.jobs("nobody", "ada")
+        await shop.qk.run_worker(burst=True)
+        assert await shop.qk.inspect.retry(JobFilter(error="no such address")) == (1, {})
+        assert await shop.states(failed, done) == [State.READY, State.SUCCEEDED]
+
+
+async def test_a_paused_queue_waits_until_it_is_resumed(shop: Shop) -> None:
+    async with shop.qk:
+        (job,) = await shop.jobs("ada")
+        await shop.qk.inspect.pause("mail")
+        await shop.qk.run_worker(burst=True)
+        (queue,) = await shop.qk.inspect.queues()
+        assert (queue.name, queue.paused, queue.counts) == ("mail", True, {State.READY: 1})
+
+        await shop.qk.inspect.resume("mail")
+        await shop.qk.run_worker(burst=True)
+        assert await shop.states(job) == [State.SUCCEEDED]
+
+
+async def test_drain_and_clean_say_how_many(shop: Shop) -> None:
+    async with shop.qk:
+        await shop.jobs(*"abc")
+        await shop.jobs("later", delay=3600)
+        assert await shop.qk.inspect.drain("mail") == 4
+        assert await shop.qk.inspect.drain("mail") == 0
+        assert await shop.qk.inspect.clean(JobFilter(states=[State.SUCCEEDED])) == 0
+        assert await shop.qk.inspect.clean(JobFilter(states=[State.CANCELLED])) == 4
+        assert await shop.qk.inspect.list() == []
+
+
+async def test_workers_that_are_present(shop: Shop) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    @shop.qk.task(queue="mail")
+    async def look() -> None:
+        seen.extend(tuple(worker.presence.queues) for worker in await shop.qk.inspect.workers())
+
+    async with shop.qk:
+        assert await shop.qk.inspect.workers() == []
+        job: Handle[None] = await look.enqueue()
+        await shop.qk.run_worker(burst=True)
+        assert await job.status() is State.SUCCEEDED
+        assert await shop.qk.inspect.workers() == []
+    assert seen == [("mail",)]
