@@ -89,6 +89,10 @@ class Doorbell:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, QueuekitError):
                 self._not_before = asyncio.get_running_loop().time() + AGAIN_AFTER
                 self.hang_up()
+            except asyncio.CancelledError:
+                # The driver takes the answer to what was cancelled for the answer to the next statement.
+                self.hang_up()
+                raise
 
     def hang_up(self) -> None:
         """Drop a connection that was found deaf; the next sleeper opens another one."""

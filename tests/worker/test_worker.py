@@ -657,6 +657,27 @@ async def test_a_cancelled_error_of_the_tasks_own_is_an_error_like_any_other(qk:
             await (await task.enqueue()).result(timeout=10)
 
 
+async def test_a_task_that_finishes_though_it_was_cancelled_has_finished(qk: Queuekit) -> None:
+    started = asyncio.Event()
+
+    @qk.task
+    async def task(ctx: Context) -> bool:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return ctx.cancelled
+        return False
+
+    async with qk, qk.worker(concurrency=1):
+        for _ in range(2):
+            job = await task.enqueue()
+            await started.wait()
+            started.clear()
+            await job.cancel()
+            assert await job.result(timeout=10) is True
+
+
 class Strict(BaseModel):
     """Its validator is wrong itself."""
 
