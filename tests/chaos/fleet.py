@@ -15,7 +15,7 @@ from uuid import UUID
 
 from tests.chaos.ledger import FOLDER, WRITER, Ledger
 from tests.chaos.store import Store
-from tests.chaos.waiting import LOOK_EVERY, until
+from tests.waiting import LOOK_EVERY, eventually
 
 COMMANDS: Final = {
     "worker": ("-m", "queuekit", "worker", "tests.chaos.app:qk"),
@@ -118,11 +118,11 @@ class Fleet:
 
     async def one_is_busy(self) -> None:
         """Wait until there is one to kill."""
-        await until(lambda: bool(self.busy))
+        await eventually(lambda: bool(self.busy))
 
     async def all_listen(self) -> None:
         """Wait until each is registered."""
-        await until(lambda: all(member.pid in self._names for member in self.alive))
+        await eventually(lambda: all(member.pid in self._names for member in self.alive))
 
     async def kill(self, member: Member) -> None:
         """SIGKILL."""

@@ -12,7 +12,7 @@ from queuekit.backend import Backend, JobFilter
 from queuekit.errors import BackendUnavailable
 from queuekit.job import FINISHED, Job, JobRecord, State
 from queuekit.testing.servers import Server
-from tests.chaos.waiting import until
+from tests.waiting import eventually
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,7 +37,7 @@ class Store(ABC):
 
     async def all_ended(self) -> None:
         """Wait until no job is left unfinished."""
-        await until(self._nothing_left, 300)
+        await eventually(self._nothing_left, 300)
 
     async def records(self, ids: Iterable[UUID]) -> dict[UUID, JobRecord | None]:
         """What the queue knows of jobs."""
@@ -134,5 +134,5 @@ async def patiently(call: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.
             return False
         return True
 
-    await until(answered, 600)
+    await eventually(answered, 600)
     return answers[0]

@@ -12,7 +12,7 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Ledger
 from tests.chaos.size import AWAY
 from tests.chaos.store import Store
-from tests.chaos.waiting import until
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(480)]
 
@@ -32,7 +32,7 @@ async def test_a_server_that_is_away_costs_a_worker_next_to_nothing(
             assert (_cpu(process) - before) / (time.monotonic() - since) < CPU_SHARE
         back_at = time.time()
         await store.enqueue([job])
-        await until(lambda: bool(ledger.of("start")))
+        await eventually(lambda: bool(ledger.of("start")))
         assert ledger.of("start")[0].at - back_at < 1
         await store.all_ended()
     await assert_balanced(store, ledger, workers, jobs=[job.id])

@@ -14,7 +14,7 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Entry, Ledger
 from tests.chaos.size import FULL, JOBS, KILLS, STOPS
 from tests.chaos.store import Store
-from tests.chaos.waiting import until
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
@@ -32,7 +32,7 @@ def mixed(dice: random.Random, count: int) -> list[Job[int]]:
 
 async def happened(ledger: Ledger, event: str, count: int) -> None:
     """Wait until it has happened to so many jobs."""
-    await until(lambda: len(ledger.jobs(event)) >= count)
+    await eventually(lambda: len(ledger.jobs(event)) >= count)
 
 
 @pytest.mark.usefixtures("round_number")
@@ -93,7 +93,7 @@ async def test_a_stopped_worker_can_settle_nothing_and_learns_of_it(
         (zombie,) = workers.busy  # jobs that are stored together are claimed together
         await workers.stop(zombie, LEASE * 2)
         await happened(ledger, "lost", 1)
-        await until(lambda: f'{short.id}", "event": "the lease was lost' in zombie.said())
+        await eventually(lambda: f'{short.id}", "event": "the lease was lost' in zombie.said())
         await store.all_ended()
     assert ledger.jobs("lost") == {long.id}
     assert len(ledger.of("start")) == 4

@@ -16,7 +16,7 @@ from queuekit.job import Claim, Job, Token
 from queuekit.worker.board import Run
 from queuekit.worker.child import Pipe, serve
 from queuekit.worker.isolated import _plain
-from tests.worker.waiting import eventually
+from tests.waiting import eventually
 
 
 class Parent:

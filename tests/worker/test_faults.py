@@ -1,7 +1,6 @@
 """The server fails at the worst moments: nothing is lost, nothing runs twice, and the worker goes on."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
@@ -12,9 +11,9 @@ from structlog.testing import capture_logs
 from queuekit import Context, Handle, Queuekit, Snooze, State, current, fixed
 from queuekit.backend import Claimant
 from queuekit.errors import BackendRefused, BackendUnavailable, LeaseLost, ReplyLost
-from queuekit.job import JobRecord
+from tests.waiting import eventually
 from tests.worker.faults import Fault, Outage
-from tests.worker.waiting import eventually
+from tests.worker.records import events, record_of
 
 HOLDING = ("heartbeat", "maintain")
 """By which a worker keeps its leases, and takes over those of others."""
@@ -26,16 +25,6 @@ def claims(_asked: Mapping[str, Any], fetched: Any) -> bool:
 
 def settles(asked: Mapping[str, Any], _fetched: Any) -> bool:
     return bool(asked["settle"])
-
-
-async def record_of(qk: Queuekit, job: Handle[Any]) -> JobRecord:
-    record = await qk.record(job.id, job.queue)
-    assert record is not None
-    return record
-
-
-def events(record: JobRecord) -> list[str]:
-    return [json.loads(line)["event"] for line in record.history]
 
 
 def logged(lines: list[Any], level: str) -> list[str]:

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from queuekit import ConfigurationError, Handle, JobCancelled, JobFailed, Queuekit, State
 from queuekit.errors import BackendRefused
 from queuekit.loading import location_of
+from tests.waiting import eventually
 from tests.worker.faults import Fault
-from tests.worker.waiting import eventually
 
 APP = """
 import asyncio, ctypes, os, time

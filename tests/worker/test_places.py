@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import json
 import os
 import signal
 import threading
@@ -17,12 +16,12 @@ import pytest
 
 from queuekit import Handle, JobCancelled, Queuekit, State
 from queuekit.errors import BackendRefused
-from queuekit.job import JobRecord
 from queuekit.worker import isolated
 from queuekit.worker.board import Board
 from queuekit.worker.worker import Worker
+from tests.waiting import eventually
 from tests.worker.faults import Fault
-from tests.worker.waiting import eventually
+from tests.worker.records import events, record_of
 
 APP = """
 import os, time
@@ -95,16 +94,6 @@ async def one_waits(worker: Worker) -> None:
 async def when_it_stops(worker: Worker, act: Callable[[], object]) -> None:
     await board_of(worker).stopping.wait()
     act()
-
-
-async def record_of(qk: Queuekit, job: Handle[Any]) -> JobRecord:
-    record = await qk.record(job.id, job.queue)
-    assert record is not None
-    return record
-
-
-def events(record: JobRecord) -> list[str]:
-    return [json.loads(line)["event"] for line in record.history]
 
 
 async def test_a_job_that_waits_for_a_thread_is_cancelled_without_having_begun(

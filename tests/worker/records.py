@@ -1,0 +1,19 @@
+"""What the queue has on record."""
+
+import json
+from typing import Any
+
+from queuekit import Handle, Queuekit
+from queuekit.job import JobRecord
+
+
+async def record_of(qk: Queuekit, job: Handle[Any]) -> JobRecord:
+    """Of a job that must be there."""
+    record = await qk.record(job.id, job.queue)
+    assert record is not None
+    return record
+
+
+def events(record: JobRecord) -> list[str]:
+    """What has happened to its runs, in order."""
+    return [json.loads(line)["event"] for line in record.history]
