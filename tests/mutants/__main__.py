@@ -1,6 +1,6 @@
 """Run the suite against every mutant; whoever weakens a guard must see red.
 
-    python -m tests.mutants [--backend sqlite ...] [--only TEXT] [--list] [--jobs 4]
+    python -m tests.mutants [--backend sqlite ...] [--only TEXT ...] [--list] [--jobs 4]
 
 Prints how many there are, and the survivors. A survivor is accepted only if ``survivors.toml`` says why it can't
 matter; an accepted one that is killed after all, or is gone, is reported, too. Exit code 1 if there is anything to do.
@@ -21,9 +21,13 @@ from queuekit.testing.servers import postgres_server
 from tests.mutants.generate import mutants
 from tests.mutants.trial import BACKENDS, Candidate, Trials, suite
 
-REASONS: Final[dict[str, str]] = tomllib.loads(
-    Path(__file__).with_name("survivors.toml").read_text("utf-8")
-)
+REASONS: Final[dict[str, str]] = {
+    name: group["reason"]
+    for group in tomllib.loads(Path(__file__).with_name("survivors.toml").read_text("utf-8"))[
+        "survivors"
+    ]
+    for name in group["mutants"]
+}
 
 PYTEST: Final = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--no-cov", "--timeout=20")
 
@@ -33,7 +37,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--backend", action="append", choices=["sqlite", "redis", "postgres"])
-    parser.add_argument("--only", default="", help="mutants whose name has this text")
+    parser.add_argument("--only", nargs="*", default=[""], help="whose name has one of these")
     parser.add_argument("--list", action="store_true", help="say which there are, and run none")
     # Most of a test's time is waiting.
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
@@ -42,7 +46,7 @@ def main() -> int:
         candidate
         for backend in options.backend or ["sqlite", "redis", "postgres"]
         for candidate in of_backend(backend)
-        if options.only in candidate.name
+        if any(text in candidate.name for text in options.only)
     ]
     print(f"{len(wanted)} mutants", flush=True)
     if options.list:
@@ -96,8 +100,9 @@ def report(alive: list[str], asked: set[str]) -> int:
     print(
         f"\n{len(asked)} mutants, {len(asked) - len(alive)} killed, {len(explained)} survivors that can't matter:"
     )
-    for name in explained:
-        print(f"  {name}\n      {REASONS[name]}")
+    for reason in dict.fromkeys(REASONS[name] for name in explained):
+        print("\n".join(f"  {name}" for name in explained if REASONS[name] == reason))
+        print(f"      {reason}")
     for title, names in (
         ("survivors without a reason", unexplained),
         ("reasons for what is killed", stale),

@@ -4,6 +4,7 @@ They are generated from the files, so that a new guard is guarded from the day i
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ class Mutant:
     """One change to one file.
 
     Attributes:
-        guard: the text that is dropped or inverted, in one line.
+        guard: the text that is dropped or inverted, in one line; what the file has said before has a number behind it.
         change: ``drop`` or ``invert``.
         start, end: where it stands; `text` takes its place.
     """
@@ -47,9 +48,12 @@ def mutants(path: Path) -> Iterator[Mutant]:
     """All mutants of one file."""
     source = path.read_text("utf-8")
     spans = _lua_conditions(source) if path.suffix == ".lua" else _sql_conjuncts(source)
+    seen = Counter[str]()
     for start, end in spans:
         guard = source[start:end]
         short = " ".join(guard.split())
+        seen[short] += 1
+        short += f" #{seen[short]}" if seen[short] > 1 else ""
         if path.suffix == ".lua":
             drop, invert = "true", f"not ({guard})"
         else:  # a parameter that is used nowhere else is an error, which any test would see

@@ -42,6 +42,11 @@ def test_conditions_in_lua(tmp_path: Path) -> None:
     ]
 
 
+def test_a_guard_that_is_there_twice_is_numbered(tmp_path: Path) -> None:
+    source = "SELECT 1 WHERE a = 1 UNION SELECT 2 WHERE a = 1"
+    assert guards(tmp_path / "x.sql", source) == ["a = 1", "a = 1 #2"]
+
+
 def test_a_mutant_changes_one_guard_only(tmp_path: Path) -> None:
     path = tmp_path / "x.sql"
     path.write_text("DELETE FROM t WHERE a = 1 AND b = 2")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from queuekit.backend import Backend, Claimant, Stored, Verdict
+from queuekit.backend import Backend, Claimant, JobFilter, Stored, Verdict
 from queuekit.job import (
     Ack,
     Claim,
@@ -212,6 +212,17 @@ async def record(backend: Backend, id: UUID, queue: str | None = None) -> JobRec
     """What is known of a job that must be there."""
     (found,) = await backend.inspector.get([id], queue)
     assert found is not None
+    return found
+
+
+async def find_all(
+    backend: Backend, where: JobFilter | None = None, *, limit: int = 100
+) -> list[JobRecord]:
+    """All pages together."""
+    found, after = await backend.inspector.find(where or JobFilter(), limit=limit)
+    while after is not None:
+        page, after = await backend.inspector.find(where or JobFilter(), limit=limit, after=after)
+        found += page
     return found
 
 

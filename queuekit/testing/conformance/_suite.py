@@ -20,6 +20,7 @@ from queuekit.testing.conformance.keys import (
 from queuekit.testing.conformance.lease import HeartbeatCases, LapseCases, LeasesCases
 from queuekit.testing.conformance.lifecycle import LifecycleCases
 from queuekit.testing.conformance.lost_replies import LostReplyCases
+from queuekit.testing.conformance.neighbours import NeighbourCases
 from queuekit.testing.conformance.outage import OutageCases
 from queuekit.testing.conformance.report import PresenceCases, ReportCases
 from queuekit.testing.conformance.results import ResultsCases
@@ -78,5 +79,6 @@ class Conformance(
     CallCases,
     LostReplyCases,
     LifecycleCases,
+    NeighbourCases,
 ):
     """Subclass it, name the subclass ``Test...`` and give it the fixtures `backend`, `other` and `lossy`."""

@@ -24,6 +24,7 @@ from queuekit.testing.conformance._make import (
     numbered,
     put,
     record,
+    released,
     retried,
     running,
     state_of,
@@ -150,6 +151,25 @@ class AckCases:
         await ack(backend, succeeded(present, '"present"'))
         assert await backend.ack([succeeded(late, '"late"')]) == [Verdict.LOST]
         assert (await record(backend, late.token.id)).result == '"present"'
+
+    async def test_a_late_ack_that_keeps_nothing_is_lost(self, backend: Backend) -> None:
+        await put(backend, job())
+        late = await claim_one(backend, lease=BRIEF)
+        await lapse(backend, late)
+        present = await claim_one(backend)
+        for _ in range(2):
+            assert await backend.ack([succeeded(late, keep=Keep(0))]) == [Verdict.LOST]
+        assert await state_of(backend, late.token.id) is State.RUNNING
+        await ack(backend, succeeded(present))
+
+    async def test_an_ack_that_keeps_nothing_of_a_released_job_is_lost(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend)
+        await give_back(backend, released(one))
+        for _ in range(2):
+            assert await backend.ack([succeeded(one, keep=Keep(0))]) == [Verdict.LOST]
+        assert await state_of(backend, one.token.id) is State.READY
 
     async def test_an_ack_between_the_end_of_a_lease_and_its_rescue_counts(
         self, backend: Backend

@@ -11,6 +11,7 @@ from queuekit.testing.conformance._make import (
     claim,
     claim_one,
     failed,
+    find_all,
     give_back,
     job,
     lapse,
@@ -174,6 +175,15 @@ class FindCases:
         pages = await self._pages(backend, JobFilter(tags=["rare"]), limit=7)
         assert pages == [one.id]
 
+    async def test_a_rare_job_is_found_behind_many(self, backend: Backend) -> None:
+        first, last = job(tags=("rare",)), job(tags=("rare",))
+        await put(backend, first)
+        for _ in range(24):
+            await put(backend, *numbered(1000, fresh=True))
+        await put(backend, last)
+        pages = await self._pages(backend, JobFilter(tags=["rare"]), limit=7)
+        assert set(pages) == {first.id, last.id}
+
     async def test_an_empty_store_has_one_empty_page(self, backend: Backend) -> None:
         assert await self._pages(backend, JobFilter(), limit=10) == []
 
@@ -181,11 +191,7 @@ class FindCases:
         return set(await self._pages(backend, where, limit=50))
 
     async def _pages(self, backend: Backend, where: JobFilter, limit: int) -> list[UUID]:
-        page, after = await backend.inspector.find(where, limit=limit)
-        ids = [one.id for one in page]
-        while after is not None:
-            page, after = await backend.inspector.find(where, limit=limit, after=after)
-            ids += [one.id for one in page]
+        ids = [one.id for one in await find_all(backend, where, limit=limit)]
         assert len(set(ids)) == len(ids)
         return ids
 

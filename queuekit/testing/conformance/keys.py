@@ -209,6 +209,13 @@ class KeyUntilCases:
         await ack(backend, succeeded(one))
         assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
 
+    async def test_for_a_time_the_key_outlives_every_tick(self, backend: Backend) -> None:
+        one = await running(backend, key=KEY, key_until=LONG)
+        await ack(backend, succeeded(one))
+        for _ in range(3):
+            await backend.maintain(["default"])
+        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+
     async def test_after_its_time_the_key_is_free(self, backend: Backend) -> None:
         one = await running(backend, key=KEY, key_until=20 * MILLISECOND)
         await ack(backend, succeeded(one))

@@ -163,6 +163,16 @@ class PresenceCases:
 
         await eventually(one_left)
 
+    async def test_a_process_that_is_not_heard_of_is_gone_before_the_next_tick(
+        self, backend: Backend
+    ) -> None:
+        await backend.present(self._process("silent", ttl=30 * MILLISECOND))
+
+        async def none_left() -> bool:
+            return not await backend.inspector.workers()
+
+        await eventually(none_left)
+
     async def test_who_was_never_there_may_leave(self, backend: Backend) -> None:
         await backend.absent("nobody")
         assert list(await backend.inspector.workers()) == []

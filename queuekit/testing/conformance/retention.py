@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from queuekit.backend import Backend, JobFilter, Stored
+from queuekit.backend import Backend, Stored
 from queuekit.job import Keep, State
 from queuekit.testing.conformance._make import (
     LONG,
@@ -15,6 +15,7 @@ from queuekit.testing.conformance._make import (
     claim,
     eventually,
     failed,
+    find_all,
     job,
     numbered,
     put,
@@ -135,12 +136,40 @@ class RetentionCases:
         await eventually(trimmed)
         assert sorted(await self._payloads(backend)) == ["2", "2", "3", "3"]
 
+    async def test_every_queue_has_a_count_of_its_own(self, backend: Backend) -> None:
+        for queue in ("left", "right"):
+            await put(backend, *numbered(4, queue=queue, keep=Keep(LONG, count=2)))
+        for one in await claim(backend, 8, queues=["left", "right"]):
+            await ack(backend, succeeded(one))
+        for _ in range(3):
+            await backend.maintain(["left", "right"])
+        assert sorted(await self._payloads(backend)) == ["2", "2", "3", "3"]
+
     async def test_a_count_is_for_successes_only(self, backend: Backend) -> None:
-        await put(backend, *numbered(5, keep=Keep(LONG, count=1)))
-        await ack(backend, *(failed(one) for one in await claim(backend, 5)))
+        await put(backend, *numbered(5, keep=Keep(LONG, count=2)))
+        claims = await claim(backend, 5)
+        await ack(backend, *(succeeded(one) for one in claims[:2]))
+        await ack(backend, *(failed(one) for one in claims[2:]))
         for _ in range(3):
             await backend.maintain(["default"])
         assert len(await self._payloads(backend)) == 5
+
+    @pytest.mark.parametrize("kinds", ["a.x a.y", "a.y a.x", "a.x b.x", "b.x a.x"])
+    async def test_records_of_every_kind_go_when_their_time_comes(
+        self, backend: Backend, kinds: str
+    ) -> None:
+        """And nothing has to be added for that."""
+        early, late = (kind.split(".") for kind in kinds.split())
+        ages = [(early, 1), (late, 100), (late, 200)]
+        for (queue, task), age in ages:
+            keep = Keep(age * MILLISECOND)
+            await ack(backend, succeeded(await running(backend, queue=queue, task=task, keep=keep)))
+
+        async def all_gone() -> bool:
+            await backend.maintain(["a", "b"])
+            return not await self._payloads(backend)
+
+        await eventually(all_gone)
 
     async def test_the_record_of_a_waited_for_job_is_not_pruned_at_once(
         self, backend: Backend
@@ -152,6 +181,14 @@ class RetentionCases:
             await backend.maintain(["default"])
         assert await state_of(backend, one.token.id) is State.SUCCEEDED
 
+    async def test_who_waits_is_remembered_over_ticks(self, backend: Backend) -> None:
+        one = await running(backend, keep=Keep(0))
+        await backend.results([("default", one.token.id)], 0.02)
+        for _ in range(3):
+            await backend.maintain(["default"])
+        await ack(backend, succeeded(one))
+        assert await state_of(backend, one.token.id) is State.SUCCEEDED
+
     async def test_a_cancelled_unstarted_job_keeps_a_record(self, backend: Backend) -> None:
         one = job()
         await put(backend, one)
@@ -161,5 +198,4 @@ class RetentionCases:
         assert (await record(backend, one.id)).state is State.CANCELLED
 
     async def _payloads(self, backend: Backend) -> list[str]:
-        found, _ = await backend.inspector.find(JobFilter(), limit=100)
-        return [one.payload for one in found]
+        return [one.payload for one in await find_all(backend)]

@@ -225,9 +225,11 @@ class DrainCases:
         await claims_nothing(backend)
 
     async def test_other_queues_are_left_alone(self, backend: Backend) -> None:
-        await put(backend, job(queue="left"), job(queue="right"))
+        ready, later = job(queue="right"), job(queue="right", delay=LONG)
+        await put(backend, job(queue="left"), ready, later)
         assert await backend.inspector.drain("left") == 1
-        await claim_one(backend, queue="right")
+        assert await state_of(backend, ready.id) is State.READY
+        assert await state_of(backend, later.id) is State.SCHEDULED
 
     async def test_a_drain_keeps_to_its_limit(self, backend: Backend) -> None:
         await put(backend, *numbered(10))
@@ -350,5 +352,8 @@ class PauseCases:
         await backend.inspector.pause(["left", "right"])
         await claims_nothing(backend, "left")
         await claims_nothing(backend, "right")
+        await backend.inspector.resume(["left"])
+        await claims_nothing(backend, "right")
+        await backend.inspector.pause(["left"])
         await backend.inspector.resume(["left", "right"])
         assert len(await claim(backend, 2, queues=["left", "right"])) == 2

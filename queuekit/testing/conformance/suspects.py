@@ -1,5 +1,7 @@
 """Jobs whose leases lapsed more than once: they may be what kills the workers."""
 
+from uuid import UUID
+
 from queuekit.backend import Backend
 from queuekit.job import SOLITARY_AFTER, SUSPECT_AFTER, Claim
 from queuekit.testing.conformance._make import (
@@ -150,6 +152,40 @@ class SuspectCases:
         await lapse_times(backend, SOLITARY_AFTER, right)
         claims = await claim(backend, 2, queues=["left", "right"], suspects=5)
         assert {one.token.id for one in claims} == {left.id, right.id}
+
+    async def test_one_tick_hands_out_a_solitary_suspect_in_each_queue(
+        self, backend: Backend
+    ) -> None:
+        queues = ["left", "right"]
+        jobs = [job(queue=queue) for queue in queues]
+        await put(backend, *jobs)
+        for one in jobs:
+            await lapse_times(backend, SOLITARY_AFTER - 1, one)
+        claims = await claim(backend, 2, queues=queues, suspects=5, lease=50 * BRIEF)
+        rescued: list[UUID] = []
+
+        async def lapsed() -> bool:
+            rescued[:] = (await backend.maintain(queues)).rescued
+            return bool(rescued)
+
+        await eventually(lapsed)
+        assert set(rescued) == {one.token.id for one in claims}
+        assert len(await claim(backend, 2, queues=queues, suspects=5)) == 2
+
+    async def test_a_solitary_suspect_is_handed_out_beside_jobs_that_are_not_ready(
+        self, backend: Backend
+    ) -> None:
+        scheduled, mild, one = job(delay=LONG), job(), job(priority=50)
+        await put(backend, mild)
+        await lapse_times(backend, SUSPECT_AFTER, mild)
+        held = await claim_one(backend, suspects=5)
+        await put(backend, scheduled, one)
+        await lapse_times(backend, SOLITARY_AFTER - 1, one)
+        late = await claim_one(backend, lease=BRIEF, suspects=5)
+        await give_back(backend, released(held))
+        await lapse(backend, late)
+        claims = await claim(backend, 2, suspects=5)
+        assert {claim.token.id for claim in claims} == {mild.id, one.id}
 
     async def test_suspects_of_several_queues_share_the_bound(self, backend: Backend) -> None:
         left, right = job(queue="left"), job(queue="right")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from queuekit.backend import Backend
-from queuekit.job import KeyPolicy
+from queuekit.job import SUSPECT_AFTER, KeyPolicy
 from queuekit.testing.conformance._make import (
     ALICE,
     BOB,
@@ -20,6 +20,8 @@ from queuekit.testing.conformance._make import (
     give_back,
     job,
     lapse,
+    lapse_times,
+    numbered,
     one_of_each,
     punctual,
     put,
@@ -44,23 +46,49 @@ class WaitCases:
         assert time.monotonic() - begun < 5
 
     async def test_a_wait_on_an_empty_queue_lasts(self, backend: Backend) -> None:
-        async def lasts() -> bool:
-            begun = time.monotonic()
-            await backend.wait(["default"], 0.2, ALICE)
-            return time.monotonic() - begun > 0.15
-
-        await eventually(lasts)
+        await self._lasts(backend)
 
     async def test_a_wait_beside_jobs_that_nobody_can_claim_lasts(self, backend: Backend) -> None:
         await one_of_each(backend)
         await claim_one(backend)
 
-        async def lasts() -> bool:
-            begun = time.monotonic()
-            await backend.wait(["default"], 0.2, ALICE)
-            return time.monotonic() - begun > 0.15
+        await self._lasts(backend)
 
-        await eventually(lasts)
+    async def test_a_wait_beside_jobs_of_another_queue_lasts(self, backend: Backend) -> None:
+        suspect = job(queue="other")
+        await put(backend, suspect)
+        await lapse_times(backend, SUSPECT_AFTER, suspect)
+        await put(backend, *numbered(3, queue="other"))
+        await self._lasts(backend)
+
+    async def test_a_wait_beside_a_job_that_was_due_once_lasts(self, backend: Backend) -> None:
+        await put(backend, job(delay=MILLISECOND))
+        await claim_one(backend)
+        await self._lasts(backend)
+
+    async def test_a_suspect_ends_the_wait(self, backend: Backend) -> None:
+        one = job()
+        await put(backend, one)
+        await lapse_times(backend, SUSPECT_AFTER, one)
+        await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 5)
+
+    async def test_a_job_that_comes_due_ends_the_wait(self, backend: Backend) -> None:
+        await put(backend, job(delay=100 * MILLISECOND))
+        await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 5)
+
+    async def test_an_enqueue_to_another_queue_lets_sleep(
+        self, backend: Backend, other: Backend
+    ) -> None:
+        async def elsewhere() -> None:
+            await put(other, job(queue="other"))
+
+        await self._lasts(backend, elsewhere)
+
+    async def test_a_tick_lets_sleep(self, backend: Backend, other: Backend) -> None:
+        async def tick() -> None:
+            await other.maintain(["default"])
+
+        await self._lasts(backend, tick)
 
     async def test_an_enqueue_wakes(self, backend: Backend, other: Backend) -> None:
         await self._in_time(backend, other, lambda: put(other, job()))
@@ -176,30 +204,20 @@ class WaitCases:
     async def test_wake_leaves_other_processes_asleep(
         self, backend: Backend, other: Backend
     ) -> None:
-        async def bob_alone() -> bool:
-            alice = asyncio.create_task(backend.wait(["default"], 0.3, ALICE))
+        async def wake_bob() -> None:
             bob = asyncio.create_task(other.wait(["default"], 30, BOB))
-            begun = time.monotonic()
-            while not bob.done():
-                await backend.wake(BOB)
-                await asyncio.wait([bob], timeout=0.02)
-                assert time.monotonic() - begun < 5
-            alone = not alice.done()
-            await alice
-            return alone
+            async with asyncio.timeout(5):
+                while not bob.done():
+                    await backend.wake(BOB)
+                    await asyncio.wait([bob], timeout=0.02)
 
-        await eventually(bob_alone)
+        await self._lasts(backend, wake_bob)
 
     async def test_a_paused_queue_lets_sleep(self, backend: Backend) -> None:
         await put(backend, job())
         await backend.inspector.pause(["default"])
 
-        async def lasts() -> bool:
-            begun = time.monotonic()
-            await backend.wait(["default"], 0.2, ALICE)
-            return time.monotonic() - begun > 0.15
-
-        await eventually(lasts)
+        await self._lasts(backend)
 
     async def test_many_sleepers_and_one_object(self, backend: Backend, other: Backend) -> None:
         sleepers = [
@@ -224,6 +242,22 @@ class WaitCases:
             await put(other, job())
             await asyncio.wait_for(waiting, 5)
             await drop_all(backend)
+
+    async def _lasts(
+        self, backend: Backend, meanwhile: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Alice sleeps on, whatever else happens; a machine that sleeps itself may spoil a try."""
+
+        async def lasts() -> bool:
+            begun = time.monotonic()
+            waiting = asyncio.create_task(backend.wait(["default"], 0.3, ALICE))
+            await asyncio.sleep(0.03)
+            if meanwhile is not None:
+                await meanwhile()
+            await waiting
+            return time.monotonic() - begun > 0.25
+
+        assert await eventually(lasts)
 
     async def _in_time(
         self, backend: Backend, other: Backend, ring: Callable[[], Awaitable[None]]

@@ -1,0 +1,216 @@
+"""Two jobs that are easily taken for each other: one id in two queues, or two ids of one queue and one moment."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pytest
+
+from queuekit.backend import Backend, Report, Stored, Verdict
+from queuekit.job import Claim, JobRecord, Keep, KeyPolicy, Return, State, new_id
+from queuekit.testing.conformance._make import (
+    Settling,
+    ack,
+    cancelled,
+    claim,
+    dead,
+    eventually,
+    failed,
+    give_back,
+    job,
+    put,
+    record,
+    released,
+    retried,
+    running,
+    snoozed,
+    state_of,
+    succeeded,
+)
+
+Queues: TypeAlias = tuple[str, str]
+
+KEEPS = [(None, None), (Keep(0), None), (None, Keep(0))]
+"""The job's own retention, and the one its ack asks for."""
+
+one_of_two = pytest.mark.parametrize("acted", [0, 1], ids=["first", "second"])
+each_pair = pytest.mark.parametrize(
+    "queues", [("left", "right"), ("left", "left")], ids=["one id", "one queue"]
+)
+
+
+class NeighbourCases:
+    """What is done to one job is not done to its neighbour."""
+
+    @each_pair
+    @one_of_two
+    @pytest.mark.parametrize(("own", "asked"), KEEPS, ids=["kept", "own none", "asked none"])
+    @pytest.mark.parametrize("end", [succeeded, failed, cancelled])
+    async def test_an_ack_ends_one_job(
+        self,
+        backend: Backend,
+        queues: Queues,
+        acted: int,
+        own: Keep | None,
+        asked: Keep | None,
+        end: Settling,
+    ) -> None:
+        one, other = await self._two(backend, queues, acted, keep=own)
+        await ack(backend, end(one)._replace(keep=asked))
+        kept = None if own or asked else end(one).state
+        assert await self._states(backend, one, other) == [kept, State.RUNNING]
+        await give_back(backend, released(other))
+        assert await backend.ack([end(other)._replace(keep=asked)]) == [Verdict.LOST]
+        assert await self._states(backend, one, other) == [kept, State.READY]
+
+    @each_pair
+    @one_of_two
+    @pytest.mark.parametrize("back", [retried, snoozed, released, dead])
+    async def test_a_return_puts_one_job_back(
+        self, backend: Backend, queues: Queues, acted: int, back: Callable[[Claim], Return]
+    ) -> None:
+        one, other = await self._two(backend, queues, acted)
+        await give_back(backend, back(one))
+        assert await self._states(backend, one, other) == [State.READY, State.RUNNING]
+        assert not (await self._record(backend, other)).history
+
+    @each_pair
+    @one_of_two
+    async def test_a_heartbeat_extends_one_lease(
+        self, backend: Backend, queues: Queues, acted: int
+    ) -> None:
+        one, other = await self._two(backend, queues, acted)
+        before = await self._record(backend, other)
+        await asyncio.sleep(0.01)
+        await backend.heartbeat([one.token])
+        assert await self._record(backend, other) == before
+        assert (await self._record(backend, one)).leased_until != before.leased_until
+
+    @each_pair
+    @one_of_two
+    async def test_a_report_tells_of_one_run(
+        self, backend: Backend, queues: Queues, acted: int
+    ) -> None:
+        one, other = await self._two(backend, queues, acted)
+        before = await self._record(backend, other)
+        await backend.report([Report(one.token, "0.5", ["half"])])
+        assert await self._record(backend, other) == before
+        assert (await self._record(backend, one)).progress == "0.5"
+
+    @each_pair
+    @one_of_two
+    async def test_a_cancel_asks_one_run(
+        self, backend: Backend, queues: Queues, acted: int
+    ) -> None:
+        one, other = await self._two(backend, queues, acted)
+        await backend.inspector.cancel([one.token.id], one.token.queue)
+        pulse = await backend.heartbeat([one.token, other.token])
+        assert (list(pulse.cancels), list(pulse.lost)) == ([one.token], [])
+
+    @each_pair
+    @one_of_two
+    async def test_a_delete_removes_one_job(
+        self, backend: Backend, queues: Queues, acted: int
+    ) -> None:
+        one, other = await self._two(backend, queues, acted)
+        await ack(backend, failed(one), failed(other))
+        await backend.inspector.delete([one.token.id], one.token.queue)
+        assert await self._states(backend, one, other) == [None, State.FAILED]
+
+    @each_pair
+    @one_of_two
+    async def test_a_persons_retry_runs_one_job_again(
+        self, backend: Backend, queues: Queues, acted: int
+    ) -> None:
+        one, other = await self._two(backend, queues, acted)
+        await ack(backend, failed(one), failed(other))
+        await backend.inspector.retry([one.token.id], one.token.queue)
+        assert await self._states(backend, one, other) == [State.READY, State.FAILED]
+
+    @each_pair
+    @one_of_two
+    async def test_who_waits_for_one_end_keeps_no_other_record(
+        self, backend: Backend, queues: Queues, acted: int
+    ) -> None:
+        one, other = await self._two(backend, queues, acted, keep=Keep(0))
+        await backend.results([(one.token.queue, one.token.id)], 0.02)
+        await ack(backend, succeeded(other), succeeded(one))
+        assert await self._states(backend, one, other) == [State.SUCCEEDED, None]
+
+    @each_pair
+    @one_of_two
+    async def test_who_waits_for_two_ends_gets_the_second(
+        self, backend: Backend, queues: Queues, acted: int
+    ) -> None:
+        one, other = await self._two(backend, queues, acted, keep=Keep(0))
+        for waited in (one, other):
+            await backend.results([(waited.token.queue, waited.token.id)], 0.02)
+        await ack(backend, succeeded(one))
+        await ack(backend, succeeded(other))
+        assert await self._states(backend, one, other) == [State.SUCCEEDED] * 2
+
+    @one_of_two
+    async def test_an_end_in_one_queue_leaves_the_key_of_another(
+        self, backend: Backend, acted: int
+    ) -> None:
+        one, other = await self._two(backend, ("left", "right"), acted, key="k")
+        await ack(backend, succeeded(one))
+        key = (await self._record(backend, one)).key
+        again = [job(queue=held.token.queue, key=key) for held in (one, other)]
+        kinds = [answer.kind for answer in await backend.enqueue(again)]
+        assert kinds == [Stored.STORED, Stored.DUPLICATE]
+
+    @each_pair
+    @one_of_two
+    async def test_an_end_frees_its_own_successor(
+        self, backend: Backend, queues: Queues, acted: int
+    ) -> None:
+        one, other = await self._two(backend, queues, acted, key="k")
+        heirs = [
+            job(queue=held.queue, key=held.key, key_policy=KeyPolicy.REPLACE)
+            for held in (await self._record(backend, one), await self._record(backend, other))
+        ]
+        await put(backend, *heirs)
+        await ack(backend, succeeded(one))
+        states = [await state_of(backend, heir.id, heir.options.queue) for heir in heirs]
+        assert states == [State.READY, State.WAITING]
+
+    @pytest.mark.parametrize("keep", [None, Keep(0)])
+    async def test_an_id_is_known_in_its_queue_only(
+        self, backend: Backend, keep: Keep | None
+    ) -> None:
+        one = await running(backend, queue="left", keep=keep)
+        await ack(backend, succeeded(one))
+        answers = await backend.enqueue(
+            [job(id=one.token.id, queue=queue) for queue in ("right", "left")]
+        )
+        assert [answer.kind for answer in answers] == [Stored.STORED, Stored.KNOWN]
+
+    async def _two(
+        self, backend: Backend, queues: Queues, acted: int, key: str | None = None, **options: Any
+    ) -> tuple[Claim, Claim]:
+        """Two running jobs of one delivery, the one that is acted on first; made anew until they have one."""
+        pair: list[Claim] = []
+        alike = queues[0] != queues[1]
+
+        async def made() -> bool:
+            ids = [new_id()] * 2 if alike else [new_id(), new_id()]
+            keys = [key and key + str(id_) for id_ in ids]
+            two = [
+                job(id=id_, queue=queue, key=own, **options)
+                for id_, queue, own in zip(ids, queues, keys, strict=True)
+            ]
+            await put(backend, *two)
+            claims = await claim(backend, 2, queues=sorted(set(queues)))
+            order = [(one.id, one.options.queue) for one in two]
+            pair[:] = sorted(claims, key=lambda one: order.index((one.token.id, one.token.queue)))
+            return pair[0].token.delivery == pair[1].token.delivery
+
+        await eventually(made)
+        return pair[acted], pair[1 - acted]
+
+    async def _record(self, backend: Backend, one: Claim) -> JobRecord:
+        return await record(backend, one.token.id, one.token.queue)
+
+    async def _states(self, backend: Backend, *claims: Claim) -> list[State | None]:
+        return [await state_of(backend, one.token.id, one.token.queue) for one in claims]
