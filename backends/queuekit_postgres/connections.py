@@ -154,9 +154,18 @@ class Lane:
         if not self._dialer.pooled:
             return await call(connection)
         # The driver prepares and executes in two steps; a transaction keeps both in one session.
-        async with connection.transaction(isolation="read_committed"):
+        transaction = connection.transaction(isolation="read_committed")
+        await transaction.start()
+        try:
             await connection.execute(self._dialer.set_local)
-            return await call(connection)
+            answer = await call(connection)
+        except (
+            Exception
+        ):  # Not if cancelled: a statement is under way still, and the connection is given up.
+            await transaction.rollback()
+            raise
+        await transaction.commit()
+        return answer
 
     def _drop(self, connection: Connection) -> None:
         connection.terminate()

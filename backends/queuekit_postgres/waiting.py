@@ -29,6 +29,8 @@ class Waiting:
         self._lanes = lanes
         self._doorbell = doorbell
         self._name = f"results {new_id()}"
+        self._slept: set[str] = set()
+        """processes that have been registered"""
 
     async def for_work(self, queues: Sequence[str], wait_for: float, process: str) -> None:
         """Return as soon as one of the queues may have work."""
@@ -40,11 +42,16 @@ class Waiting:
                 # Suspects don't count at first: who has no child process free for them would never sleep.
                 patient = longest >= LOOK_EVERY_IF_DEAF
                 work, new, due_in = await self._look(process, queues, suspects=patient)
-                if new and looks and self._doorbell.audible:
+                # The deaf may have been rung between two waits; others were woken then by what they heard.
+                rung = new and (
+                    looks > 0 or (process in self._slept and not self._doorbell.audible)
+                )
+                self._slept.add(process)
+                if rung and self._doorbell.audible:
                     self._doorbell.hang_up()  # it was rung and did not hear it
                 due = LOOK_EVERY if due_in is None else due_in / 1_000_000
                 pause = min(longest, end - loop.time(), due)
-                if work or (new and looks) or pause <= 0 or await sleeper.sleep(pause):
+                if work or rung or pause <= 0 or await sleeper.sleep(pause):
                     return
                 await self._doorbell.listen(process)
 

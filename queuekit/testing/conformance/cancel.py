@@ -130,6 +130,31 @@ class CancelCases:
         assert set(changes) == {Change(State.READY, done=True)}
         await claims_nothing(backend)
 
+    async def test_a_run_that_has_ended_on_request_is_lost_and_not_asked_again(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend)
+        await backend.inspector.cancel([one.token.id])
+        await ack(backend, cancelled(one))
+        pulse = await backend.heartbeat([one.token])
+        assert (list(pulse.lost), list(pulse.cancels)) == ([one.token], [])
+
+    async def test_a_second_request_is_no_second_event(self, backend: Backend) -> None:
+        one = await running(backend)
+        for _ in range(2):
+            (change,) = await backend.inspector.cancel([one.token.id])
+            assert change == Change(State.RUNNING, done=True)
+        assert events(await record(backend, one.token.id)) == ["cancel"]
+
+    async def test_a_request_between_two_waits_wakes(
+        self, backend: Backend, other: Backend
+    ) -> None:
+        await put(backend, job())
+        one = await claim_one(backend, process=BOB)
+        await backend.wait(["default"], 0.02, BOB)
+        await other.inspector.cancel([one.token.id])
+        await asyncio.wait_for(backend.wait(["default"], 30, BOB), 5)
+
     async def test_a_request_wakes_the_process_that_runs_the_job(
         self, backend: Backend, other: Backend
     ) -> None:

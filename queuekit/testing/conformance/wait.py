@@ -80,7 +80,10 @@ class WaitCases:
         self, backend: Backend, other: Backend
     ) -> None:
         async def elsewhere() -> None:
+            bob = asyncio.create_task(other.wait(["other"], 30, BOB))
             await put(other, job(queue="other"))
+            await asyncio.wait_for(bob, 5)
+            await drop_all(other, "other")
 
         await self._lasts(backend, elsewhere)
 

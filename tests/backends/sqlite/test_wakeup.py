@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from queuekit.backend import Backend
+from queuekit.backend import Backend, Presence
 from queuekit.testing.conformance._make import claim_one, eventually, job, put, succeeded
 
 Make = Callable[..., Awaitable[Backend]]
@@ -62,10 +62,23 @@ async def test_a_wake_is_heard_without_sockets(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("queuekit_sqlite.wakeup.HAVE_SOCKETS", False)
-    waiting = asyncio.create_task(backend.wait(["default"], 30, "sleeper"))
+    waiting, another = (
+        asyncio.create_task(backend.wait(["default"], 30, name)) for name in ("sleeper", "another")
+    )
     await asyncio.sleep(0.02)
     await backend.wake("sleeper")
     await asyncio.wait_for(waiting, 10)
+    assert not another.done()
+    another.cancel()
+
+
+async def test_a_lone_sleeper_sleeps_through_ticks(backend: Backend) -> None:
+    begun = time.monotonic()
+    waiting = asyncio.create_task(backend.wait(["default"], 0.5, "sleeper"))
+    while not waiting.done():
+        await backend.maintain(["default"])
+        await asyncio.sleep(0.02)
+    assert time.monotonic() - begun >= 0.5
 
 
 async def test_a_wake_before_the_wait_is_not_lost(backend: Backend) -> None:
@@ -74,6 +87,13 @@ async def test_a_wake_before_the_wait_is_not_lost(backend: Backend) -> None:
     waiting.cancel()
     await backend.wake("sleeper")
     await asyncio.wait_for(backend.wait(["default"], 30, "sleeper"), 10)
+
+
+async def test_a_wake_of_a_process_that_never_slept_is_not_lost(backend: Backend) -> None:
+    me = Presence(process="me", host="here", pid=1, version="0", queues=["default"])
+    await backend.present(me)
+    await backend.wake("me")
+    await asyncio.wait_for(backend.wait(["default"], 30, "me"), 10)
 
 
 async def test_a_ring_is_not_sent_twice(backend: Backend) -> None:

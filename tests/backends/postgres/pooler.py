@@ -1,0 +1,195 @@
+"""A pooler in transaction mode that is as hard on its clients as it may be.
+
+All sessions stand in one line, and every transaction gets the first of it: hardly ever the one that the same client had
+before. What relies on a session finds another one.
+"""
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+# The codes that a packet without a type begins with, and the types of messages:
+# https://www.postgresql.org/docs/current/protocol-message-formats.html
+CANCEL: Final = 1234 << 16 | 5678
+ENCRYPTION: Final = (1234 << 16 | 5679, 1234 << 16 | 5680)
+PASSWORD_REQUESTS: Final = (3, 5, 10, 11)
+ENDS_OF_REQUESTS: Final = (b"Q", b"S")
+
+
+class Session:
+    """One connection to the server.
+
+    Attributes:
+        key: what cancels its statement.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.reader, self.writer = stream
+        self.key = b""
+
+    async def log_in(self, startup: bytes, client: Stream) -> None:
+        """Pass on a client's login, to its end."""
+        self.writer.write(startup)
+        kind = b""
+        while kind != b"Z":
+            kind, message = await read_message(self.reader)
+            client[1].write(message)
+            if kind == b"K":
+                self.key = message[5:]
+            elif kind == b"R" and int.from_bytes(message[5:9], "big") in PASSWORD_REQUESTS:
+                self.writer.write((await read_message(client[0]))[1])
+
+    def abort(self) -> None:
+        """Break it: the server rolls back."""
+        self.writer.transport.abort()
+
+
+class Client:
+    """One connection from a client; it has a session for as long as a transaction lasts."""
+
+    def __init__(self, stream: Stream, line: asyncio.Queue[Session]) -> None:
+        self._reader, self._writer = stream
+        self._line = line
+        self._replies: asyncio.Task[None] | None = None
+        self._due = 0
+        self.session: Session | None = None
+
+    async def serve(self) -> None:
+        """Pass on requests until the client leaves."""
+        try:
+            while (request := await read_message(self._reader))[0] != b"X":
+                session = self.session or await self._begin()
+                self._due += request[0] in ENDS_OF_REQUESTS
+                session.writer.write(request[1])
+                await session.writer.drain()
+        finally:
+            if self.session is not None:
+                self.session.abort()
+            if self._replies is not None:
+                await asyncio.wait([self._replies])
+
+    def abort(self) -> None:
+        """Break it."""
+        self._writer.transport.abort()
+
+    async def _begin(self) -> Session:
+        session = await self._line.get()
+        if session.reader.at_eof():
+            raise ConnectionResetError
+        self.session = session
+        self._replies = asyncio.create_task(self._pass_on_replies(session))
+        return session
+
+    async def _pass_on_replies(self, session: Session) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                kind, message = await read_message(session.reader)
+                self._writer.write(message)
+                if kind == b"Z":
+                    self._due -= 1
+                    if not self._due and message.endswith(b"I"):
+                        self.session = None
+                        self._line.put_nowait(session)
+                        return
+        self.abort()
+
+
+class Pooler:
+    """Stands between clients and the server at an address.
+
+    Each login brings a session into the line, so that there are as many as clients.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._line: asyncio.Queue[Session] = asyncio.Queue()
+        self._sessions: list[Session] = []
+        self._clients: dict[bytes, Client] = {}
+        self._server: asyncio.Server | None = None
+        self._serving = 0
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        self._abort()
+        while self._serving:
+            await asyncio.sleep(0)
+            self._abort()
+        await self._server.wait_closed()
+        await asyncio.sleep(0)  # an aborted transport closes its socket in the loop's next turn
+
+    def url_for(self, url: str) -> str:
+        """The server's URL, led through this pooler."""
+        assert self._server is not None
+        port = self._server.sockets[0].getsockname()[1]
+        parts = urlsplit(url)
+        credentials, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{credentials}{at}127.0.0.1:{port}"))
+
+    def _abort(self) -> None:
+        for client in self._clients.values():
+            client.abort()
+        for session in self._sessions:
+            session.abort()
+
+    async def _accept(self, *stream: *Stream) -> None:
+        self._serving += 1
+        try:
+            with contextlib.suppress(EOFError, OSError):
+                await self._serve(stream)
+        finally:
+            stream[1].transport.abort()
+            self._serving -= 1
+
+    async def _serve(self, stream: Stream) -> None:
+        code, packet = await read_startup(stream[0])
+        while code in ENCRYPTION:
+            stream[1].write(b"N")
+            code, packet = await read_startup(stream[0])
+        if code == CANCEL:
+            await self._cancel(packet)
+            return
+        session = Session(await asyncio.open_connection(*self._address))
+        self._sessions.append(session)
+        await session.log_in(packet, stream)
+        self._line.put_nowait(session)
+        client = self._clients[session.key] = Client(stream, self._line)
+        try:
+            await client.serve()
+        finally:
+            del self._clients[session.key]
+
+    async def _cancel(self, packet: bytes) -> None:
+        """The key is that of the session which the client was greeted by; meant is the one that it has now."""
+        client = self._clients.get(packet[8:])
+        if client and client.session:
+            reader, writer = await asyncio.open_connection(*self._address)
+            writer.write(packet[:8] + client.session.key)
+            await reader.read()
+            writer.close()
+
+
+async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Its type, and the whole of it."""
+    head = await reader.readexactly(5)
+    return head[:1], head + await reader.readexactly(int.from_bytes(head[1:], "big") - 4)
+
+
+async def read_startup(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Its code, and the whole of it."""
+    length = await reader.readexactly(4)
+    body = await reader.readexactly(int.from_bytes(length, "big") - 4)
+    return int.from_bytes(body[:4], "big"), length + body
