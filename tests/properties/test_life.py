@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,7 +17,19 @@ from hypothesis.stateful import (
 )
 
 from queuekit.backend import BackendSettings, Change, Claimant, Stored, Verdict
-from queuekit.job import Ack, Claim, Job, JobOptions, Keep, Return, ReturnKind, State, Token, new_id
+from queuekit.job import (
+    FINISHED,
+    Ack,
+    Claim,
+    Job,
+    JobOptions,
+    Keep,
+    Return,
+    ReturnKind,
+    State,
+    Token,
+    new_id,
+)
 from queuekit.lifecycle import Event, Life, allowed, step
 from queuekit.registry import backend_class
 
@@ -58,11 +71,10 @@ class OneLife(RuleBasedStateMachine):
         self.runner.run(self.backend.close())
         self.runner.close()
 
-    @initialize(delay=st.sampled_from([0, LATER]))
-    def enqueue(self, delay: int) -> None:
-        self.job = Job(
-            new_id(), "task", "{}", JobOptions(delay=delay, max_attempts=100, keep=Keep(LATER))
-        )
+    @initialize(delay=st.sampled_from([0, LATER]), keep=st.sampled_from([0, LATER]))
+    def enqueue(self, delay: int, keep: int) -> None:
+        options = JobOptions(delay=delay, max_attempts=100, keep=Keep(keep))
+        self.job = Job(new_id(), "task", "{}", options)
         self.token = Token("default", self.job.id, 0)
         self.earlier: list[Token] = []
         self.settled: dict[int, Event] = {}
@@ -94,7 +106,7 @@ class OneLife(RuleBasedStateMachine):
         reason = "why" if event is not Event.ACK_SUCCEEDED else None
         ack = Ack(self.token, "task", ENDS[event], reason=reason)
         assert self.runner.run(self.backend.ack([ack])) == [Verdict.DONE]
-        self.life = step(self.life, event, reason=ack.reason)
+        self.live(event, reason=ack.reason)
         self.settled[self.token.delivery] = event
         assert self.runner.run(self.backend.ack([ack])) == [Verdict.DONE]
 
@@ -104,7 +116,7 @@ class OneLife(RuleBasedStateMachine):
         delay = delay if event in {Event.RETRY, Event.SNOOZE} else 0
         back = Return(self.token, RETURNS[event], delay, '{"attempt": 1}')
         assert self.runner.run(self.backend.retry([back])) == [Verdict.DONE]
-        self.life = step(self.life, event, delay=delay)
+        self.live(event, delay=delay)
         self.settled[self.token.delivery] = event
         assert self.runner.run(self.backend.retry([back])) == [Verdict.DONE]
 
@@ -125,9 +137,9 @@ class OneLife(RuleBasedStateMachine):
         change: Change
         (change,) = self.runner.run(verb([self.job.id], "default"))
         assert change.state == self.life.state
-        assert change.done == allowed(event, self.life.state)
+        assert change.done == (self.life.state is not None and allowed(event, self.life.state))
         if change.done:
-            self.life = step(self.life, event)
+            self.live(event)
 
     @precondition(lambda self: self.life.delivery > 0)
     @rule()
@@ -169,6 +181,12 @@ class OneLife(RuleBasedStateMachine):
         )
         if self.life.state is State.FAILED:
             assert record.reason == self.life.reason
+
+    def live(self, event: Event, **details: Any) -> None:
+        """The table's next state; what has ended and is not kept is gone."""
+        self.life = step(self.life, event, **details)
+        if self.life.state in FINISHED and self.job.options.keep == Keep(0):
+            self.life = self.life._replace(state=None)
 
     def claims(self) -> list[Claim]:
         fetched = self.runner.run(

