@@ -19,7 +19,8 @@ import pytest
 
 from queuekit.testing.servers import postgres_server
 from tests.mutants.generate import mutants
-from tests.mutants.trial import BACKENDS, Candidate, Trials, suite
+from tests.mutants.plan import Plan, suite
+from tests.mutants.trial import BACKENDS, Candidate
 
 REASONS: Final[dict[str, str]] = {
     name: group["reason"]
@@ -29,7 +30,7 @@ REASONS: Final[dict[str, str]] = {
     for name in group["mutants"]
 }
 
-PYTEST: Final = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--no-cov", "--timeout=20")
+PYTEST: Final = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--no-cov", "--timeout=15")
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=[""], help="whose name has one of these")
     parser.add_argument("--list", action="store_true", help="say which there are, and run none")
     # Most of a test's time is waiting.
-    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
+    parser.add_argument("--jobs", type=int, default=3 * (os.cpu_count() or 1))
     options = parser.parse_args()
     wanted = [
         candidate
@@ -67,7 +68,7 @@ def main() -> int:
     backends = {candidate.backend for candidate in wanted}
     with servers(backends):
         tests = [path for backend in backends for path in suite(backend)]
-        status = pytest.main([*PYTEST, *tests], plugins=[Trials(wanted, options.jobs, tell)])
+        status = pytest.main([*PYTEST, *tests], plugins=[Plan(wanted, REASONS, options.jobs, tell)])
     if status:
         raise SystemExit(f"the tests could not be collected: {status!r}")
     return report(alive, {candidate.name for candidate in wanted})

@@ -5,7 +5,7 @@ They are generated from the files, so that a new guard is guarded from the day i
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +39,12 @@ class Mutant:
         """Stable while the guard is: no line numbers."""
         return f"{self.path.relative_to(root)}: {self.change}: {self.guard}"
 
-    def applied(self, source: str) -> str:
-        """The file with the change."""
-        return source[: self.start] + self.text + source[self.end :]
+
+def applied(changes: Iterable[Mutant], source: str) -> str:
+    """A file with changes, none of which is inside of another."""
+    for mutant in sorted(changes, key=lambda mutant: mutant.start, reverse=True):
+        source = source[: mutant.start] + mutant.text + source[mutant.end :]
+    return source
 
 
 def mutants(path: Path) -> Iterator[Mutant]:

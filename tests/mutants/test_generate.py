@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.mutants.generate import mutants
+from tests.mutants.generate import applied, mutants
 
 
 def guards(path: Path, source: str) -> list[str]:
@@ -51,7 +51,7 @@ def test_a_mutant_changes_one_guard_only(tmp_path: Path) -> None:
     path = tmp_path / "x.sql"
     path.write_text("DELETE FROM t WHERE a = 1 AND b = 2")
 
-    changed = [mutant.applied(path.read_text()) for mutant in mutants(path)]
+    changed = [applied([mutant], path.read_text()) for mutant in mutants(path)]
     assert changed == [
         "DELETE FROM t WHERE (TRUE OR a = 1) AND b = 2",
         "DELETE FROM t WHERE NOT (a = 1) AND b = 2",

@@ -43,14 +43,18 @@ Settling: TypeAlias = Callable[[Claim], Ack]
 _numbers = itertools.count(1)
 
 
-async def eventually(check: Callable[[], Awaitable[T]], within: float = 20.0) -> T:
+PATIENCE = 30.0
+"""Seconds after which what should come is taken for missing."""
+
+
+async def eventually(check: Callable[[], Awaitable[T]]) -> T:
     """The first true value of `check`, asked again and again."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + PATIENCE
     while True:
         value = await check()
         if value:
             return value
-        assert time.monotonic() < deadline, f"not within {within} s: {value!r}"
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {value!r}"
         await asyncio.sleep(0.01)
 
 

@@ -212,7 +212,7 @@ class FetchCases:
                 claimed.extend(fetched.claims)
                 return len(claimed) >= len(jobs)
 
-            await eventually(all_claimed, within=30)
+            await eventually(all_claimed)
 
         await asyncio.gather(*(fetcher(store) for store in (backend, other) for _ in range(10)))
         assert Counter(one.token.id for one in claimed) == Counter(one.id for one in jobs)

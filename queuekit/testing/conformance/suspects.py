@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from queuekit.backend import Backend
 from queuekit.job import SOLITARY_AFTER, SUSPECT_AFTER, Claim
 from queuekit.testing.conformance._make import (
@@ -145,7 +147,20 @@ class SuspectCases:
         await lapse(backend, late)
         assert (await self._next(backend)).token.id == one.id
 
-    async def test_queues_have_solitary_suspects_of_their_own(self, backend: Backend) -> None:
+    @pytest.mark.parametrize("order", ["left right", "right left"])
+    async def test_queues_have_solitary_suspects_of_their_own(
+        self, backend: Backend, order: str
+    ) -> None:
+        left, right = job(queue="left"), job(queue="right")
+        await put(backend, left, right)
+        for one in (left, right):
+            await lapse_times(backend, SOLITARY_AFTER, one)
+        for queue in order.split():
+            assert (await claim_one(backend, queue=queue, suspects=5)).lapses == SOLITARY_AFTER
+
+    async def test_queues_have_solitary_suspects_of_their_own_while_others_run(
+        self, backend: Backend
+    ) -> None:
         left, right = job(queue="left"), job(queue="right")
         await put(backend, left, right)
         for one in (left, right):

@@ -81,6 +81,7 @@ class WaitCases:
     ) -> None:
         async def elsewhere() -> None:
             bob = asyncio.create_task(other.wait(["other"], 30, BOB))
+            await asyncio.sleep(0.03)
             await put(other, job(queue="other"))
             await asyncio.wait_for(bob, 5)
             await drop_all(other, "other")

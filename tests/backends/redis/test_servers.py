@@ -141,9 +141,9 @@ async def test_a_failover_is_followed(
     pair: tuple[Server, Server], sentinel: str, make_backend: Make
 ) -> None:
     master, replica = pair
-    backend = await eventually(lambda: opened(make_backend, sentinel), within=20)
+    backend = await eventually(lambda: opened(make_backend, sentinel))
     assert backend is not None
-    await eventually(lambda: is_linked(replica), within=20)
+    await eventually(lambda: is_linked(replica))
     with redis.Redis.from_url(
         sentinel.replace("redis+sentinel", "redis").replace("/jobs", "")
     ) as it:
@@ -159,7 +159,7 @@ async def test_a_failover_is_followed(
         except BackendUnavailable:
             return False
 
-    await eventually(served, within=30)
+    await eventually(served)
     assert (await claim_one(backend)).token.id == one.id
 
 
@@ -185,7 +185,7 @@ async def test_replicated_jobs_are_on_the_replica(
 ) -> None:
     master, replica = pair
     backend = await make_backend(master.url)
-    await eventually(lambda: is_linked(replica), within=20)
+    await eventually(lambda: is_linked(replica))
     await put(backend, job(replicated=True))
     with redis.Redis.from_url(replica.url) as client:
         assert client.hlen(f"{{{namespace}:default}}:jobs") == 1
@@ -201,7 +201,7 @@ async def test_without_a_replica_nobody_knows(redis_url: str, make_backend: Make
 
 async def test_a_replica_takes_no_jobs(pair: tuple[Server, Server], make_backend: Make) -> None:
     _, replica = pair
-    await eventually(lambda: is_linked(replica), within=20)
+    await eventually(lambda: is_linked(replica))
     backend = await make_backend(replica.url)
     with pytest.raises(BackendRefused, match="read only"):
         await backend.enqueue([job()])

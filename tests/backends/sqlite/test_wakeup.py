@@ -124,7 +124,7 @@ async def test_a_thousand_waiters_are_told_each_for_itself(backend: Backend) -> 
         )
         return len(found) == len(jobs)
 
-    await eventually(registered, within=20)
+    await eventually(registered)
     await backend.ack([succeeded(claim)])
     first = jobs.index(next(one for one in jobs if one.id == claim.token.id))
     assert claim.token.id in await asyncio.wait_for(waiting[first], 10)
