@@ -32,7 +32,7 @@ QUEUE_KEYS: Final = {
     "protected": "sorted set: unique key by the end of its protection",
     "successors": "hash: id of a running job -> id that waits for its end",
     "waiting": "hash: the reverse of successors",
-    "known0": "set: ids of one minute whose record is gone (+ a if an ack ended it), and that minute's number",
+    "known0": "set: ids of one minute whose record is gone, with how they ended, and that minute's number",
     "known1": "as known0",
     "known2": "as known0",
     "known3": "as known0",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from queuekit.backend import Answer, Stored
+from queuekit.backend import REMEMBER_IDS, Answer, Stored
 from queuekit.errors import BackendRefused, InvalidOption
 from queuekit.job import Job, JobOptions, KeyPolicy, Micros, State
 from queuekit_sqlite import codes, jobs, keys
@@ -100,7 +100,7 @@ def _enqueue(tx: Transaction, job: Job[Any]) -> Answer:
     id_, queue = job.id.bytes, job.options.queue
     known = tx.one("known", id_, queue, tx.now)
     if known:
-        return Answer(Stored.KNOWN, codes.STATES.get(known[0]))
+        return _repeated(tx, job) or Answer(Stored.KNOWN, codes.STATES.get(known[0]))
     if job.key is None:
         return _insert(tx, job)
     holder = keys.holder(tx, queue, job.key)
@@ -109,6 +109,15 @@ def _enqueue(tx: Transaction, job: Job[Any]) -> Answer:
         keys.take(tx, queue, job.key, id_, job.options.key_until, tx.now)
         return answer
     return _beside(tx, job, holder)
+
+
+def _repeated(tx: Transaction, job: Job[Any]) -> Answer | None:
+    """The answer to a replacement that is sent again."""
+    replaced = tx.one("replaced", job.options.queue, job.key, job.id.bytes)
+    if replaced is None:
+        return None
+    code, id_ = replaced
+    return Answer(Stored.REPLACED, codes.STATES[code], UUID(bytes=id_))
 
 
 def _beside(tx: Transaction, job: Job[Any], holder: keys.Holder) -> Answer:
@@ -147,7 +156,8 @@ def _replace(tx: Transaction, job: Job[Any], seq: int) -> Answer:
         code = codes.ready(row.lapses) if options[2] is None else codes.SCHEDULED
         tx.stirred.add(row.queue)
     (place,) = tx.take_places(1)
-    tx.run("replace", seq, place, code, job.task, job.payload, *options)
+    tx.run("replace", seq, place, code, job.task, job.payload, *options, job.id.bytes)
+    tx.run("remember_replacement", job.id.bytes, row.queue, tx.now + REMEMBER_IDS)
     if row.code != codes.WAITING:
         assert row.key is not None
         keys.take(tx, row.queue, row.key, row.id, job.options.key_until, tx.now)

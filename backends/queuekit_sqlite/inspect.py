@@ -133,12 +133,13 @@ def _end_unstarted(tx: Transaction, row: jobs.Row) -> None:
 def _rerun(tx: Transaction, row: jobs.Row) -> Change:
     if row.code not in {codes.FAILED, codes.CANCELLED}:
         return _change(row, done=False)
-    if row.key is not None and row.key_until != "started":
+    if row.key is not None:
         holder = keys.holder(tx, row.queue, row.key)
         if holder and holder.id != row.id:
             why = f"job {UUID(bytes=holder.id)} holds its key {row.key!r} now"
             return _change(row, done=False, why=why)
-        keys.take(tx, row.queue, row.key, row.id, row.key_until, row.enqueued_at)
+        if row.key_until == "finished":
+            keys.take(tx, row.queue, row.key, row.id, row.key_until, row.enqueued_at)
     tx.run("rerun", row.seq, *tx.take_places(1), jobs.noted(tx, row, "rerun"))
     tx.stirred.add(row.queue)
     return _change(row)

@@ -33,6 +33,7 @@ CREATE TABLE queuekit.jobs (
   key_expires bigint,
   keep_age bigint,
   id uuid NOT NULL,
+  origin uuid,
   attempt integer NOT NULL DEFAULT 0,
   max_attempts integer NOT NULL,
   generation integer NOT NULL DEFAULT 0,

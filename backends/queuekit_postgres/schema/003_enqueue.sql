@@ -34,15 +34,29 @@ CREATE FUNCTION queuekit.known(job uuid, job_queue text) RETURNS queuekit.answer
   ORDER BY age LIMIT 1
 $$;
 
--- Gives an unfinished job the payload, options and due time of another one, and its place in line.
+-- The answer to a replacement that is sent again, while what it has replaced still has its payload.
+CREATE FUNCTION queuekit.replaced(job uuid, job_queue text, job_key text) RETURNS queuekit.answer
+LANGUAGE sql VOLATILE AS $$
+  SELECT 'replaced'::text, state, id FROM (
+    SELECT j.state, j.id, j.origin FROM queuekit.keys k JOIN queuekit.jobs j ON j.id = k.id AND j.queue = k.queue
+    WHERE k.queue = job_queue AND k.key = job_key
+    UNION ALL
+    SELECT j.state, j.id, j.origin FROM queuekit.jobs j
+    WHERE j.state = 4 AND j.queue = job_queue AND j.key = job_key
+  ) AS line
+  WHERE origin = job
+$$;
+
+-- Gives an unfinished job the payload, options and due time of another one, and its place in line; of that one the id
+-- is remembered.
 CREATE FUNCTION queuekit.replace(job uuid, job_queue text, new queuekit.jobs) RETURNS queuekit.answer
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   given queuekit.answer;
 BEGIN
-  DELETE FROM queuekit.jobs WHERE seq = new.seq;
+  PERFORM queuekit.finish(ARRAY[new.seq], 8::smallint, NULL, 0), queuekit.forget(ARRAY[new.id], ARRAY[job_queue]);
   UPDATE queuekit.jobs
-  SET task = new.task, payload = new.payload, priority = new.priority, max_attempts = new.max_attempts,
+  SET origin = new.id, task = new.task, payload = new.payload, priority = new.priority, max_attempts = new.max_attempts,
     scheduled_at = new.scheduled_at, expires_at = new.expires_at, own_lease = new.own_lease,
     max_lapses = new.max_lapses, max_crashes = new.max_crashes, key_hold = new.key_hold,
     key_expires = new.key_expires, keep_age = new.keep_age, keep_count = new.keep_count, tags = new.tags,
@@ -139,7 +153,7 @@ BEGIN
     DELETE FROM queuekit.jobs WHERE seq = new.seq;
     given := queuekit.known(job, o.queue);
     IF given.kind IS NOT NULL THEN
-      RETURN given;
+      RETURN coalesce(queuekit.replaced(job, o.queue, job_key), given);
     END IF;
     INSERT INTO queuekit.jobs SELECT new.*;
   END IF;

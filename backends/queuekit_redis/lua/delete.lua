@@ -17,7 +17,7 @@ local function delete(id, state)
   forget({id})
   remember({id})
   if waiters then tell(id, waiters) end
-  if own.key then succeed_by(id, own, true) end
+  if own.key then succeed_by(id, own) end
 end
 
 local changes = {}

@@ -7,15 +7,12 @@
 local function take_place_of(holder, blob, own)
   local c = counts_of(holder)
   redis.call('HSET', key.jobs, holder, blob)
-  local state = 'waiting'
-  if redis.call('HEXISTS', key.waiting, holder) == 0 then
-    unplace(holder)
-    hold_key(holder, blob, own)
-    state = place(holder, blob, due_of(blob, own), c.lapses)
-    watch_expiry(holder, blob, own, c)
-    announce(1)
-  end
-  return state
+  if redis.call('HEXISTS', key.waiting, holder) == 1 then return end
+  unplace(holder)
+  hold_key(holder, blob, own)
+  place(holder, blob, due_of(blob, own), c.lapses)
+  watch_expiry(holder, blob, own, c)
+  announce(1)
 end
 
 local function follow(holder, id, blob)
@@ -29,11 +26,17 @@ local function replace(holder, state, id, blob, own)
   local successor = redis.call('HGET', key.successors, holder)
   if state == 'running' and not successor then return follow(holder, id, blob) end
   holder = successor or holder -- what runs last must be the newest
-  if own_options(redis.call('HGET', key.jobs, holder)).origin ~= own.origin then
-    state = take_place_of(holder, blob, own)
-    remember({id})
-  end
+  take_place_of(holder, blob, own)
+  remember({id})
   return {'replaced', state_of(holder), holder}
+end
+
+-- The answer to what was sent before: a replacement has replaced what still has its payload.
+local function repeated(holder, own)
+  holder = holder and redis.call('HGET', key.successors, holder) or holder
+  local blob = holder and redis.call('HGET', key.jobs, holder)
+  if blob and own_options(blob).origin == own.origin then return {'replaced', state_of(holder), holder} end
+  return {'known', false, false}
 end
 
 local function store(id, blob, own)
@@ -50,14 +53,11 @@ local function enqueue(id, flag, ask, policy, rest)
   local blob = flag .. stamp .. '\n' .. rest
   local own = own_options(blob)
   local holder = own.key and holder_of(own.key)
-  if not holder then
-    if ask == '1' and remembered(id) then return {'known', false, false} end
-    return store(id, blob, own)
-  end
+  if ask == '1' and remembered(id) then return repeated(holder, own) end
+  if not holder then return store(id, blob, own) end
   local state = state_of(holder)
   local open = state == 'scheduled' or state == 'ready' or state == 'running'
   if open and (policy == 'replace' or policy == 'debounce') then return replace(holder, state, id, blob, own) end
-  if ask == '1' and remembered(id) then return {'known', false, false} end
   return {'duplicate', state, holder}
 end
 

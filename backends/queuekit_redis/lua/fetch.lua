@@ -16,15 +16,15 @@ local usual_end = text(now + lease)
 -- The ref and the end of the lease of a job that needs a closer look; nil if it has expired.
 local function claim_odd(id, blob, score, counts)
   local own, c = own_options(blob), parse_counts(counts)
-  local left = own.expires and c.attempt == 0 and c.generation == 0 and stored_at(blob) + own.expires - now or -1
+  local left = own.expires and c.attempt == 0 and c.generation == 0 and stored_at(blob) + own.expires - now
   if own.expires then redis.call('ZREM', key.expiring, id) end
-  if own.expires and left ~= -1 and left <= 0 then
+  if left and left <= 0 then
     finish(id, blob, {state = 'failed', kind = 'expire', reason = 'expired', attempt = c.attempt})
     return nil
   end
   if own['until'] == 'started' then free_key(id, own) end
   local attempt, delivery, length = text(c.attempt + 1), text(math.max(c.delivery + 1, ms)), text(own.lease or lease)
-  for _, value in ipairs({taken, attempt, delivery, c.lapses, c.crashes, length, text(left)}) do
+  for _, value in ipairs({taken, attempt, delivery, c.lapses, c.crashes, length, text(left or -1)}) do
     odd[#odd + 1] = value
   end
   -- Its ack may go with others unless it has to look at the record.

@@ -40,6 +40,7 @@ CREATE TABLE jobs (
     keep_count INTEGER,
     tags TEXT, -- a JSON array
     predecessor BLOB, -- the id of the job of its key that it waits for
+    origin BLOB, -- the id of the job that replaced it last
     renewed INTEGER NOT NULL DEFAULT 0, -- its lease was given anew after an outage, and its owner not heard since
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     reason TEXT,

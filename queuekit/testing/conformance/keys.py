@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from queuekit.backend import Answer, Backend, Stored
-from queuekit.job import Keep, KeyPolicy, State
+from queuekit.job import Keep, KeyPolicy, State, new_id
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -141,6 +141,16 @@ class RejectCases:
         assert (await backend.enqueue([again]))[0].kind is Stored.KNOWN
         await put(backend, job(key=KEY))
 
+    async def test_a_remembered_id_is_known_though_another_job_holds_its_key(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend, key=KEY, keep=Keep(0))
+        await ack(backend, succeeded(one))
+        await put(backend, job(key=KEY))
+        again, new = job(id=one.token.id, key=KEY), job(id=new_id(), key=KEY)
+        kinds = [answer.kind for answer in await backend.enqueue([again, new])]
+        assert kinds == [Stored.KNOWN, Stored.DUPLICATE]
+
     async def test_of_many_at_once_one_gets_the_key(self, backend: Backend, other: Backend) -> None:
         jobs = [job(str(number), key=KEY) for number in range(20)]
         stores = [backend, other] * 10
@@ -214,6 +224,19 @@ class KeyUntilCases:
         await ack(backend, succeeded(one))
         for _ in range(3):
             await backend.maintain(["default"])
+        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+
+    async def test_for_a_time_the_key_outlives_a_deleted_job(self, backend: Backend) -> None:
+        one = job(key=KEY, key_until=LONG)
+        await put(backend, one)
+        await backend.inspector.delete([one.id])
+        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+
+    async def test_the_time_of_an_earlier_holder_does_not_end_a_key(self, backend: Backend) -> None:
+        await put(backend, job(key=KEY, key_until=20 * MILLISECOND))
+        await asyncio.sleep(0.03)
+        await put(backend, job(key=KEY))
+        await backend.maintain(["default"])
         assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
 
     async def test_after_its_time_the_key_is_free(self, backend: Backend) -> None:
@@ -330,6 +353,39 @@ class ReplaceCases:
         assert (found.token.id, found.payload) == (first.id, "2")
         await claims_nothing(backend)
 
+    async def test_a_replacement_that_is_sent_again_changes_nothing(self, backend: Backend) -> None:
+        new = job("new", key=KEY, key_policy=KeyPolicy.REPLACE)
+        await put(backend, job("old", key=KEY))
+        first = await backend.enqueue([new])
+        await put(backend, job("2"))
+        assert await backend.enqueue([new._replace(fresh=False)]) == first
+        assert [one.payload for one in await claim(backend, 2)] == ["new", "2"]
+
+    async def test_a_replacement_that_is_sent_again_is_no_second_job(
+        self, backend: Backend
+    ) -> None:
+        old, new = job("old", key=KEY), job("new", key=KEY, key_policy=KeyPolicy.REPLACE)
+        await put(backend, old)
+        await backend.enqueue([new])
+        one = await claim_one(backend)
+        again = await backend.enqueue([new._replace(fresh=False)])
+        assert again == [Answer(Stored.REPLACED, State.RUNNING, old.id)]
+        await ack(backend, succeeded(one))
+        (answer,) = await backend.enqueue([new._replace(fresh=False)])
+        assert answer.kind is Stored.KNOWN
+        await claims_nothing(backend)
+
+    async def test_a_replacement_that_was_replaced_is_done_when_it_is_sent_again(
+        self, backend: Backend
+    ) -> None:
+        first, second = (job(p, key=KEY, key_policy=KeyPolicy.REPLACE) for p in "12")
+        await put(backend, job("0", key=KEY))
+        await backend.enqueue([first])
+        await backend.enqueue([second])
+        (answer,) = await backend.enqueue([first._replace(fresh=False)])
+        assert answer.kind is Stored.KNOWN
+        assert [one.payload for one in await claim(backend, 1)] == ["2"]
+
     async def test_a_finished_job_is_not_replaced(self, backend: Backend) -> None:
         one = await running(backend, "1", key=KEY)
         await ack(backend, succeeded(one))
@@ -405,6 +461,22 @@ class SuccessorCases:
         last = await claim_one(backend)
         assert last.payload == "3"
         await ack(backend, succeeded(last))
+        await claims_nothing(backend)
+
+    async def test_a_successors_replacement_that_is_sent_again_changes_nothing(
+        self, backend: Backend
+    ) -> None:
+        await running(backend, "1", key=KEY)
+        await self._succeed(backend, "2")
+        new = job("3", key=KEY, key_policy=KeyPolicy.REPLACE)
+        first = await backend.enqueue([new])
+        assert await backend.enqueue([new._replace(fresh=False)]) == first
+        assert first[0].state is State.WAITING
+
+    async def test_a_second_successor_waits_as_the_first_one_did(self, backend: Backend) -> None:
+        await running(backend, "1", key=KEY)
+        await self._succeed(backend, "2")
+        await self._succeed(backend, "3")
         await claims_nothing(backend)
 
     async def test_the_newest_payload_runs_last(self, backend: Backend) -> None:
@@ -546,3 +618,28 @@ class KeyAndRerunCases:
         assert (change.state, change.done) == (State.FAILED, False)
         assert str(holder.id) in (change.why or "")
         assert await state_of(backend, one.token.id) is State.FAILED
+
+    async def test_a_rerun_takes_a_key_that_it_still_holds(self, backend: Backend) -> None:
+        one = await running(backend, key=KEY, key_until=LONG)
+        await ack(backend, failed(one))
+        (change,) = await backend.inspector.retry([one.token.id])
+        assert change.done
+        assert (await claim_one(backend)).token.id == one.token.id
+
+    async def test_until_started_a_rerun_is_refused_while_another_job_holds_the_key(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend, key=KEY, key_until="started")
+        await put(backend, job(key=KEY))
+        await ack(backend, failed(one))
+        (change,) = await backend.inspector.retry([one.token.id])
+        assert not change.done
+
+    async def test_until_started_a_rerun_does_not_take_the_key_again(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend, key=KEY, key_until="started")
+        await ack(backend, failed(one))
+        (change,) = await backend.inspector.retry([one.token.id])
+        assert change.done
+        await put(backend, job(key=KEY))

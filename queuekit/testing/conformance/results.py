@@ -1,6 +1,7 @@
 """Waiting for the end of jobs."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -20,6 +21,7 @@ from queuekit.testing.conformance._make import (
     job,
     lapse,
     numbered,
+    punctual,
     put,
     record,
     retried,
@@ -134,6 +136,21 @@ class ResultsCases:
         await ack(backend, succeeded(one, "7"))
         for found in await asyncio.wait_for(asyncio.gather(*waiting), 5):
             assert found[one.token.id].result == "7"
+
+    async def test_every_waiter_is_told_at_once(self, backend: Backend, other: Backend) -> None:
+        async def lateness() -> float:
+            one = await running(backend)
+            waiting = [
+                asyncio.create_task(store.results([("default", one.token.id)], 30))
+                for store in (backend, other, backend)
+            ]
+            await asyncio.sleep(0.1)
+            begun = time.monotonic()
+            await ack(backend, succeeded(one))
+            await asyncio.wait(waiting)
+            return time.monotonic() - begun
+
+        await punctual(lateness)
 
     async def test_a_cancel_ends_the_wait(self, backend: Backend, other: Backend) -> None:
         one = job()

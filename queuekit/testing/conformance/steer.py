@@ -59,6 +59,16 @@ class PromoteCases:
         assert (change.state, change.done) == (State.RUNNING, False)
         (change,) = await backend.inspector.promote([new_id()])
         assert (change.state, change.done) == (None, False)
+        await claims_nothing(backend)
+        await ack(backend, succeeded(one))
+        await backend.inspector.promote([one.token.id])
+        await claims_nothing(backend)
+
+    async def test_a_ready_job_that_is_promoted_keeps_its_place(self, backend: Backend) -> None:
+        first = job("first")
+        await put(backend, first, job("second"))
+        await backend.inspector.promote([first.id])
+        assert [one.payload for one in await claim(backend, 2)] == ["first", "second"]
 
 
 class RerunCases:

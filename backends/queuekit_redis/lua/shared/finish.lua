@@ -40,8 +40,8 @@ local function tell(id, waiters)
 end
 
 -- Frees the key, and lets the job go that waited for this one.
-local function succeed_by(id, own, whatever)
-  free_key(id, own, whatever)
+local function succeed_by(id, own)
+  free_key(id, own)
   local successor = redis.call('HGET', key.successors, id)
   if not successor then return end
   redis.call('HDEL', key.successors, id)

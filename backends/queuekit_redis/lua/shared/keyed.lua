@@ -22,11 +22,7 @@ local function hold_key(id, blob, own)
   redis.call('ZADD', key.protected, ends, own.key)
 end
 
--- Protection for a time outlives its job; `whatever` ends that, too.
-local function free_key(id, own, whatever)
-  if not own.key then return end
-  local held = redis.call('HGET', key.keyed, own.key)
-  if held == id or whatever and held and string.sub(held, 1, ID) == id then
-    redis.call('HDEL', key.keyed, own.key)
-  end
+-- Protection for a time outlives its job.
+local function free_key(id, own)
+  if redis.call('HGET', key.keyed, own.key) == id then redis.call('HDEL', key.keyed, own.key) end
 end

@@ -1,0 +1,93 @@
+"""What the server keeps of jobs that are gone: nothing but their ids, for a while."""
+
+import asyncio
+
+import redis
+
+from queuekit.backend import Backend, Report
+from queuekit.job import Keep, KeyPolicy
+from queuekit.testing.conformance._make import (
+    BRIEF,
+    MILLISECOND,
+    ack,
+    claim_one,
+    dead,
+    eventually,
+    failed,
+    give_back,
+    job,
+    lapse,
+    put,
+    retried,
+    running,
+    snoozed,
+    succeeded,
+)
+
+STAY = {b"seq", b"tick", b"solo", b"known0", b"known1", b"known2", b"known3"}
+
+
+def left(server: redis.Redis, namespace: str) -> set[bytes]:
+    """Names of what is there of the default queue."""
+    names: list[bytes] = server.keys(f"{{{namespace}:default}}:*")  # type: ignore[assignment]
+    assert names
+    return {name.rpartition(b":")[2] for name in names} - STAY
+
+
+async def test_nothing_is_left_of_an_eventful_life(
+    backend: Backend, server: redis.Redis, namespace: str
+) -> None:
+    await put(backend, job(key="k", keep=Keep(0), expires=60_000_000, tags=("t",)))
+    await give_back(backend, snoozed(await claim_one(backend)))
+    await give_back(backend, retried(await claim_one(backend)))
+    await give_back(backend, dead(await claim_one(backend)))
+    await lapse(backend, await claim_one(backend, lease=BRIEF))
+    one = await claim_one(backend)
+    await put(backend, job(key="k", key_policy=KeyPolicy.REPLACE, keep=Keep(0)))
+    await backend.report([Report(one.token, "0.5", ["half"])])
+    await backend.inspector.cancel([one.token.id])
+    await ack(backend, failed(one))
+    await ack(backend, succeeded(await claim_one(backend)))
+    assert left(server, namespace) == set()
+
+
+async def test_nothing_is_left_of_a_cancel_request_for_a_job_that_succeeds(
+    backend: Backend, server: redis.Redis, namespace: str
+) -> None:
+    one = await running(backend)
+    await backend.inspector.cancel([one.token.id])
+    await ack(backend, succeeded(one, keep=Keep(0)))
+    assert left(server, namespace) == set()
+
+
+async def test_nothing_is_left_of_protected_keys_past_their_time(
+    backend: Backend, server: redis.Redis, namespace: str
+) -> None:
+    await ack(backend, succeeded(await running(backend, key="k", key_until=1, keep=Keep(0))))
+
+    async def gone() -> bool:
+        await backend.maintain(["default"])
+        return not left(server, namespace)
+
+    await eventually(gone)
+
+
+async def test_a_waiter_that_asks_again_is_registered_once(
+    backend: Backend, server: redis.Redis, namespace: str
+) -> None:
+    one = await running(backend)
+    for _ in range(3):
+        await backend.results([("default", one.token.id)], 0.02)
+    channels = server.hget(f"{{{namespace}:default}}:waiters", one.token.id.bytes)  # type: ignore[arg-type]
+    assert len(channels.split()) == 1
+
+
+async def test_nothing_is_left_of_records_past_their_age(
+    backend: Backend, server: redis.Redis, namespace: str
+) -> None:
+    keep = Keep(MILLISECOND)
+    await ack(backend, failed(await running(backend, keep=keep)))
+    await ack(backend, succeeded(await running(backend, keep=keep)))
+    await asyncio.sleep(0.01)
+    await backend.maintain(["default"])
+    assert left(server, namespace) == set()
