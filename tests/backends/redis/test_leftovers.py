@@ -78,7 +78,8 @@ async def test_a_waiter_that_asks_again_is_registered_once(
     one = await running(backend)
     for _ in range(3):
         await backend.results([("default", one.token.id)], 0.02)
-    channels = server.hget(f"{{{namespace}:default}}:waiters", one.token.id.bytes)  # type: ignore[arg-type]
+    channels = server.hget(f"{{{namespace}:default}}:waiters", one.token.id.bytes)
+    assert channels is not None
     assert len(channels.split()) == 1
 
 

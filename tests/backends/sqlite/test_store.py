@@ -63,7 +63,7 @@ async def test_a_lock_that_is_held_for_a_while(backend: Backend, file: Path) -> 
 
 
 async def test_opening_waits_for_a_lock(backend: Backend, url: str, file: Path) -> None:
-    late = SqliteBackend(url, BackendSettings(timeout=0.2))
+    late = SqliteBackend(url, BackendSettings(timeout=1.0))
     with locked(file), pytest.raises(BackendUnavailable, match="was locked"):
         await late.open()
     await late.open()
@@ -71,7 +71,7 @@ async def test_opening_waits_for_a_lock(backend: Backend, url: str, file: Path) 
 
 
 async def test_a_call_that_was_not_begun_in_time_is_withdrawn(make_backend: Make, url: str) -> None:
-    backend = await make_backend(url, timeout=0.05)
+    backend = await make_backend(url, timeout=0.5)
     one = job()
     with busy(backend), pytest.raises(BackendUnavailable, match="Nothing was stored") as caught:
         await backend.enqueue([one])
@@ -80,7 +80,7 @@ async def test_a_call_that_was_not_begun_in_time_is_withdrawn(make_backend: Make
 
 
 async def test_a_call_that_was_begun_and_is_late(make_backend: Make, url: str) -> None:
-    backend = await make_backend(url, timeout=0.05)
+    backend = await make_backend(url, timeout=0.5)
     go_on = threading.Event()
 
     def slow(tx: Transaction) -> None:
