@@ -200,7 +200,10 @@ class Backend(Protocol):
         becomes its successor, `waiting` until the holder finishes. While a successor waits it is the one that gets
         new payloads (`REPLACED`, with its id), whatever state its predecessor is in: the newest must run last.
         Two jobs of one key in a batch behave as if sent one after the other. A `key_until` in microseconds frees the
-        key at that moment, even if its job is still unfinished.
+        key at that moment, even if its job is still unfinished, and not before, even if its job is gone.
+
+        The id of a replacement is remembered: sent again (not `fresh`) it answers `REPLACED` as long as what it has
+        replaced has its payload, then `KNOWN`.
 
         With `atomic`, a batch with a refused element stores nothing: raises `BackendRefused` naming its index. Where
         one transaction can't span the batch's queues: `InvalidOption`. `connection` is the caller's own, with a
@@ -381,7 +384,8 @@ class Inspector(Protocol):
     async def retry(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
         """Failed and cancelled jobs become ready: generation + 1; attempt, lapses and crashes 0; errors stay.
 
-        Refused if another job holds its key now (`why` names it).
+        Refused if another job holds its key now (`why` names it). One that held its key until it had ``finished``
+        takes it again.
         """
         ...
 
