@@ -200,7 +200,8 @@ class Backend(Protocol):
         becomes its successor, `waiting` until the holder finishes. While a successor waits it is the one that gets
         new payloads (`REPLACED`, with its id), whatever state its predecessor is in: the newest must run last.
         Two jobs of one key in a batch behave as if sent one after the other. A `key_until` in microseconds frees the
-        key at that moment, even if its job is still unfinished, and not before, even if its job is gone.
+        key at that moment, even if its job is still unfinished, and not before, even if its job is gone,
+        unless its successor takes it over.
 
         The id of a replacement is remembered: sent again (not `fresh`) it answers `REPLACED` as long as what it has
         replaced has its payload, then `KNOWN`.

@@ -1,5 +1,6 @@
 """Looking for work and for ends, and leaving word of who waits for them."""
 
+import json
 from collections.abc import Collection, Sequence
 from math import inf
 from typing import Final, NamedTuple
@@ -53,8 +54,8 @@ def _until_work(tx: Transaction, queues: Sequence[str]) -> float:
     served = [queue for queue in queues if queue not in paused]
     if any(tx.one("has_ready", queue) for queue in served):
         return 0
-    ((due,),) = tx.all("next_due")
-    pause = inf if due is None else max(0, due - tx.now) / 1_000_000
+    due = tx.one("next_due", json.dumps(served))
+    pause = inf if due is None else max(0, due[0] - tx.now) / 1_000_000
     if any(tx.one("has_suspects", queue) for queue in served):
         pause = min(pause, _SUSPECTS)
     return pause

@@ -22,6 +22,7 @@ LEFT_OUT: Final = {"test_memory.py", "test_pooler.py", "test_plans.py"}
 LIKELY: Final = 50
 """Tests that a mutant is tried with alone."""
 TOGETHER: Final = 12
+"""Mutants of different parts that are tried together: in the same part one might hide the other."""
 
 Steps: TypeAlias = Generator[Trial, Outcome, None]
 
@@ -171,12 +172,13 @@ class Plan:
 
 
 def groups(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
-    """Groups whose members can be in place together."""
+    """Groups whose members are of different parts."""
     made: list[list[Candidate]] = []
     for candidate in candidates:
         for group in made:
+            parts = {uses.part(member.mutant) for member in group}
             alike = group[0].backend == candidate.backend and len(group) < TOGETHER
-            if alike and not any(candidate.excludes(member) for member in group):
+            if alike and uses.part(candidate.mutant) not in parts:
                 group.append(candidate)
                 break
         else:

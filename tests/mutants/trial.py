@@ -42,11 +42,6 @@ class Candidate:
     def name(self) -> str:
         return self.mutant.name(BACKENDS)
 
-    def excludes(self, other: "Candidate") -> bool:
-        """Whether the two can't be in place together, because one changes what the other does."""
-        a, b = self.mutant, other.mutant
-        return a.path == b.path and a.start < b.end and b.start < a.end
-
 
 class Outcome(NamedTuple):
     """How a trial went.

@@ -53,7 +53,7 @@ CREATE TABLE jobs (
 CREATE UNIQUE INDEX jobs_id ON jobs (id, queue);
 CREATE INDEX jobs_ready ON jobs (queue, priority, seq) WHERE code = 0;
 CREATE INDEX jobs_aside ON jobs (code, queue, priority, seq) WHERE code > 0 AND code < 6;
-CREATE INDEX jobs_scheduled ON jobs (scheduled_at) WHERE code = 3;
+CREATE INDEX jobs_scheduled ON jobs (scheduled_at, queue) WHERE code = 3;
 CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL AND code < 5;
 CREATE INDEX jobs_successors ON jobs (predecessor) WHERE predecessor IS NOT NULL;
 CREATE INDEX jobs_running ON jobs (leased_until) WHERE code = 6;

@@ -6,6 +6,7 @@ from uuid import UUID
 from queuekit.backend import Backend
 from queuekit.job import JobRecord, Micros, Reason, State
 from queuekit.testing.conformance._make import (
+    BRIEF,
     LONG,
     MILLISECOND,
     ack,
@@ -15,6 +16,7 @@ from queuekit.testing.conformance._make import (
     eventually,
     give_back,
     job,
+    lapse,
     numbered,
     put,
     record,
@@ -119,6 +121,29 @@ class ExpireCases:
         assert (change.state, change.done) == (State.FAILED, True)
         await backend.maintain(["default"])
         assert (await claim_one(backend)).token.id == one.id
+
+    async def test_a_job_that_a_person_ran_does_not_expire_when_it_comes_back(
+        self, backend: Backend
+    ) -> None:
+        one = job(expires=SOON)
+        await put(backend, one)
+        await self._has_expired(backend, one.id)
+        await backend.inspector.retry([one.id])
+        await give_back(backend, released(await claim_one(backend)))
+        await backend.maintain(["default"])
+        assert await state_of(backend, one.id) is State.READY
+        await lapse(backend, await claim_one(backend, lease=BRIEF))
+        await backend.maintain(["default"])
+        assert await state_of(backend, one.id) is State.READY
+
+    async def test_a_job_that_was_cancelled_does_not_expire(self, backend: Backend) -> None:
+        one = job(expires=20 * MILLISECOND)
+        await put(backend, one)
+        await backend.inspector.cancel([one.id])
+        await asyncio.sleep(0.03)
+        for _ in range(2):
+            await backend.maintain(["default"])
+        assert await state_of(backend, one.id) is State.CANCELLED
 
     async def _has_expired(self, backend: Backend, job_id: UUID) -> JobRecord:
         async def failed() -> JobRecord | None:

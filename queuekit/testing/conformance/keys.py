@@ -520,6 +520,18 @@ class SuccessorCases:
         await ack(backend, succeeded(await claim_one(backend)))
         await put(backend, job(key=KEY))
 
+    async def test_a_successor_takes_over_a_key_that_is_held_for_a_time(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend, "1", key=KEY, key_until=LONG)
+        heir = job("2", key=KEY, key_policy=KeyPolicy.REPLACE)
+        await put(backend, heir)
+        await ack(backend, succeeded(one))
+        answer = await self._succeed(backend, "3")
+        assert answer == Answer(Stored.REPLACED, State.READY, heir.id)
+        assert await self._run_one(backend) == "3"
+        await put(backend, job(key=KEY))
+
     async def test_a_successor_without_record_of_its_holder_runs(self, backend: Backend) -> None:
         one = await running(backend, "1", key=KEY, keep=Keep(0))
         await self._succeed(backend, "2")

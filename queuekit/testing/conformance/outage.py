@@ -8,6 +8,8 @@ import pytest
 from queuekit.backend import Backend, Upkeep
 from queuekit.job import Claim, Job, Micros, State
 from queuekit.testing.conformance._make import (
+    ALICE,
+    BOB,
     LONG,
     MILLISECOND,
     claim_one,
@@ -47,6 +49,18 @@ class OutageCases:
         assert (upkeep.renewed, list(upkeep.rescued)) == (0, [one.token.id])
         assert await state_of(backend, one.token.id) is State.READY
 
+    async def test_a_silent_worker_is_not_spared_because_another_is_heard(
+        self, backend: Backend
+    ) -> None:
+        silent = await self._claimed(backend, job())
+        heard = await self._claimed(backend, job(lease=LONG), process=BOB)
+        assert (await self._outage(backend, 2)).renewed == 1
+        assert not (await backend.heartbeat([heard.token])).lost
+        await put(backend, job())
+        await claim_one(backend, process=BOB)
+        upkeep = await self._outage(backend, 2)
+        assert (upkeep.renewed, list(upkeep.rescued)) == (0, [silent.token.id])
+
     async def test_a_worker_that_is_heard_is_spared_again(self, backend: Backend) -> None:
         one = await self._claimed(backend, job())
         for _ in range(3):
@@ -78,10 +92,12 @@ class OutageCases:
         upkeep = await self._outage(other, 2)
         assert (upkeep.renewed, list(upkeep.rescued)) == (1, [])
 
-    async def _claimed(self, backend: Backend, one: Job[Any], lease: Micros = LEASE) -> Claim:
+    async def _claimed(
+        self, backend: Backend, one: Job[Any], lease: Micros = LEASE, process: str = ALICE
+    ) -> Claim:
         await put(backend, one)
         await backend.maintain(["default"])
-        return await claim_one(backend, lease=lease)
+        return await claim_one(backend, lease=lease, process=process)
 
     async def _outage(self, backend: Backend, leases: float) -> Upkeep:
         """Nobody ticks for so many leases; the first tick afterwards."""

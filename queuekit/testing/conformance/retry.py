@@ -63,6 +63,7 @@ class RetryCases:
         await give_back(backend, retried(one, LONG, "try later"))
         (error,) = [json.loads(text) for text in (await record(backend, one.token.id)).errors]
         assert (error["attempt"], error["message"]) == (1, "try later")
+        assert not events(await record(backend, one.token.id))
         assert error["at"] >= one.token.delivery * 1000 - 5000
 
     async def test_a_retried_job_comes_back_when_it_is_due(self, backend: Backend) -> None:

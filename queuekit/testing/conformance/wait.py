@@ -217,8 +217,16 @@ class WaitCases:
 
         await self._lasts(backend, wake_bob)
 
+    async def test_a_job_that_was_due_before_ends_the_wait(self, backend: Backend) -> None:
+        await put(backend, job(delay=MILLISECOND))
+        await asyncio.sleep(0.02)
+        await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 0.5)
+
     async def test_a_paused_queue_lets_sleep(self, backend: Backend) -> None:
-        await put(backend, job())
+        suspect = job()
+        await put(backend, suspect)
+        await lapse_times(backend, SUSPECT_AFTER, suspect)
+        await put(backend, job(), job(delay=MILLISECOND), job(delay=100 * MILLISECOND))
         await backend.inspector.pause(["default"])
 
         await self._lasts(backend)

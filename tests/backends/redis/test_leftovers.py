@@ -92,3 +92,13 @@ async def test_nothing_is_left_of_records_past_their_age(
     await asyncio.sleep(0.01)
     await backend.maintain(["default"])
     assert left(server, namespace) == set()
+
+
+async def test_what_is_remembered_is_forgotten_by_itself(
+    backend: Backend, server: redis.Redis, namespace: str
+) -> None:
+    for _ in range(2):
+        await ack(backend, succeeded(await running(backend, keep=Keep(0))))
+    names = server.keys(f"{{{namespace}:default}}:known*")
+    assert names
+    assert all(server.ttl(name) > 0 for name in names)

@@ -44,7 +44,7 @@ def busy(backend: Backend) -> Iterator[None]:
 
 
 async def test_a_lock_that_is_held_too_long(make_backend: Make, url: str, file: Path) -> None:
-    backend = await make_backend(url, timeout=0.2)
+    backend = await make_backend(url, timeout=1.0)
     one = job()
     with locked(file):
         with pytest.raises(BackendUnavailable, match="was locked") as caught:

@@ -48,7 +48,7 @@ local function succeed_by(id, own)
   redis.call('HDEL', key.waiting, successor)
   local blob = redis.call('HGET', key.jobs, successor)
   local options = own_options(blob)
-  if not holder_of(options.key) then hold_key(successor, blob, options) end
+  hold_key(successor, blob, options)
   place(successor, blob, due_of(blob, options), 0)
   watch_expiry(successor, blob, options, parse_counts(nil))
   announce(1)
@@ -89,6 +89,5 @@ local function finish(id, blob, over)
   end
   if age > 0 then file_record(id, blob, over, age, count) else forget({id}) end
   if waiters then tell(id, waiters) end
-  if own.expires then redis.call('ZREM', key.expiring, id) end
   if own.key then succeed_by(id, own) end
 end

@@ -33,13 +33,13 @@ end
 
 -- Remembers ids and how their last runs were settled. Hardly any job has a second run: for those with one the end will do.
 local function remember_settled(ids, refs, how)
-  local end_of_all, members, n = ACKED[how], {}, 0
+  local members, n = {}, 0
   local several = redis.call('EXISTS', key.counts) == 1 and redis.call('HMGET', key.counts, unpack(ids))
   for i, id in ipairs(ids) do
-    if end_of_all and not (several and several[i]) then
-      members[n + 1], n = id .. end_of_all, n + 1
-    else
+    if several and several[i] then
       members[n + 1], members[n + 2], n = id, settled_run(id, refs[i], how), n + 2
+    else
+      members[n + 1], n = id .. ACKED[how], n + 1
     end
   end
   remember(members)
