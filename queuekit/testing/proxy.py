@@ -6,19 +6,22 @@ async with Proxy("127.0.0.1", 6379) as proxy:
     proxy.swallow_next_reply()
 """
 
+import abc
 import asyncio
 import contextlib
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
+
+Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 CHUNK: Final = 65_536
 QUIET: Final = 0.02
 """Seconds without a byte after which a reply counts as complete."""
 
 
-class Proxy:
-    """Passes connections on to a server until told otherwise.
+class Between(abc.ABC):
+    """Listens on a free port of this machine, and stands between clients and a server.
 
     Args:
         host: where the server listens.
@@ -27,14 +30,8 @@ class Proxy:
 
     def __init__(self, host: str, port: int) -> None:
         self._upstream = (host, port)
-        self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
-        self._flowing = asyncio.Event()
-        self._flowing.set()
-        self._refusing = False
-        self._swallow_after: int | None = None
-        self.swallowed = 0
-        """How many replies have been swallowed."""
+        self._serving = 0
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -48,18 +45,56 @@ class Proxy:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        self.refuse()
-        while self._connections:
+        self._end()
+        while self._serving:
             await asyncio.sleep(0)
+            self._end()
         await self._server.wait_closed()
+        await asyncio.sleep(0)  # an aborted transport closes its socket in the loop's next turn
 
     def url_for(self, url: str) -> str:
-        """The server's URL, led through this proxy."""
+        """The server's URL, led through here."""
         assert self._server is not None
         port = self._server.sockets[0].getsockname()[1]
         parts = urlsplit(url)
         credentials, at, _ = parts.netloc.rpartition("@")
         return urlunsplit(parts._replace(netloc=f"{credentials}{at}127.0.0.1:{port}"))
+
+    async def _accept(self, *client: *Stream) -> None:
+        self._serving += 1
+        try:
+            with contextlib.suppress(EOFError, OSError):
+                await self._serve(client)
+        finally:
+            client[1].transport.abort()
+            self._serving -= 1
+
+    @abc.abstractmethod
+    async def _serve(self, client: Stream) -> None:
+        """Serve a client until its connection ends."""
+
+    @abc.abstractmethod
+    def _end(self) -> None:
+        """Break all connections."""
+
+
+class Proxy(Between):
+    """Passes connections on to a server until told otherwise.
+
+    Args:
+        host: where the server listens.
+        port: likewise.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self._connections: set[_Connection] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._refusing = False
+        self._swallow_after: int | None = None
+        self.swallowed = 0
+        """How many replies have been swallowed."""
 
     def swallow_next_reply(self, *, after: int = 0) -> None:
         """Let the next request reach the server and be carried out, drop the reply, then cut the connection.
@@ -105,30 +140,24 @@ class Proxy:
         self.swallowed += 1
         return True
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, client: Stream) -> None:
         if self._refusing:
-            writer.transport.abort()
             return
-        try:
-            upstream = await asyncio.open_connection(*self._upstream)
-        except OSError:
-            writer.transport.abort()
-            return
-        connection = _Connection(self, (reader, writer), upstream)
+        connection = _Connection(self, client, await asyncio.open_connection(*self._upstream))
         self._connections.add(connection)
         try:
             await connection.serve()
         finally:
             self._connections.discard(connection)
 
-
-_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    def _end(self) -> None:
+        self.refuse()
 
 
 class _Connection:
     """One client's connection and its twin to the server."""
 
-    def __init__(self, proxy: Proxy, client: _Stream, server: _Stream) -> None:
+    def __init__(self, proxy: Proxy, client: Stream, server: Stream) -> None:
         self._proxy = proxy
         self._client = client
         self._server = server

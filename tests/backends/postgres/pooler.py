@@ -6,11 +6,9 @@ before. What relies on a session finds another one.
 
 import asyncio
 import contextlib
-from types import TracebackType
-from typing import Final, Self, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
+from typing import Final
 
-Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+from queuekit.testing.proxy import Between, Stream
 
 # The codes that a packet without a type begins with, and the types of messages:
 # https://www.postgresql.org/docs/current/protocol-message-formats.html
@@ -98,77 +96,39 @@ class Client:
         self.abort()
 
 
-class Pooler:
-    """Stands between clients and the server at an address.
+class Pooler(Between):
+    """Stands between clients and a Postgres server.
 
     Each login brings a session into the line, so that there are as many as clients.
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self._address = (host, port)
+        super().__init__(host, port)
         self._line: asyncio.Queue[Session] = asyncio.Queue()
         self._sessions: list[Session] = []
         self._clients: dict[bytes, Client] = {}
-        self._server: asyncio.Server | None = None
-        self._serving = 0
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        self._abort()
-        while self._serving:
-            await asyncio.sleep(0)
-            self._abort()
-        await self._server.wait_closed()
-        await asyncio.sleep(0)  # an aborted transport closes its socket in the loop's next turn
-
-    def url_for(self, url: str) -> str:
-        """The server's URL, led through this pooler."""
-        assert self._server is not None
-        port = self._server.sockets[0].getsockname()[1]
-        parts = urlsplit(url)
-        credentials, at, _ = parts.netloc.rpartition("@")
-        return urlunsplit(parts._replace(netloc=f"{credentials}{at}127.0.0.1:{port}"))
-
-    def _abort(self) -> None:
+    def _end(self) -> None:
         for client in self._clients.values():
             client.abort()
         for session in self._sessions:
             session.abort()
 
-    async def _accept(self, *stream: *Stream) -> None:
-        self._serving += 1
-        try:
-            with contextlib.suppress(EOFError, OSError):
-                await self._serve(stream)
-        finally:
-            stream[1].transport.abort()
-            self._serving -= 1
-
-    async def _serve(self, stream: Stream) -> None:
-        code, packet = await read_startup(stream[0])
+    async def _serve(self, client: Stream) -> None:
+        code, packet = await read_startup(client[0])
         while code in ENCRYPTION:
-            stream[1].write(b"N")
-            code, packet = await read_startup(stream[0])
+            client[1].write(b"N")
+            code, packet = await read_startup(client[0])
         if code == CANCEL:
             await self._cancel(packet)
             return
-        session = Session(await asyncio.open_connection(*self._address))
+        session = Session(await asyncio.open_connection(*self._upstream))
         self._sessions.append(session)
-        await session.log_in(packet, stream)
+        await session.log_in(packet, client)
         self._line.put_nowait(session)
-        client = self._clients[session.key] = Client(stream, self._line)
+        logged_in = self._clients[session.key] = Client(client, self._line)
         try:
-            await client.serve()
+            await logged_in.serve()
         finally:
             del self._clients[session.key]
 
@@ -176,7 +136,7 @@ class Pooler:
         """The key is that of the session which the client was greeted by; meant is the one that it has now."""
         client = self._clients.get(packet[8:])
         if client and client.session:
-            reader, writer = await asyncio.open_connection(*self._address)
+            reader, writer = await asyncio.open_connection(*self._upstream)
             writer.write(packet[:8] + client.session.key)
             await reader.read()
             writer.close()
