@@ -29,7 +29,8 @@ Steps: TypeAlias = Generator[Trial, Outcome, None]
 
 def suite(backend: str) -> list[str]:
     """The paths of the tests that must see a backend's mutants."""
-    own = sorted((ROOT / "tests" / "backends" / backend).glob("test_*.py"))
+    folder = ROOT / "tests" / "backends"
+    own = [*sorted((folder / backend).glob("test_*.py")), *sorted(folder.glob("test_*.py"))]
     paths = [ROOT / "tests" / "conformance" / f"test_{backend}.py", *own]
     return [str(path.relative_to(ROOT)) for path in paths if path.name not in LEFT_OUT]
 
@@ -63,7 +64,8 @@ class Plan:
         for backend in dict.fromkeys(candidate.backend for candidate in self.candidates):
             paths = suite(backend)
             own = [item for item in session.items if item.nodeid.partition("::")[0] in paths]
-            self._items[backend] = {item.nodeid: item for item in own}
+            # Tests of all backends have the backend's name among their parameters.
+            self._items[backend] = {item.nodeid: item for item in own if backend in item.nodeid}
         self._carry_out(self._record(backend) for backend in self._items)
         self._carry_out(self._alone(candidate) for candidate in self.candidates)
         self._carry_out(self._together(group) for group in groups(self._alive))

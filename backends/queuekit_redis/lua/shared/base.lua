@@ -1,9 +1,6 @@
 -- The server's clock in microseconds (now, and as text: stamp), and the arguments that every script gets first.
 -- ARGV: how long succeeded jobs are kept, at most how many of a task (-1: any), how long failed ones are kept, prefix of bells
 
--- Redis 6 refuses a write after TIME otherwise.
-if redis.replicate_commands then redis.replicate_commands() end
-
 local SETTINGS = 4
 local PLAIN, OWN = string.byte('p'), string.byte('o')
 local BULK = 1000
