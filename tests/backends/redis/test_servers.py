@@ -192,7 +192,7 @@ async def test_replicated_jobs_are_on_the_replica(
 
 
 async def test_without_a_replica_nobody_knows(redis_url: str, make_backend: Make) -> None:
-    backend = await make_backend(redis_url, timeout=0.5)
+    backend = await make_backend(redis_url, timeout=2.0)
     one = job(replicated=True)
     with pytest.raises(ReplyLost, match="replica"):
         await backend.enqueue([one])
