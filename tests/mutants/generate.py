@@ -99,7 +99,7 @@ def _end_of_where(code: str, start: int) -> int:
             depth -= 1
             if depth < 0:
                 return at
-        elif character == ";" and depth == 0:
+        elif depth == 0 and code.startswith((";", "$$"), at):
             return at
         elif depth == 0 and (word := _WORD.match(code, at)):
             if _END.match(code, at):

@@ -16,6 +16,7 @@ def test_conjuncts_of_every_where(tmp_path: Path) -> None:
     WITH x AS (DELETE FROM t WHERE a = 'WHERE b AND c' AND (b OR c) AND d BETWEEN 1 AND 2 RETURNING *)
     UPDATE u SET v = 1 WHERE id = ANY(ARRAY(SELECT id FROM x WHERE e IS NULL ORDER BY id LIMIT 3)) AND f > 2;
     CREATE INDEX i ON t(a) WHERE b = 1;
+    CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ DELETE FROM t WHERE g $$;
     """
     assert guards(tmp_path / "x.sql", source) == [
         "a = 'WHERE b AND c'",
@@ -24,6 +25,7 @@ def test_conjuncts_of_every_where(tmp_path: Path) -> None:
         "id = ANY(ARRAY(SELECT id FROM x WHERE e IS NULL ORDER BY id LIMIT 3))",
         "f > 2",
         "e IS NULL",
+        "g",
     ]
 
 
