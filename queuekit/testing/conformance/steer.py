@@ -278,6 +278,36 @@ class CleanCases:
         assert await state_of(backend, right.token.id) is State.FAILED
         assert await state_of(backend, third.token.id) is State.SUCCEEDED
 
+    @pytest.mark.parametrize(
+        "where",
+        [
+            JobFilter(queues=["left"]),
+            JobFilter(tasks=["mails"]),
+            JobFilter(states=[State.FAILED]),
+            JobFilter(tags=["a"]),
+            JobFilter(error="no such address"),
+        ],
+        ids=["queue", "task", "state", "tag", "error"],
+    )
+    async def test_each_condition_narrows_what_is_removed(
+        self, backend: Backend, where: JobFilter
+    ) -> None:
+        one = await running(backend, queue="left", task="mails", tags=("a",))
+        other = await running(backend)
+        await ack(backend, failed(one, message="no such address"), succeeded(other))
+        assert await backend.inspector.clean(where) == 1
+        assert await state_of(backend, one.token.id) is None
+        assert await state_of(backend, other.token.id) is State.SUCCEEDED
+
+    async def test_what_is_older_is_not_removed(self, backend: Backend) -> None:
+        old = await running(backend)
+        await asyncio.sleep(0.01)
+        young = await running(backend)
+        await ack(backend, succeeded(old), succeeded(young))
+        since = (await record(backend, young.token.id)).enqueued_at
+        assert await backend.inspector.clean(JobFilter(since=since)) == 1
+        assert await state_of(backend, old.token.id) is State.SUCCEEDED
+
     async def test_live_jobs_are_never_removed(self, backend: Backend) -> None:
         one = job()
         await put(backend, one)
