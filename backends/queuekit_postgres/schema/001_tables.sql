@@ -72,6 +72,7 @@ CREATE INDEX jobs_scheduled ON queuekit.jobs (queue, scheduled_at) WHERE state =
 CREATE INDEX jobs_waiting ON queuekit.jobs (queue, key) WHERE state = 4;
 CREATE INDEX jobs_expiring ON queuekit.jobs (queue, expires_at)
   WHERE expires_at IS NOT NULL AND attempt = 0 AND state <> 2 AND state <> 4;
+CREATE INDEX jobs_origin ON queuekit.jobs (origin) WHERE origin IS NOT NULL;
 CREATE INDEX jobs_solitary ON queuekit.jobs (queue, state, priority, seq) WHERE lapses >= 10;
 
 -- The finished jobs, by the day on which they may be forgotten. A row past kept_until is hidden, but for two more

@@ -35,16 +35,8 @@ CREATE FUNCTION queuekit.known(job uuid, job_queue text) RETURNS queuekit.answer
 $$;
 
 -- The answer to a replacement that is sent again, while what it has replaced still has its payload.
-CREATE FUNCTION queuekit.replaced(job uuid, job_queue text, job_key text) RETURNS queuekit.answer
-LANGUAGE sql VOLATILE AS $$
-  SELECT 'replaced'::text, state, id FROM (
-    SELECT j.state, j.id, j.origin FROM queuekit.keys k JOIN queuekit.jobs j ON j.id = k.id AND j.queue = k.queue
-    WHERE k.queue = job_queue AND k.key = job_key
-    UNION ALL
-    SELECT j.state, j.id, j.origin FROM queuekit.jobs j
-    WHERE j.state = 4 AND j.queue = job_queue AND j.key = job_key
-  ) AS line
-  WHERE origin = job
+CREATE FUNCTION queuekit.replaced(job uuid, job_queue text) RETURNS queuekit.answer LANGUAGE sql VOLATILE AS $$
+  SELECT 'replaced'::text, j.state, j.id FROM queuekit.jobs j WHERE j.origin = job AND j.queue = job_queue
 $$;
 
 -- Gives an unfinished job the payload, options and due time of another one, and its place in line; of that one the id
@@ -153,7 +145,7 @@ BEGIN
     DELETE FROM queuekit.jobs WHERE seq = new.seq;
     given := queuekit.known(job, o.queue);
     IF given.kind IS NOT NULL THEN
-      RETURN coalesce(queuekit.replaced(job, o.queue, job_key), given);
+      RETURN coalesce(queuekit.replaced(job, o.queue), given);
     END IF;
     INSERT INTO queuekit.jobs SELECT new.*;
   END IF;

@@ -200,6 +200,22 @@ class KeyUntilCases:
         await put(backend, job("2", key=KEY, key_until="started"))
         assert {found.payload for found in await claim(backend, 2)} == {"1", "2"}
 
+    async def test_until_started_a_second_claim_does_not_free_anothers_key(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend, key=KEY, key_until="started")
+        await put(backend, job(key=KEY, priority=50))
+        await give_back(backend, retried(one))
+        assert (await claim_one(backend)).token.id == one.token.id
+        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+
+    async def test_until_started_anothers_end_leaves_a_run_alone(self, backend: Backend) -> None:
+        one = await running(backend, key=KEY, key_until="started")
+        another = await running(backend, key=KEY)
+        await ack(backend, succeeded(another))
+        assert await state_of(backend, one.token.id) is State.RUNNING
+        assert not (await backend.heartbeat([one.token])).lost
+
     async def test_until_started_an_end_does_not_free_anothers_key(self, backend: Backend) -> None:
         one = await running(backend, "1", key=KEY, key_until="started")
         holder = job("2", key=KEY)

@@ -13,6 +13,7 @@ from queuekit.testing.conformance._make import (
     ack,
     cancelled,
     claim,
+    claim_one,
     dead,
     failed,
     give_back,
@@ -72,6 +73,18 @@ class NeighbourCases:
         await give_back(backend, back(one))
         assert await self._states(backend, one, other) == [State.READY, State.RUNNING]
         assert not (await self._record(backend, other)).history
+
+    @each_pair
+    @one_of_two
+    @pytest.mark.parametrize("back", [retried, snoozed, released, dead])
+    async def test_a_return_ends_one_job_of_two_that_are_to_be_cancelled(
+        self, backend: Backend, queues: Queues, acted: int, back: Callable[[Claim], Return]
+    ) -> None:
+        one, other = await self._two(backend, queues, acted)
+        await backend.inspector.cancel([one.token.id], one.token.queue)
+        await backend.inspector.cancel([other.token.id], other.token.queue)
+        await give_back(backend, back(one))
+        assert await self._states(backend, one, other) == [State.CANCELLED, State.RUNNING]
 
     @each_pair
     @one_of_two
@@ -158,6 +171,20 @@ class NeighbourCases:
         again = [job(queue=held.token.queue, key=key) for held in (one, other)]
         kinds = [answer.kind for answer in await backend.enqueue(again)]
         assert kinds == [Stored.STORED, Stored.DUPLICATE]
+
+    @pytest.mark.parametrize(("own", "foreign"), [("left", "right"), ("right", "left")])
+    async def test_a_claim_in_one_queue_frees_no_key_of_another(
+        self, backend: Backend, own: str, foreign: str
+    ) -> None:
+        id_ = new_id()
+        await put(
+            backend, *(job(id=id_, queue=q, key="k", key_until="started") for q in (own, foreign))
+        )
+        one = await claim_one(backend, queue=own)
+        await put(backend, job(queue=own, key="k"))
+        await ack(backend, succeeded(one))
+        again = await backend.enqueue([job(queue=queue, key="k") for queue in (own, foreign)])
+        assert [answer.kind for answer in again] == [Stored.DUPLICATE] * 2
 
     @each_pair
     @one_of_two

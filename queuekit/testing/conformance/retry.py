@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+
+import pytest
 
 from queuekit.backend import Backend, Verdict
-from queuekit.job import DEATHS_ALLOWED, Keep, Reason, State
+from queuekit.job import DEATHS_ALLOWED, Claim, Keep, Reason, Return, State
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -131,6 +134,27 @@ class RetryCases:
         await claim_one(backend)
         assert await backend.retry([retried(late)]) == [Verdict.LOST]
         assert await state_of(backend, late.token.id) is State.RUNNING
+
+    @pytest.mark.parametrize("back", [retried, snoozed, released, dead])
+    @pytest.mark.parametrize("asked", [[], ["cancel"]], ids=["", "cancel"])
+    async def test_a_late_return_does_not_touch_the_next_run(
+        self, backend: Backend, back: Callable[[Claim], Return], asked: list[str]
+    ) -> None:
+        await put(backend, job(max_crashes=1))
+        late = await claim_one(backend, lease=BRIEF)
+        await lapse(backend, late)
+        present = await claim_one(backend)
+        for _ in asked:
+            await backend.inspector.cancel([late.token.id])
+        assert await backend.retry([back(late)]) == [Verdict.LOST]
+        assert await state_of(backend, late.token.id) is State.RUNNING
+        await ack(backend, succeeded(present))
+
+    async def test_a_death_of_a_run_that_was_given_back_is_lost(self, backend: Backend) -> None:
+        one = await running(backend, max_crashes=1)
+        await give_back(backend, released(one))
+        assert await backend.retry([dead(one)]) == [Verdict.LOST]
+        assert await state_of(backend, one.token.id) is State.READY
 
     async def test_a_retry_ends_a_job_whose_cancel_was_requested(self, backend: Backend) -> None:
         one = await running(backend)
