@@ -216,10 +216,11 @@ class NeighbourCases:
         self, backend: Backend, queues: Queues, acted: int, **options: Any
     ) -> tuple[Claim, Claim]:
         """Two running jobs, the one that is acted on first; of one delivery, where the backend's claims allow that."""
-        for _ in range(5):
-            pair = await self._pair(backend, queues, **options)
+        pair = await self._pair(backend, queues, **options)
+        for _ in range(4):
             if pair[0].token.delivery == pair[1].token.delivery:
                 break
+            pair = await self._pair(backend, queues, **options)
         return pair[acted], pair[1 - acted]
 
     async def _pair(
