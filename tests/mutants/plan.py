@@ -43,8 +43,8 @@ class Plan:
         candidates: to try.
         expected: names of those that are expected to live, so that they are not tried alone at first.
         jobs: how many processes at once.
-        tell: hears of each candidate, and which test has failed with it, twice, so that it was not by chance; None if
-            the suite stayed green.
+        tell: hears of each candidate, and which test has failed with it, twice, and passed without it, so that it was
+            not by chance; None if the suite stayed green.
     """
 
     candidates: Sequence[Candidate]
@@ -135,7 +135,7 @@ class Plan:
             tests = tests[tests.index(failing) + 1 :]
             killed = []
             for candidate in group:
-                if (yield self._trial([candidate], [failing])).failing:
+                if (yield from self._sees(failing, candidate)):
                     self._killed(candidate, failing)
                     killed.append(candidate)
             group = [candidate for candidate in group if candidate not in killed]
@@ -149,6 +149,13 @@ class Plan:
         half = len(group) // 2
         yield from self._with_all(group[:half], tests)
         yield from self._with_all(group[half:], tests)
+
+    def _sees(self, test: str, candidate: Candidate) -> Generator[Trial, Outcome, bool]:
+        """Whether a test that has failed does so with a mutant, and does not without."""
+        if not (yield self._trial([candidate], [test])).failing:
+            return False
+        item = self._items[candidate.backend][test]
+        return not (yield Trial(candidate.backend, [], [item])).failing
 
     def _killed(self, candidate: Candidate, by: str) -> None:
         self._kills[uses.part(candidate.mutant)][by] += 1

@@ -186,6 +186,18 @@ class NeighbourCases:
         again = await backend.enqueue([job(queue=queue, key="k") for queue in (own, foreign)])
         assert [answer.kind for answer in again] == [Stored.DUPLICATE] * 2
 
+    async def test_a_replacement_in_two_queues_is_known_in_each(self, backend: Backend) -> None:
+        olds = [job(queue=queue, key="k") for queue in ("left", "right")]
+        await put(backend, *olds)
+        new = [
+            job(id=id_, queue=old.options.queue, key="k", key_policy=KeyPolicy.REPLACE)
+            for id_ in [new_id()]
+            for old in olds
+        ]
+        for answers in (await backend.enqueue(new), await backend.enqueue(new)):
+            assert [answer.kind for answer in answers] == [Stored.REPLACED] * 2
+            assert [answer.id for answer in answers] == [old.id for old in olds]
+
     @each_pair
     @one_of_two
     async def test_an_end_frees_its_own_successor(

@@ -12,9 +12,11 @@ from queuekit.testing.conformance._make import (
     LONG,
     MILLISECOND,
     claim_one,
+    give_back,
     job,
     put,
     record,
+    released,
     state_of,
 )
 
@@ -60,6 +62,13 @@ class OutageCases:
         await claim_one(backend, process=BOB)
         upkeep = await self._outage(backend, 2)
         assert (upkeep.renewed, list(upkeep.rescued)) == (0, [silent.token.id])
+
+    async def test_an_outage_gives_no_lease_to_what_does_not_run(self, backend: Backend) -> None:
+        one = await self._claimed(backend, job())
+        await give_back(backend, released(one))
+        await self._outage(backend, 0.5)
+        assert (await self._outage(backend, 2)).renewed == 0
+        assert (await record(backend, one.token.id)).leased_until is None
 
     async def test_a_worker_that_is_heard_is_spared_again(self, backend: Backend) -> None:
         one = await self._claimed(backend, job())
