@@ -159,9 +159,9 @@ class Lane:
         try:
             await connection.execute(self._dialer.set_local)
             answer = await call(connection)
-        except (
-            Exception
-        ):  # Not if cancelled: a statement is under way still, and the connection is given up.
+        except Exception:
+            # Not if cancelled: a ROLLBACK would wait for the statement's end, which a hanging pooler never tells.
+            # The connection is given up instead.
             await transaction.rollback()
             raise
         await transaction.commit()

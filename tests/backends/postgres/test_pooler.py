@@ -1,15 +1,22 @@
 """Behind a pooler in transaction mode: our own one, and pgbouncer where it is on the PATH."""
 
+import asyncio
+import contextlib
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from queuekit.backend import Backend
+from queuekit.errors import BackendUnavailable, ReplyLost
+from queuekit.job import Job
 from queuekit.testing.conformance import LosingProxy, Lossy
+from queuekit.testing.conformance._make import eventually, job, put
 from queuekit.testing.proxy import Proxy
 from queuekit.testing.servers import pgbouncer
+from queuekit_postgres.connections import Connection
 from tests.backends.postgres.pooler import Pooler
 from tests.conformance import test_postgres
 
@@ -50,3 +57,35 @@ class TestBehindAPooler(test_postgres.TestPostgres):
         async with Proxy(place.hostname or "", place.port or 0) as proxy:
             made = await make_backend(proxy.url_for(pooled_url), pooler="transaction")
             yield LosingProxy(made, proxy)
+
+
+async def test_a_call_under_way_has_its_deadline_when_the_pooler_hangs(
+    pooled_url: str, make_backend: Make, namespace: str, connection: Connection
+) -> None:
+    place = urlsplit(pooled_url)
+    async with Proxy(place.hostname or "", place.port or 0) as proxy:
+        url = proxy.url_for(pooled_url)
+        backend = await make_backend(url, pooler="transaction", timeout=1.0)
+        async with connection.transaction():
+            await connection.execute(f'LOCK TABLE "{namespace}".jobs')
+            storing = asyncio.create_task(backend.enqueue([job()]))
+            await eventually(lambda: is_waiting_for(connection))
+            proxy.stall()
+            with pytest.raises(ReplyLost):
+                await asyncio.wait_for(storing, 5)
+        proxy.resume()
+        await eventually(lambda: is_stored(backend, job()))
+
+
+async def is_stored(backend: Backend, one: Job[Any]) -> bool:
+    """Whether a job can be stored by now."""
+    with contextlib.suppress(ReplyLost, BackendUnavailable):
+        await put(backend, one)
+        return True
+    return False
+
+
+async def is_waiting_for(connection: Connection) -> bool:
+    """Whether somebody waits for a lock that this connection holds."""
+    blocked = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+    return bool(await connection.fetchval(blocked))
