@@ -4,19 +4,22 @@ import asyncio
 
 import pytest
 
-from queuekit.backend import Backend, Stored
+from queuekit.backend import Backend, Stored, Verdict
 from queuekit.job import Keep, State
 from queuekit.testing.conformance._make import (
+    BRIEF,
     LONG,
     MILLISECOND,
     Settling,
     ack,
     cancelled,
     claim,
+    claim_one,
     eventually,
     failed,
     find_all,
     job,
+    lapse,
     numbered,
     put,
     record,
@@ -121,6 +124,20 @@ class RetentionCases:
 
         await eventually(trimmed)
         assert sorted(await self._payloads(backend)) == ["7", "8", "9"]
+
+    async def test_a_late_ack_is_lost_when_a_count_has_cut_the_record(
+        self, backend: Backend
+    ) -> None:
+        await put(backend, job(keep=Keep(LONG, count=0)))
+        late = await claim_one(backend, lease=BRIEF)
+        await lapse(backend, late)
+        present = await claim_one(backend)
+        await ack(backend, succeeded(present))
+        for _ in range(3):
+            await backend.maintain(["default"])
+        assert await state_of(backend, late.token.id) is None
+        assert await backend.ack([succeeded(late)]) == [Verdict.LOST]
+        await ack(backend, succeeded(present))
 
     async def test_every_task_has_a_count_of_its_own(self, backend: Backend) -> None:
         keep = Keep(LONG, count=2)

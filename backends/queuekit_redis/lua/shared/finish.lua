@@ -27,9 +27,7 @@ local function trim(task, count)
   local last = math.min(surplus, BULK) - 1
   local ids = redis.call('ZRANGE', line, 0, last)
   redis.call('ZREMRANGEBYRANK', line, 0, last)
-  local refs = {}
-  for i, over in ipairs(redis.call('HMGET', key.ended, unpack(ids))) do refs[i] = string.match(over, '\n([^\n]*)') end
-  remember_settled(ids, refs, 'succeeded')
+  remember_settled(ids, nil, 'succeeded')
   forget(ids)
   return #old + #ids
 end

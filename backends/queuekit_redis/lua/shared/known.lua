@@ -1,5 +1,5 @@
 -- Ids that are gone: a set a minute, of which the last three are asked and the fourth is written over.
--- keys: known0 known1 known2 known3 counts
+-- keys: known0 known1 known2 known3 counts ended
 
 local MINUTE, SETS = 60, 4
 local REMEMBER_IDS = 120000000
@@ -31,13 +31,15 @@ local function settled_run(id, ref, how)
   return id .. string.match(ref, '^%a:(%d+)') .. how
 end
 
--- Remembers ids and how their last runs were settled. Hardly any job has a second run: for those with one the end will do.
+-- Remembers ids and how their last runs were settled; without refs their records are asked. Hardly any job has more than
+-- one run; of those with one run the end alone says which it was.
 local function remember_settled(ids, refs, how)
   local members, n = {}, 0
   local several = redis.call('EXISTS', key.counts) == 1 and redis.call('HMGET', key.counts, unpack(ids))
   for i, id in ipairs(ids) do
     if several and several[i] then
-      members[n + 1], members[n + 2], n = id, settled_run(id, refs[i], how), n + 2
+      local ref = refs and refs[i] or string.match(redis.call('HGET', key.ended, id), '\n([^\n]*)')
+      members[n + 1], members[n + 2], n = id, settled_run(id, ref, how), n + 2
     else
       members[n + 1], n = id .. ACKED[how], n + 1
     end
