@@ -10,18 +10,13 @@ from queuekit.testing.conformance.enqueue import EnqueueCases
 from queuekit.testing.conformance.expire import ExpireCases
 from queuekit.testing.conformance.fetch import FetchCases
 from queuekit.testing.conformance.inspect import FindCases, GetCases, QueuesCases
-from queuekit.testing.conformance.keys import (
-    KeyAndRerunCases,
-    KeyUntilCases,
-    RejectCases,
-    ReplaceCases,
-    SuccessorCases,
-)
+from queuekit.testing.conformance.keys import KeyAndRerunCases, KeyUntilCases, RejectCases
 from queuekit.testing.conformance.lease import HeartbeatCases, LapseCases, LeasesCases
 from queuekit.testing.conformance.lifecycle import LifecycleCases
 from queuekit.testing.conformance.lost_replies import LostReplyCases
 from queuekit.testing.conformance.neighbours import NeighbourCases
 from queuekit.testing.conformance.outage import OutageCases
+from queuekit.testing.conformance.replace import ReplaceCases, SuccessorCases
 from queuekit.testing.conformance.report import PresenceCases, ReportCases
 from queuekit.testing.conformance.results import ResultsCases
 from queuekit.testing.conformance.retention import RetentionCases
