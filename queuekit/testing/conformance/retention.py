@@ -133,9 +133,12 @@ class RetentionCases:
         await lapse(backend, late)
         present = await claim_one(backend)
         await ack(backend, succeeded(present))
-        for _ in range(3):
+
+        async def cut() -> bool:
             await backend.maintain(["default"])
-        assert await state_of(backend, late.token.id) is None
+            return await state_of(backend, late.token.id) is None
+
+        await eventually(cut)
         assert await backend.ack([succeeded(late)]) == [Verdict.LOST]
         await ack(backend, succeeded(present))
 
@@ -158,8 +161,12 @@ class RetentionCases:
             await put(backend, *numbered(4, queue=queue, keep=Keep(LONG, count=2)))
         for one in await claim(backend, 8, queues=["left", "right"]):
             await ack(backend, succeeded(one))
-        for _ in range(3):
+
+        async def trimmed() -> bool:
             await backend.maintain(["left", "right"])
+            return len(await self._payloads(backend)) == 4
+
+        await eventually(trimmed)
         assert sorted(await self._payloads(backend)) == ["2", "2", "3", "3"]
 
     async def test_a_count_is_for_successes_only(self, backend: Backend) -> None:
