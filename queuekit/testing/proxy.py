@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Final, Self, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
+from queuekit.loops import start
+
 Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 CHUNK: Final = 65_536
@@ -31,7 +33,7 @@ class Between(abc.ABC):
     def __init__(self, host: str, port: int) -> None:
         self._upstream = (host, port)
         self._server: asyncio.Server | None = None
-        self._serving = 0
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -44,6 +46,10 @@ class Between(abc.ABC):
         traceback: TracebackType | None,
     ) -> None:
         assert self._server is not None
+        # A server that is closed between accepting a connection and knowing of it leaves it open.
+        for listening in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+        await asyncio.sleep(0)
         self._server.close()
         self._end()
         while self._serving:
@@ -52,22 +58,34 @@ class Between(abc.ABC):
         await self._server.wait_closed()
         await asyncio.sleep(0)  # an aborted transport closes its socket in the loop's next turn
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that clients connect to."""
+        assert self._server is not None
+        host, port = self._server.sockets[0].getsockname()
+        return host, port
+
     def url_for(self, url: str) -> str:
         """The server's URL, led through here."""
-        assert self._server is not None
-        port = self._server.sockets[0].getsockname()[1]
+        host, port = self.address
         parts = urlsplit(url)
         credentials, at, _ = parts.netloc.rpartition("@")
-        return urlunsplit(parts._replace(netloc=f"{credentials}{at}127.0.0.1:{port}"))
+        return urlunsplit(parts._replace(netloc=f"{credentials}{at}{host}:{port}"))
 
-    async def _accept(self, *client: *Stream) -> None:
-        self._serving += 1
+    def _accept(self, *client: *Stream) -> None:
+        if self._server is None or not self._server.is_serving():
+            client[1].transport.abort()
+            return
+        task = start(self._serve_until_it_ends(client), "proxied connection")
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve_until_it_ends(self, client: Stream) -> None:
         try:
             with contextlib.suppress(EOFError, OSError):
                 await self._serve(client)
         finally:
             client[1].transport.abort()
-            self._serving -= 1
 
     @abc.abstractmethod
     async def _serve(self, client: Stream) -> None:

@@ -137,9 +137,11 @@ class Pooler(Between):
         client = self._clients.get(packet[8:])
         if client and client.session:
             reader, writer = await asyncio.open_connection(*self._upstream)
-            writer.write(packet[:8] + client.session.key)
-            await reader.read()
-            writer.close()
+            try:
+                writer.write(packet[:8] + client.session.key)
+                await reader.read()
+            finally:
+                writer.transport.abort()
 
 
 async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
