@@ -81,14 +81,18 @@ CREATE FUNCTION queuekit.take_key(job queuekit.jobs) RETURNS void LANGUAGE sql V
   ON CONFLICT (queue, key) DO UPDATE SET id = excluded.id, expires_at = excluded.expires_at
 $$;
 
--- Lets the job go on that waits for the holder of a key.
+-- Lets a job go on that waits for the holder of a key: the oldest, as several callers' transactions may have stored one
+-- each. One that such a transaction has in hand is left to upkeep, so that no ack waits for it.
 CREATE FUNCTION queuekit.succeed(job_queue text, job_key text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   heir queuekit.jobs;
 BEGIN
   UPDATE queuekit.jobs
   SET state = queuekit.ready_or_scheduled(lapses, scheduled_at), seq = nextval('queuekit.jobs_seq_seq')
-  WHERE state = 4 AND queue = job_queue AND key = job_key
+  WHERE seq = (
+    SELECT j.seq FROM queuekit.jobs j WHERE j.state = 4 AND j.queue = job_queue AND j.key = job_key
+    ORDER BY j.seq LIMIT 1 FOR UPDATE SKIP LOCKED
+  )
   RETURNING * INTO heir;
   IF FOUND THEN
     PERFORM queuekit.take_key(heir), queuekit.ring(ARRAY[job_queue], 1);

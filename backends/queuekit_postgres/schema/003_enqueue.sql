@@ -62,13 +62,15 @@ END
 $$;
 
 -- Settles who holds the key of a job that was just inserted. patient: may wait for a run that is just ending; a
--- caller's long transaction must not hold up that job's ack (upkeep finds a successor that was left behind).
+-- caller's long transaction must not hold up that job's ack (upkeep finds a successor that was left behind), and takes
+-- a holder that somebody has in hand for one that runs.
 CREATE FUNCTION queuekit.contend(new queuekit.jobs, policy text, patient boolean) RETURNS queuekit.answer
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   holder queuekit.keys;
   held queuekit.jobs;
   heir uuid;
+  locked boolean := false;
 BEGIN
   LOOP
     INSERT INTO queuekit.keys (queue, key, id, expires_at) VALUES (new.queue, new.key, new.id, new.key_expires)
@@ -88,7 +90,8 @@ BEGIN
     END IF;
     SELECT * INTO holder FROM queuekit.keys k
     WHERE k.queue = new.queue AND k.key = new.key AND k.id = holder.id FOR UPDATE;
-    EXIT WHEN FOUND;
+    locked := FOUND;
+    EXIT WHEN locked;
   END LOOP;
   SELECT * INTO held FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue;
   IF holder.expires_at <= queuekit.now_us() OR held.id IS NULL AND holder.expires_at IS NULL THEN
@@ -100,10 +103,11 @@ BEGIN
     RETURN ('duplicate', held.state, holder.id)::queuekit.answer;
   END IF;
   -- A successor before its holder, even one that was put back: what runs last must be the newest.
-  SELECT id INTO heir FROM queuekit.jobs j WHERE j.state = 4 AND j.queue = new.queue AND j.key = new.key FOR UPDATE;
+  SELECT j.id INTO heir FROM queuekit.jobs j WHERE j.state = 4 AND j.queue = new.queue AND j.key = new.key
+  ORDER BY j.seq DESC LIMIT 1 FOR UPDATE;
   IF FOUND THEN
     RETURN queuekit.replace(heir, new.queue, new);
-  ELSIF held.state <> 2 THEN
+  ELSIF locked AND held.state <> 2 THEN
     RETURN queuekit.replace(held.id, new.queue, new);
   END IF;
   UPDATE queuekit.jobs SET state = 4 WHERE seq = new.seq;

@@ -41,7 +41,7 @@ CREATE TABLE jobs (
     tags TEXT, -- a JSON array
     predecessor BLOB, -- the id of the job of its key that it waits for
     origin BLOB, -- the id of the job that replaced it last
-    renewed INTEGER NOT NULL DEFAULT 0, -- its lease was given anew after an outage, and its owner not heard since
+    renewed_at INTEGER, -- its lease was given anew then, after an outage
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     reason TEXT,
     errors TEXT, -- JSON objects, one a line, newest first

@@ -9,5 +9,5 @@ SET
     leased_until = ?2 + coalesce(own_lease, ?5),
     process = ?3,
     number = ?4,
-    renewed = 0
+    renewed_at = NULL
 WHERE seq IN (SELECT value FROM json_each(?1))

@@ -3,5 +3,5 @@
 UPDATE jobs
 SET
     seq = ?2, code = ?3, scheduled_at = coalesce(?4, scheduled_at), leased_until = NULL, lease = NULL, process = NULL,
-    number = NULL, renewed = 0, predecessor = NULL
+    number = NULL, renewed_at = NULL, predecessor = NULL
 WHERE seq = ?1

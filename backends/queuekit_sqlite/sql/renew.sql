@@ -1,4 +1,11 @@
--- After an outage: a fresh lease for jobs whose lease is shorter than three times the gap.
+-- After an outage: a fresh lease for jobs whose lease is shorter than three times the gap; a second one only if their
+-- owner was heard meanwhile, by a heartbeat or a claim.
 -- ?1 now, ?2 the gap since the last tick
-UPDATE jobs SET leased_until = ?1 + lease, renewed = 1
-WHERE code = 6 AND renewed = 0 AND lease < 3 * ?2
+UPDATE jobs SET leased_until = ?1 + lease, renewed_at = ?1
+FROM (
+    SELECT process, max(leased_until - lease) FILTER (WHERE renewed_at IS NULL) AS heard_at FROM jobs
+    WHERE code = 6
+    GROUP BY process
+) AS owner
+WHERE jobs.code = 6 AND owner.process = jobs.process AND jobs.lease < 3 * ?2
+    AND (jobs.renewed_at IS NULL OR jobs.renewed_at < owner.heard_at)

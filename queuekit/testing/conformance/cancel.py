@@ -9,6 +9,7 @@ from queuekit.job import KeyPolicy, State, new_id
 from queuekit.testing.conformance._make import (
     ALICE,
     BOB,
+    BRIEF,
     LONG,
     Settling,
     ack,
@@ -20,6 +21,7 @@ from queuekit.testing.conformance._make import (
     eventually,
     failed,
     job,
+    lapse,
     numbered,
     put,
     record,
@@ -138,6 +140,15 @@ class CancelCases:
         await ack(backend, cancelled(one))
         pulse = await backend.heartbeat([one.token])
         assert (list(pulse.lost), list(pulse.cancels)) == ([one.token], [])
+
+    async def test_of_two_that_were_asked_only_the_lapsed_one_ends(self, backend: Backend) -> None:
+        await put(backend, *numbered(2))
+        lapsing = await claim_one(backend, lease=BRIEF)
+        held = await claim_one(backend)
+        await backend.inspector.cancel([lapsing.token.id, held.token.id])
+        await lapse(backend, lapsing)
+        assert await state_of(backend, lapsing.token.id) is State.CANCELLED
+        assert list((await backend.heartbeat([held.token])).cancels) == [held.token]
 
     async def test_a_second_request_is_no_second_event(self, backend: Backend) -> None:
         one = await running(backend)

@@ -12,6 +12,7 @@ from queuekit.testing.conformance._make import (
     ack,
     claim,
     claim_one,
+    claimant,
     claims_nothing,
     eventually,
     give_back,
@@ -101,6 +102,15 @@ class ExpireCases:
         await asyncio.sleep(0.55)
         await claims_nothing(backend)
         await self._has_expired(backend, one.id)
+
+    async def test_a_job_that_expires_right_after_a_fetch_is_not_claimed(
+        self, backend: Backend
+    ) -> None:
+        for _ in range(3):
+            await backend.fetch(["default"], 1, claimant(), lease=LONG)
+            await put(backend, job(expires=SOON))
+            await asyncio.sleep(0.002)
+            assert not (await backend.fetch(["default"], 1, claimant(), lease=LONG)).claims
 
     async def test_expired_jobs_stand_in_nobodys_way(self, backend: Backend) -> None:
         await put(backend, *(job(expires=SOON) for _ in range(50)), *numbered(5))

@@ -78,6 +78,13 @@ class RejectCases:
         await put(backend, job(key=KEY))
         await claim_one(backend)
 
+    async def test_the_end_of_a_job_frees_no_other_key(self, backend: Backend) -> None:
+        one, other = await running(backend, key=KEY), job(key="another")
+        await put(backend, other)
+        await ack(backend, succeeded(one))
+        answers = await backend.enqueue([job(key="another"), job(key=KEY)])
+        assert [answer.kind for answer in answers] == [Stored.DUPLICATE, Stored.STORED]
+
     async def test_the_end_of_a_job_without_record_frees_its_key(self, backend: Backend) -> None:
         await ack(backend, succeeded(await running(backend, key=KEY, keep=Keep(0))))
         await put(backend, job(key=KEY))
@@ -314,6 +321,15 @@ class KeyAndRerunCases:
         (change,) = await backend.inspector.retry([one.token.id])
         assert change.done
         assert (await claim_one(backend)).token.id == one.token.id
+
+    async def test_a_rerun_takes_a_key_whose_time_is_over(self, backend: Backend) -> None:
+        one = await running(backend, key=KEY)
+        await ack(backend, failed(one))
+        await ack(backend, succeeded(await running(backend, key=KEY, key_until=BRIEF)))
+        await asyncio.sleep(0.03)
+        (change,) = await backend.inspector.retry([one.token.id])
+        assert change.done
+        assert (await backend.enqueue([job(key=KEY)]))[0].id == one.token.id
 
     async def test_until_started_a_rerun_is_refused_while_another_job_holds_the_key(
         self, backend: Backend

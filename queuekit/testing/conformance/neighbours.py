@@ -7,8 +7,10 @@ from typing import Any, TypeAlias
 import pytest
 
 from queuekit.backend import Backend, Report, Stored, Verdict
-from queuekit.job import Claim, JobRecord, Keep, KeyPolicy, Return, State, new_id
+from queuekit.job import Claim, Job, JobRecord, Keep, KeyPolicy, Return, State, new_id
 from queuekit.testing.conformance._make import (
+    BRIEF,
+    LONG,
     Settling,
     ack,
     cancelled,
@@ -186,6 +188,32 @@ class NeighbourCases:
         again = await backend.enqueue([job(queue=queue, key="k") for queue in (own, foreign)])
         assert [answer.kind for answer in again] == [Stored.DUPLICATE] * 2
 
+    @one_of_two
+    async def test_a_replacement_in_one_queue_changes_no_job_of_another(
+        self, backend: Backend, acted: int
+    ) -> None:
+        two = await self._twins(backend)
+        one, other = two[acted], two[1 - acted]
+        queue = one.options.queue
+        new = job("2", queue=queue, key="k", key_policy=KeyPolicy.REPLACE, key_until=LONG)
+        assert (await backend.enqueue([new]))[0].id == one.id
+        claims = await claim(backend, 2, queues=["left", "right"])
+        payloads = {held.token.queue: held.payload for held in claims}
+        assert payloads == {queue: "2", other.options.queue: one.payload}
+        await ack(backend, *(succeeded(held) for held in claims))
+        again = await backend.enqueue([job(queue=j.options.queue, key="k") for j in (one, other)])
+        assert [answer.kind for answer in again] == [Stored.DUPLICATE, Stored.STORED]
+
+    @one_of_two
+    async def test_a_key_whose_time_is_over_in_one_queue_is_held_in_another(
+        self, backend: Backend, acted: int
+    ) -> None:
+        two = await self._twins(backend, brief=acted)
+        await asyncio.sleep(0.03)
+        answers = await backend.enqueue([job(queue=one.options.queue, key="k") for one in two])
+        kinds = [answer.kind for answer in answers]
+        assert (kinds[acted], kinds[1 - acted]) == (Stored.STORED, Stored.DUPLICATE)
+
     async def test_a_replacement_in_two_queues_is_known_in_each(self, backend: Backend) -> None:
         olds = [job(queue=queue, key="k") for queue in ("left", "right")]
         await put(backend, *olds)
@@ -223,6 +251,39 @@ class NeighbourCases:
             [job(id=one.token.id, queue=queue) for queue in ("right", "left")]
         )
         assert [answer.kind for answer in answers] == [Stored.STORED, Stored.KNOWN]
+
+    @each_pair
+    @one_of_two
+    async def test_acts_on_a_finished_job_tell_of_that_one(
+        self, backend: Backend, queues: Queues, acted: int
+    ) -> None:
+        one, other = await self._two(backend, queues, acted)
+        await ack(backend, failed(one), succeeded(other))
+        inspector = backend.inspector
+        for act in (inspector.cancel, inspector.promote):
+            changes = [(await act([c.token.id], c.token.queue))[0] for c in (one, other)]
+            assert [change.state for change in changes] == [State.FAILED, State.SUCCEEDED]
+
+    async def test_an_act_that_names_no_queue_finds_that_of_its_job(self, backend: Backend) -> None:
+        """Whether it is the newest job or not."""
+        old, new = job(queue="left", delay=LONG), job(queue="right", delay=LONG)
+        await put(backend, old)
+        await asyncio.sleep(0.002)
+        await put(backend, new)
+        changes = await backend.inspector.promote([old.id, new.id])
+        assert [change.done for change in changes] == [True] * 2
+        changes = await backend.inspector.cancel([old.id, new.id])
+        assert [change.done for change in changes] == [True] * 2
+
+    async def _twins(self, backend: Backend, *, brief: int | None = None) -> list[Job[Any]]:
+        """One id that holds one key in two queues, in one of them perhaps for a moment only."""
+        twins = [
+            job("1", queue=queue, id=id_, key="k", key_until=BRIEF if n == brief else "finished")
+            for id_ in [new_id()]
+            for n, queue in enumerate(("left", "right"))
+        ]
+        await put(backend, *twins)
+        return twins
 
     async def _two(
         self, backend: Backend, queues: Queues, acted: int, **options: Any

@@ -77,6 +77,22 @@ class OutageCases:
             assert (upkeep.renewed, list(upkeep.rescued)) == (1, [])
             assert not (await backend.heartbeat([one.token])).lost
 
+    async def test_a_worker_that_claims_is_heard(self, backend: Backend) -> None:
+        await self._claimed(backend, job())
+        await self._outage(backend, 2)
+        await put(backend, job())
+        await claim_one(backend, lease=LEASE)
+        upkeep = await self._outage(backend, 2)
+        assert (upkeep.renewed, list(upkeep.rescued)) == (2, [])
+
+    async def test_a_worker_that_renews_one_lease_is_heard(self, backend: Backend) -> None:
+        await self._claimed(backend, job())
+        other = await self._claimed(backend, job())
+        assert (await self._outage(backend, 2)).renewed == 2
+        assert not (await backend.heartbeat([other.token])).lost
+        upkeep = await self._outage(backend, 2)
+        assert (upkeep.renewed, list(upkeep.rescued)) == (2, [])
+
     async def test_a_new_claim_is_spared_again(self, backend: Backend) -> None:
         await self._claimed(backend, job())
         await self._outage(backend, 2)

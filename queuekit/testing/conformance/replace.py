@@ -102,6 +102,14 @@ class ReplaceCases:
         assert found.scheduled_at is not None
         assert found.scheduled_at > before
 
+    async def test_a_replaced_job_holds_its_key_as_long_as_the_new_one_says(
+        self, backend: Backend
+    ) -> None:
+        await put(backend, job("1", key=KEY))
+        await backend.enqueue([job("2", key=KEY, key_policy=KeyPolicy.REPLACE, key_until=LONG)])
+        await ack(backend, succeeded(await claim_one(backend)))
+        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+
     async def test_two_jobs_of_a_key_in_a_batch_are_one_with_the_second_payload(
         self, backend: Backend
     ) -> None:
@@ -222,6 +230,17 @@ class SuccessorCases:
         assert last.payload == "3"
         await ack(backend, succeeded(last))
         await claims_nothing(backend)
+
+    async def test_a_successors_replacement_does_not_shorten_the_holders_time(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend, "1", key=KEY)
+        await self._succeed(backend, "2")
+        new = job("3", key=KEY, key_policy=KeyPolicy.REPLACE, key_until=BRIEF)
+        assert (await backend.enqueue([new]))[0].kind is Stored.REPLACED
+        await asyncio.sleep(0.03)
+        (answer,) = await backend.enqueue([job(key=KEY)])
+        assert (answer.kind, answer.id) == (Stored.DUPLICATE, one.token.id)
 
     async def test_a_successors_replacement_that_is_sent_again_changes_nothing(
         self, backend: Backend

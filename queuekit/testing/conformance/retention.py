@@ -178,6 +178,22 @@ class RetentionCases:
             await backend.maintain(["default"])
         assert len(await self._payloads(backend)) == 5
 
+    @pytest.mark.parametrize("end", [failed, cancelled])
+    async def test_a_count_passes_over_the_oldest_and_the_newest_if_they_are_no_success(
+        self, backend: Backend, end: Settling
+    ) -> None:
+        await put(backend, *numbered(4, keep=Keep(LONG, count=1)))
+        claims = await claim(backend, 4)
+        for settle, one in zip((end, succeeded, succeeded, end), claims, strict=True):
+            await ack(backend, settle(one))
+
+        async def trimmed() -> bool:
+            await backend.maintain(["default"])
+            return await state_of(backend, claims[1].token.id) is None
+
+        await eventually(trimmed)
+        assert sorted(await self._payloads(backend)) == ["0", "2", "3"]
+
     @pytest.mark.parametrize("kinds", ["a.x a.y", "a.y a.x", "a.x b.x", "b.x a.x"])
     async def test_records_of_every_kind_go_when_their_time_comes(
         self, backend: Backend, kinds: str

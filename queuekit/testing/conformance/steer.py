@@ -211,6 +211,15 @@ class DeleteCases:
         (change,) = await backend.inspector.delete([one.id])
         assert (change.state, change.done) == (None, False)
 
+    @pytest.mark.parametrize("queue", [None, "default"])
+    async def test_no_act_finds_a_deleted_job(self, backend: Backend, queue: str | None) -> None:
+        one = await running(backend)
+        await ack(backend, failed(one))
+        inspector = backend.inspector
+        await inspector.delete([one.token.id], queue)
+        for act in (inspector.cancel, inspector.promote, inspector.retry, inspector.delete):
+            assert await act([one.token.id], queue) == [Change(None, done=False)]
+
     async def test_the_id_of_a_deleted_finished_job_stays_remembered(
         self, backend: Backend
     ) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from queuekit.backend import Backend
-from queuekit.job import SOLITARY_AFTER, SUSPECT_AFTER, Claim
+from queuekit.job import SOLITARY_AFTER, SUSPECT_AFTER, Claim, State
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -22,7 +22,9 @@ from queuekit.testing.conformance._make import (
     numbered,
     put,
     released,
+    retried,
     running,
+    state_of,
     succeeded,
 )
 
@@ -197,6 +199,29 @@ class SuspectCases:
         await lapse(backend, late)
         claims = await claim(backend, 2, suspects=5)
         assert {claim.token.id for claim in claims} == {mild.id, one.id}
+
+    async def test_a_solitary_suspect_that_waits_for_its_time_is_not_handed_out(
+        self, backend: Backend
+    ) -> None:
+        one = job()
+        await put(backend, one)
+        await lapse_times(backend, SOLITARY_AFTER, one)
+        await give_back(backend, retried(await self._next(backend), LONG))
+        for _ in range(2):
+            await backend.maintain(["default"])
+        assert await state_of(backend, one.id) is State.SCHEDULED
+        await claims_nothing(backend, suspects=5)
+
+    async def test_a_queue_without_solitary_suspects_hands_out_none_of_another(
+        self, backend: Backend
+    ) -> None:
+        jobs = numbered(2, queue="left")
+        await put(backend, *jobs)
+        await lapse_times(backend, SOLITARY_AFTER, *jobs)
+        for _ in range(3):
+            await backend.maintain(["left", "right"])
+        fetched = await backend.fetch(["left"], 5, claimant(), lease=LONG, suspects=5)
+        assert len(fetched.claims) == 1
 
     async def test_suspects_of_several_queues_share_the_bound(self, backend: Backend) -> None:
         left, right = job(queue="left"), job(queue="right")

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -6,7 +7,7 @@ import pytest
 
 from queuekit.backend import Backend, Stored
 from queuekit.errors import BackendRefused, InvalidOption
-from queuekit.job import Ack, KeyPolicy, State
+from queuekit.job import Ack, Job, KeyPolicy, State
 from queuekit.testing.conformance._make import (
     ALICE,
     LONG,
@@ -17,11 +18,14 @@ from queuekit.testing.conformance._make import (
     job,
     numbered,
     put,
+    record,
     running,
     state_of,
     succeeded,
 )
+from queuekit_postgres import PostgresBackend
 from queuekit_postgres.connections import Connection
+from queuekit_postgres.cursors import HIGHEST, LOWEST
 
 
 async def test_a_job_is_there_once_the_callers_transaction_commits(
@@ -92,6 +96,61 @@ async def test_an_open_transaction_does_not_hold_up_the_ack_of_the_holder(
         await asyncio.wait_for(ack(backend, succeeded(held)), 2)
     await backend.maintain(["default"])
     assert (await claim_one(backend)).payload == "2"
+
+
+async def test_an_open_replacement_of_a_successor_does_not_hold_up_the_ack_of_the_holder(
+    backend: Backend, connection: Connection
+) -> None:
+    held = await running(backend, key="k")
+    await put(backend, replacing("2"))
+    async with connection.transaction():
+        (answer,) = await backend.enqueue([replacing("3")], connection=connection)
+        assert (answer.kind, answer.state) == (Stored.REPLACED, State.WAITING)
+        await asyncio.wait_for(ack(backend, succeeded(held)), 2)
+        await claims_nothing(backend)
+    await backend.maintain(["default"])
+    assert (await claim_one(backend)).payload == "3"
+
+
+async def test_successors_of_several_open_transactions_run_one_after_the_other(
+    backend: Backend, connection: Connection, postgres_url: str
+) -> None:
+    held = await running(backend, key="k")
+    second = await asyncpg.connect(postgres_url)
+    async with connection.transaction():
+        await backend.enqueue([replacing("2")], connection=connection)
+        async with second.transaction():
+            await backend.enqueue([replacing("3")], connection=second)
+    await second.close()
+    await ack(backend, succeeded(held))
+    for payload in "23":
+        one = await claim_one(backend)
+        assert one.payload == payload
+        await claims_nothing(backend)
+        await ack(backend, succeeded(one))
+
+
+async def test_a_job_that_is_being_claimed_is_not_replaced(
+    backend: PostgresBackend, connection: Connection, postgres_url: str
+) -> None:
+    one = job("1", key="k")
+    await put(backend, one)
+    ranges = ([LOWEST], [0], [HIGHEST])
+    second = await asyncpg.connect(postgres_url)
+    async with connection.transaction():
+        async with second.transaction():
+            claiming = backend._statements["claim"]
+            await second.fetch(claiming, "default", 1, ALICE, 1, LONG, 0, *ranges)
+            storing = backend.enqueue([replacing("2")], connection=connection)
+            (answer,) = await asyncio.wait_for(storing, 2)
+        assert (answer.kind, answer.state) == (Stored.STORED, State.WAITING)
+    await second.close()
+    found = await record(backend, one.id)
+    assert (found.state, found.payload) == (State.RUNNING, "1")
+
+
+def replacing(payload: str) -> Job[Any]:
+    return job(payload, key="k", key_policy=KeyPolicy.REPLACE)
 
 
 async def test_atomic_names_the_guilty_one(backend: Backend) -> None:
