@@ -12,6 +12,8 @@ import asyncpg
 from queuekit.errors import QueuekitError
 from queuekit_postgres.connections import Connection, Dialer
 
+BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The last one if somebody hung up in the middle of a statement."""
 AGAIN_AFTER = 1.0
 """Seconds until a doorbell that could not be opened is tried again."""
 
@@ -86,7 +88,7 @@ class Doorbell:
             try:
                 async with asyncio.timeout(self._dialer.timeout):
                     await self._listen(channel)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, QueuekitError):
+            except (*BROKEN, QueuekitError):
                 self._not_before = asyncio.get_running_loop().time() + AGAIN_AFTER
                 self.hang_up()
             except asyncio.CancelledError:

@@ -6,9 +6,10 @@ import asyncpg
 import pytest
 
 from queuekit.backend import Backend, BackendSettings, Claimant
-from queuekit.job import State
+from queuekit.job import SUSPECT_AFTER, State
 from queuekit.testing.conformance._make import (
     LONG,
+    MILLISECOND,
     ack,
     claim,
     claimant,
@@ -20,7 +21,7 @@ from queuekit.testing.conformance._make import (
     released,
     succeeded,
 )
-from queuekit_postgres import PostgresBackend
+from queuekit_postgres import PostgresBackend, claims
 from queuekit_postgres.connections import Connection
 from queuekit_postgres.cursors import HIGHEST, LOWEST, Cursor
 from tests.backends.postgres.plans import nodes
@@ -172,6 +173,24 @@ async def test_claims_of_a_dropped_fetch_are_among_the_leases(backend: Backend) 
     leases = await backend.leases(who.process)
     assert [held.number for held in leases] == [who.number] * 3
     assert {found.state for found in await _records(backend, leases)} == {State.RUNNING}
+
+
+@pytest.mark.parametrize("lapses", [0, SUSPECT_AFTER], ids=["ready", "suspect"])
+async def test_a_job_that_expired_since_time_was_moved_on_is_not_claimed(
+    backend: Backend,
+    connection: Connection,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+    lapses: int,
+) -> None:
+    monkeypatch.setattr(claims, "ADVANCE_EVERY", 3600)
+    await backend.fetch(["default"], 1, claimant(), lease=LONG, suspects=1)
+    await put(backend, job(expires=20 * MILLISECOND))
+    state = f"lapses = {lapses}, state = {namespace}.ready({lapses}::smallint)"
+    await connection.execute(f"UPDATE {namespace}.jobs SET {state}")
+    await asyncio.sleep(0.03)
+    fetched = await backend.fetch(["default"], 1, claimant(), lease=LONG, suspects=1)
+    assert not fetched.claims
 
 
 async def _records(backend: Backend, leases: Any) -> list[Any]:

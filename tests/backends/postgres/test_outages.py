@@ -106,6 +106,19 @@ async def test_a_deaf_doorbell_is_noticed(
     assert await _another(backend, bell)
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_doorbell_may_be_given_up_while_it_learns_a_bell(
+    backend: PostgresBackend, other: Backend, turns: int
+) -> None:
+    await backend.wait(["default"], 0.05, ALICE)
+    asleep = [asyncio.create_task(backend.wait(["default"], 30, f"sleeper-{n}")) for n in range(5)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    backend._doorbell.hang_up()
+    await put(other, *numbered(5))
+    await asyncio.wait_for(asyncio.gather(*asleep), 5)
+
+
 async def test_an_idle_wait_costs_little(
     backend: PostgresBackend, connection: Connection, namespace: str
 ) -> None:

@@ -1,0 +1,127 @@
+"""What time takes away, and what it does not; the clock is moved on in the tables."""
+
+import pytest
+
+from queuekit.backend import Backend
+from queuekit.job import Keep, KeyPolicy, State
+from queuekit.testing.conformance._make import (
+    ALICE,
+    BOB,
+    LONG,
+    SECOND,
+    ack,
+    claim,
+    claim_one,
+    failed,
+    job,
+    numbered,
+    put,
+    running,
+    state_of,
+    succeeded,
+)
+from queuekit_postgres.connections import Connection
+
+TABLES = {
+    "keys": "(queue, key, id, expires_at) VALUES ('q', '{name}', gen_random_uuid(), now_us() + {left})",
+    "sleepers": "VALUES ('{name}', '{{q}}', now_us() + {left})",
+    "waiters": "VALUES (gen_random_uuid(), 'q', '{name}', 0, now_us() + {left})",
+    "presences": "VALUES ('{name}', '', now_us(), {left})",
+}
+NAMES = {"keys": "key", "sleepers": "process", "waiters": "process", "presences": "process"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_what_is_past_its_time_goes(
+    backend: Backend, connection: Connection, namespace: str, table: str
+) -> None:
+    await connection.execute(f"SET search_path = {namespace}")
+    for name, left in {"past": 0, "present": LONG}.items():
+        row = TABLES[table].format(name=name, left=left)
+        await connection.execute(f"INSERT INTO {table} {row}")
+    await connection.execute("SELECT prune()")
+    kept = await connection.fetch(f"SELECT {NAMES[table]} FROM {table}")
+    assert [row[0] for row in kept] == ["present"]
+
+
+async def test_records_of_today_outlive_the_turn_of_the_pages(
+    backend: Backend, connection: Connection, namespace: str
+) -> None:
+    kept, forever = await running(backend, keep=Keep(3600 * SECOND)), await running(backend)
+    await ack(backend, failed(kept), failed(forever))
+    for _ in range(2):
+        await connection.execute(f"SELECT {namespace}.turn_pages(20)")
+    for one in (kept, forever):
+        assert await state_of(backend, one.token.id) is State.FAILED
+
+
+async def test_a_record_past_its_time_is_hidden_and_remembered(
+    backend: Backend, connection: Connection, namespace: str
+) -> None:
+    """For as long as its row is there."""
+    one = await running(backend)
+    await ack(backend, failed(one))
+    await connection.execute(f"UPDATE {namespace}.records SET kept_until = finished_at")
+    assert await state_of(backend, one.token.id) is None
+    for act in (backend.inspector.cancel, backend.inspector.retry, backend.inspector.delete):
+        (change,) = await act([one.token.id], "default")
+        assert (change.state, change.done) == (None, False)
+
+
+async def test_a_renewal_is_no_sign_of_life(
+    backend: Backend, connection: Connection, namespace: str
+) -> None:
+    """Neither of the job's own nor of another job of its owner, which another gap has renewed."""
+    await put(backend, job(lease=10 * SECOND), job(lease=LONG))
+    await backend.maintain(["default"])
+    short, long = await claim(backend, 2)
+
+    async def renewed_after(gap: int) -> int:
+        back = gap * SECOND
+        await connection.execute(f"UPDATE {namespace}.meta SET last_tick = last_tick - {back}")
+        return (await backend.maintain(["default"])).renewed
+
+    assert [await renewed_after(gap) for gap in (5, 30, 30)] == [1, 1, 0]
+    assert list((await backend.heartbeat([long.token])).lost) == []
+    assert await renewed_after(30) == 2
+    assert short.lease < long.lease
+
+
+async def test_a_successor_that_was_left_behind_goes_on_beside_other_keys(
+    backend: Backend, connection: Connection
+) -> None:
+    held = await running(backend, key="k")
+    await running(backend, key="another")
+    await running(backend, key="k", queue="another")
+    heir = job(key="k", key_policy=KeyPolicy.REPLACE)
+    async with connection.transaction():
+        await backend.enqueue([heir], connection=connection)
+        await ack(backend, succeeded(held))
+    await backend.maintain(["default"])
+    assert (await claim_one(backend)).token.id == heir.id
+
+
+async def test_no_successor_goes_on_while_its_holder_lives(backend: Backend) -> None:
+    held = await running(backend, key="k")
+    heir = job(key="k", key_policy=KeyPolicy.REPLACE)
+    await put(backend, heir, *numbered(2))
+    await backend.maintain(["default"])
+    assert await state_of(backend, heir.id) is State.WAITING
+    assert await state_of(backend, held.token.id) is State.RUNNING
+
+
+async def test_a_sleeper_is_rung_behind_many_others(
+    backend: Backend, other: Backend, connection: Connection, namespace: str
+) -> None:
+    """Those of other queues, and those who were killed in their sleep, get no ring that is for a job's queue."""
+    for name, queue, left in (("other", "other", LONG), ("dead", "default", 0)):
+        await connection.execute(f"""
+            INSERT INTO {namespace}.sleepers
+            SELECT '{name}-' || n, '{{{queue}}}', {namespace}.now_us() + {left} FROM generate_series(1, 10) AS n
+        """)
+    for one in (job(), job(key="k")):
+        await backend.wait(["default"], 0.01, ALICE)
+        await put(other, one)
+        asleep = f"SELECT process FROM {namespace}.sleepers WHERE process = $1"
+        assert await connection.fetchval(asleep, ALICE) is None
+        await claim_one(backend, process=BOB)
