@@ -130,11 +130,25 @@ async def test_successors_of_several_open_transactions_run_one_after_the_other(
         await ack(backend, succeeded(one))
 
 
-async def test_a_job_that_is_being_claimed_is_not_replaced(
-    backend: PostgresBackend, connection: Connection, postgres_url: str
+async def test_a_ready_job_is_replaced_in_the_callers_transaction(
+    backend: Backend, connection: Connection
 ) -> None:
     one = job("1", key="k")
     await put(backend, one)
+    async with connection.transaction():
+        (answer,) = await backend.enqueue([replacing("2")], connection=connection)
+        assert (answer.kind, answer.id) == (Stored.REPLACED, one.id)
+        await claims_nothing(backend)
+    assert (await claim_one(backend)).payload == "2"
+    await claims_nothing(backend)
+
+
+async def test_a_job_that_is_being_claimed_is_not_replaced(
+    backend: PostgresBackend, connection: Connection, postgres_url: str
+) -> None:
+    """Though the same id is free in another queue."""
+    one = job("1", key="k")
+    await put(backend, one, job(id=one.id, queue="another", key="k"))
     ranges = ([LOWEST], [0], [HIGHEST])
     second = await asyncpg.connect(postgres_url)
     async with connection.transaction():
@@ -145,7 +159,7 @@ async def test_a_job_that_is_being_claimed_is_not_replaced(
             (answer,) = await asyncio.wait_for(storing, 2)
         assert (answer.kind, answer.state) == (Stored.STORED, State.WAITING)
     await second.close()
-    found = await record(backend, one.id)
+    found = await record(backend, one.id, "default")
     assert (found.state, found.payload) == (State.RUNNING, "1")
 
 
