@@ -100,10 +100,11 @@ BEGIN
 END
 $$;
 
--- A keyed job has finished: frees its key, unless that is protected for longer, and lets its successor go on.
+-- A keyed job has finished: frees its key, unless that is protected for longer, and lets its successor go on. One that
+-- a caller's transaction has taken over is not waited for.
 CREATE FUNCTION queuekit.free_key(job_queue text, job_key text, job uuid) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-  PERFORM FROM queuekit.keys k WHERE k.queue = job_queue AND k.key = job_key AND k.id = job FOR UPDATE;
+  PERFORM FROM queuekit.keys k WHERE k.queue = job_queue AND k.key = job_key AND k.id = job FOR UPDATE SKIP LOCKED;
   IF FOUND THEN
     DELETE FROM queuekit.keys k WHERE k.queue = job_queue AND k.key = job_key AND k.expires_at IS NULL;
     PERFORM queuekit.succeed(job_queue, job_key);

@@ -95,7 +95,11 @@ BEGIN
   END LOOP;
   SELECT * INTO held FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue;
   IF holder.expires_at <= queuekit.now_us() OR held.id IS NULL AND holder.expires_at IS NULL THEN
-    PERFORM queuekit.take_key(new);
+    UPDATE queuekit.keys k SET id = new.id, expires_at = new.key_expires
+    WHERE k.queue = new.queue AND k.key = new.key AND k.id = holder.id;
+    IF NOT FOUND THEN -- somebody else was a moment faster
+      RETURN queuekit.contend(new, policy, patient);
+    END IF;
     RETURN ('stored', new.state, NULL)::queuekit.answer;
   ELSIF held.id IS NULL OR policy NOT IN ('replace', 'debounce') THEN
     DELETE FROM queuekit.jobs WHERE seq = new.seq;

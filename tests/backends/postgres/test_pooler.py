@@ -17,6 +17,7 @@ from queuekit.testing.conformance._make import eventually, job, put
 from queuekit.testing.proxy import Proxy
 from queuekit.testing.servers import pgbouncer
 from queuekit_postgres.connections import Connection
+from tests.backends.postgres.locks import is_waiting_for
 from tests.backends.postgres.pooler import Pooler
 from tests.conformance import test_postgres
 
@@ -83,9 +84,3 @@ async def is_stored(backend: Backend, one: Job[Any]) -> bool:
         await put(backend, one)
         return True
     return False
-
-
-async def is_waiting_for(connection: Connection) -> bool:
-    """Whether somebody waits for a lock that this connection holds."""
-    blocked = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
-    return bool(await connection.fetchval(blocked))

@@ -11,10 +11,12 @@ from queuekit.job import Ack, Job, KeyPolicy, State
 from queuekit.testing.conformance._make import (
     ALICE,
     LONG,
+    MILLISECOND,
     ack,
     claim,
     claim_one,
     claims_nothing,
+    eventually,
     job,
     numbered,
     put,
@@ -26,6 +28,7 @@ from queuekit.testing.conformance._make import (
 from queuekit_postgres import PostgresBackend
 from queuekit_postgres.connections import Connection
 from queuekit_postgres.cursors import HIGHEST, LOWEST
+from tests.backends.postgres.locks import is_waiting_for
 
 
 async def test_a_job_is_there_once_the_callers_transaction_commits(
@@ -161,6 +164,32 @@ async def test_a_job_that_is_being_claimed_is_not_replaced(
     await second.close()
     found = await record(backend, one.id, "default")
     assert (found.state, found.payload) == (State.RUNNING, "1")
+
+
+async def test_an_open_transaction_that_takes_over_a_key_does_not_hold_up_an_ack(
+    backend: Backend, connection: Connection
+) -> None:
+    held = await running(backend, key="k", key_until=MILLISECOND)
+    async with connection.transaction():
+        (answer,) = await backend.enqueue([job(key="k")], connection=connection)
+        assert answer.kind is Stored.STORED
+        await asyncio.wait_for(ack(backend, succeeded(held)), 2)
+
+
+async def test_of_two_transactions_one_takes_over_a_key(
+    backend: Backend, connection: Connection, postgres_url: str
+) -> None:
+    await running(backend, key="k", key_until=MILLISECOND)
+    first, second = job(key="k"), job(key="k")
+    late = await asyncpg.connect(postgres_url)
+    async with connection.transaction(), late.transaction():
+        await backend.enqueue([first], connection=connection)
+        storing = asyncio.create_task(backend.enqueue([second], connection=late))
+        await eventually(lambda: is_waiting_for(connection))
+        await connection.execute("COMMIT; BEGIN")
+        (answer,) = await asyncio.wait_for(storing, 5)
+    await late.close()
+    assert (answer.kind, answer.id) == (Stored.DUPLICATE, first.id)
 
 
 def replacing(payload: str) -> Job[Any]:
