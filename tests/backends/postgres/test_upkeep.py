@@ -55,6 +55,21 @@ async def test_records_of_today_outlive_the_turn_of_the_pages(
         assert await state_of(backend, one.token.id) is State.FAILED
 
 
+@pytest.mark.parametrize("days_ago", [None, 3])
+async def test_a_record_without_a_page_goes_once_nobody_asks_for_it(
+    backend: Backend, connection: Connection, namespace: str, days_ago: int | None
+) -> None:
+    one = await running(backend, keep=Keep(36_000 * 86_400 * SECOND))
+    await ack(backend, failed(one))
+    records = f"{namespace}.records_other"
+    if days_ago:
+        past = days_ago * 86_400 * SECOND
+        await connection.execute(f"UPDATE {records} SET kept_until = finished_at - {past}")
+    await connection.execute(f"SELECT {namespace}.prune()")
+    left = await connection.fetchval(f"SELECT count(*) FROM {records}")
+    assert left == (0 if days_ago else 1)
+
+
 async def test_a_record_past_its_time_is_hidden_and_remembered(
     backend: Backend, connection: Connection, namespace: str
 ) -> None:
