@@ -1,15 +1,14 @@
 """What a server must be, and what it should be set to."""
 
-import logging
 import re
 from typing import Any, Final
 
 from queuekit.errors import ConfigurationError
+from queuekit.log import log
 from queuekit_redis.connections import Link, Request
 from queuekit_redis.errors import refused
 
 OLDEST: Final = (6, 2)
-log: Final = logging.getLogger("queuekit")
 
 
 async def check_server(link: Link) -> None:
@@ -35,15 +34,15 @@ async def check_server(link: Link) -> None:
         )
     if _setting(policy) not in {None, "noeviction"}:
         log.warning(
-            "Redis at %s has maxmemory-policy %s and may throw away jobs: set it to noeviction.",
-            link.place,
-            _setting(policy),
+            "this Redis may throw away jobs: set maxmemory-policy to noeviction",
+            server=link.place,
+            maxmemory_policy=_setting(policy),
         )
     if _setting(append_only) == "no":
         log.warning(
-            "Redis at %s keeps no append-only file: its crash loses all jobs since its last snapshot. "
-            "Set appendonly to yes.",
-            link.place,
+            "this Redis keeps no append-only file, and its crash loses all jobs since its last snapshot: "
+            "set appendonly to yes",
+            server=link.place,
         )
 
 

@@ -1,10 +1,10 @@
 """What opening a backend finds out, and says."""
 
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from queuekit.backend import Backend, BackendSettings
 from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationError
@@ -29,33 +29,33 @@ def control(url: str) -> Iterator[redis.Redis]:
         yield client
 
 
-async def test_a_good_server_is_opened_in_silence(
-    make_backend: Make, url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    await make_backend(url)
-    assert not caplog.records
+async def test_a_good_server_is_opened_in_silence(make_backend: Make, url: str) -> None:
+    with capture_logs() as lines:
+        await make_backend(url)
+    assert not lines
 
 
 async def test_a_policy_that_throws_jobs_away_is_warned_of(
-    make_backend: Make, url: str, control: redis.Redis, caplog: pytest.LogCaptureFixture
+    make_backend: Make, url: str, control: redis.Redis
 ) -> None:
     control.config_set("maxmemory-policy", "allkeys-lru")
-    await make_backend(url)
+    with capture_logs() as lines:
+        await make_backend(url)
     control.config_set("maxmemory-policy", "noeviction")
-    (warning,) = caplog.records
-    assert (warning.name, warning.levelno) == ("queuekit", logging.WARNING)
-    assert "allkeys-lru" in warning.getMessage()
-    assert "noeviction" in warning.getMessage()
+    (warning,) = lines
+    assert (warning["log_level"], warning["maxmemory_policy"]) == ("warning", "allkeys-lru")
+    assert "noeviction" in warning["event"]
 
 
 async def test_a_server_without_a_log_is_warned_of(
-    make_backend: Make, url: str, control: redis.Redis, caplog: pytest.LogCaptureFixture
+    make_backend: Make, url: str, control: redis.Redis
 ) -> None:
     control.config_set("appendonly", "no")
-    await make_backend(url)
+    with capture_logs() as lines:
+        await make_backend(url)
     control.config_set("appendonly", "yes")
-    (warning,) = caplog.records
-    assert "append-only" in warning.getMessage()
+    (warning,) = lines
+    assert "append-only" in warning["event"]
 
 
 async def test_a_user_who_may_not_read_settings_is_enough(
@@ -63,7 +63,6 @@ async def test_a_user_who_may_not_read_settings_is_enough(
     url: str,
     control: redis.Redis,
     namespace: str,
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
     control.acl_setuser(
         "modest",
@@ -73,11 +72,12 @@ async def test_a_user_who_may_not_read_settings_is_enough(
         channels=[f"{namespace}:*"],
         categories=["+@all", "-@dangerous", "-@admin"],
     )
-    backend = await make_backend(url.replace("//", f"//modest:{SECRET}@"))
-    await put(backend, job())
-    await claim_one(backend)
-    await backend.wait(["default"], 0.01, "a")
-    assert not caplog.records
+    with capture_logs() as lines:
+        backend = await make_backend(url.replace("//", f"//modest:{SECRET}@"))
+        await put(backend, job())
+        await claim_one(backend)
+        await backend.wait(["default"], 0.01, "a")
+    assert not lines
 
 
 async def test_a_wrong_password_is_refused_and_not_shown(
