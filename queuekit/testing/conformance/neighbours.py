@@ -236,7 +236,7 @@ class NeighbourCases:
             job(queue=held.queue, key=held.key, key_policy=KeyPolicy.REPLACE)
             for held in (await self._record(backend, one), await self._record(backend, other))
         ]
-        await put(backend, *heirs)
+        await put(backend, *(heirs if acted == 0 else heirs[::-1]))  # in their holders' order
         await ack(backend, succeeded(one))
         states = [await state_of(backend, heir.id, heir.options.queue) for heir in heirs]
         assert states == [State.READY, State.WAITING]
