@@ -322,6 +322,15 @@ class KeyAndRerunCases:
         assert change.done
         assert (await claim_one(backend)).token.id == one.token.id
 
+    async def test_a_rerun_does_not_mind_who_holds_the_key_in_another_queue(
+        self, backend: Backend
+    ) -> None:
+        one = await running(backend, key=KEY)
+        await ack(backend, failed(one))
+        await put(backend, job(key=KEY, queue="other"))
+        (change,) = await backend.inspector.retry([one.token.id])
+        assert change.done
+
     async def test_a_rerun_takes_a_key_whose_time_is_over(self, backend: Backend) -> None:
         one = await running(backend, key=KEY)
         await ack(backend, failed(one))

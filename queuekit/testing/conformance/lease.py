@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from uuid import UUID
 
 from queuekit.backend import Backend
 from queuekit.job import LAPSES_ALLOWED, Reason, State
@@ -176,6 +177,18 @@ class LapseCases:
         await lapse(backend, gone)
         assert await state_of(backend, held.token.id) is State.RUNNING
         assert not (await backend.heartbeat([held.token])).lost
+
+    async def test_only_what_lapsed_is_told(self, backend: Backend) -> None:
+        await put(backend, *numbered(3))
+        one, _ = await claim_one(backend, lease=BRIEF), await claim_one(backend)
+        rescued: list[UUID] = []
+
+        async def lapsed() -> bool:
+            rescued.extend((await backend.maintain(["default"])).rescued)
+            return bool(rescued)
+
+        await eventually(lapsed)
+        assert rescued == [one.token.id]
 
     async def test_any_object_takes_back_a_lapsed_lease(
         self, backend: Backend, other: Backend

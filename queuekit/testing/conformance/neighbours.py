@@ -195,12 +195,12 @@ class NeighbourCases:
         two = await self._twins(backend)
         one, other = two[acted], two[1 - acted]
         queue = one.options.queue
+        held = await claim_one(backend, queue=other.options.queue)
         new = job("2", queue=queue, key="k", key_policy=KeyPolicy.REPLACE, key_until=LONG)
         assert (await backend.enqueue([new]))[0].id == one.id
-        claims = await claim(backend, 2, queues=["left", "right"])
-        payloads = {held.token.queue: held.payload for held in claims}
-        assert payloads == {queue: "2", other.options.queue: one.payload}
-        await ack(backend, *(succeeded(held) for held in claims))
+        replaced = await claim_one(backend, queue=queue)
+        assert (replaced.payload, held.payload) == ("2", "1")
+        await ack(backend, succeeded(replaced), succeeded(held))
         again = await backend.enqueue([job(queue=j.options.queue, key="k") for j in (one, other)])
         assert [answer.kind for answer in again] == [Stored.DUPLICATE, Stored.STORED]
 

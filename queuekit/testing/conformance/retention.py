@@ -143,9 +143,8 @@ class RetentionCases:
         await ack(backend, succeeded(present))
 
     async def test_every_task_has_a_count_of_its_own(self, backend: Backend) -> None:
-        keep = Keep(LONG, count=2)
-        for task in ("a", "b"):
-            await put(backend, *numbered(4, task=task, keep=keep))
+        for task, count in (("a", 1), ("b", 3)):
+            await put(backend, *numbered(4, task=task, keep=Keep(LONG, count=count)))
         for one in await claim(backend, 8):
             await ack(backend, succeeded(one))
 
@@ -154,11 +153,11 @@ class RetentionCases:
             return len(await self._payloads(backend)) == 4
 
         await eventually(trimmed)
-        assert sorted(await self._payloads(backend)) == ["2", "2", "3", "3"]
+        assert sorted(await self._payloads(backend)) == ["1", "2", "3", "3"]
 
     async def test_every_queue_has_a_count_of_its_own(self, backend: Backend) -> None:
-        for queue in ("left", "right"):
-            await put(backend, *numbered(4, queue=queue, keep=Keep(LONG, count=2)))
+        for queue, count in (("left", 1), ("right", 3)):
+            await put(backend, *numbered(4, queue=queue, keep=Keep(LONG, count=count)))
         for one in await claim(backend, 8, queues=["left", "right"]):
             await ack(backend, succeeded(one))
 
@@ -167,7 +166,19 @@ class RetentionCases:
             return len(await self._payloads(backend)) == 4
 
         await eventually(trimmed)
-        assert sorted(await self._payloads(backend)) == ["2", "2", "3", "3"]
+        assert sorted(await self._payloads(backend)) == ["1", "2", "3", "3"]
+
+    async def test_without_a_count_all_stay(self, backend: Backend) -> None:
+        cut = await running(backend, task="cut", keep=Keep(LONG, count=0))
+        await put(backend, *numbered(3, keep=Keep(LONG)))
+        await ack(backend, *(succeeded(one) for one in [*await claim(backend, 3), cut]))
+
+        async def trimmed() -> bool:
+            await backend.maintain(["default"])
+            return await state_of(backend, cut.token.id) is None
+
+        await eventually(trimmed)
+        assert sorted(await self._payloads(backend)) == ["0", "1", "2"]
 
     async def test_a_count_is_for_successes_only(self, backend: Backend) -> None:
         await put(backend, *numbered(5, keep=Keep(LONG, count=2)))
@@ -182,10 +193,12 @@ class RetentionCases:
     async def test_a_count_passes_over_the_oldest_and_the_newest_if_they_are_no_success(
         self, backend: Backend, end: Settling
     ) -> None:
-        await put(backend, *numbered(4, keep=Keep(LONG, count=1)))
-        claims = await claim(backend, 4)
-        for settle, one in zip((end, succeeded, succeeded, end), claims, strict=True):
-            await ack(backend, settle(one))
+        await put(backend, *numbered(4))
+        claims = first, second, third, fourth = await claim(backend, 4)
+        await ack(backend, end(first))
+        for one in (second, third):
+            await ack(backend, succeeded(one, keep=Keep(LONG, count=1)))
+        await ack(backend, end(fourth))
 
         async def trimmed() -> bool:
             await backend.maintain(["default"])

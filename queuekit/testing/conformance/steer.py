@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from queuekit.backend import Backend, Change, JobFilter, Stored
-from queuekit.job import KeyPolicy, State, new_id
+from queuekit.job import SUSPECT_AFTER, KeyPolicy, State, new_id
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -387,6 +387,16 @@ class PauseCases:
         assert (queue.name, queue.paused) == ("empty", True)
         await other.inspector.resume(["empty"])
         assert not [queue for queue in await backend.inspector.queues() if queue.paused]
+
+    async def test_a_paused_queue_gives_no_suspects(self, backend: Backend) -> None:
+        one = job()
+        await put(backend, one)
+        await lapse_times(backend, SUSPECT_AFTER, one)
+        await backend.inspector.pause(["default"])
+        await claims_nothing(backend, suspects=1)
+        await backend.inspector.resume(["default"])
+        await backend.inspector.pause(["other"])
+        assert (await claim_one(backend, suspects=1)).token.id == one.id
 
     async def test_pausing_and_resuming_twice_is_the_same_as_once(self, backend: Backend) -> None:
         await put(backend, job())

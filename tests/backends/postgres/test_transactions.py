@@ -30,6 +30,9 @@ from queuekit_postgres.connections import Connection
 from queuekit_postgres.cursors import HIGHEST, LOWEST
 from tests.backends.postgres.locks import is_waiting_for
 
+FIRST = ("default", 1, ALICE, 1, LONG, 0, [LOWEST], [0], [HIGHEST])
+"""Arguments of a claim of the first job in line."""
+
 
 async def test_a_job_is_there_once_the_callers_transaction_commits(
     backend: Backend, connection: Connection
@@ -152,18 +155,41 @@ async def test_a_job_that_is_being_claimed_is_not_replaced(
     """Though the same id is free in another queue."""
     one = job("1", key="k")
     await put(backend, one, job(id=one.id, queue="another", key="k"))
-    ranges = ([LOWEST], [0], [HIGHEST])
     second = await asyncpg.connect(postgres_url)
     async with connection.transaction():
         async with second.transaction():
-            claiming = backend._statements["claim"]
-            await second.fetch(claiming, "default", 1, ALICE, 1, LONG, 0, *ranges)
+            await second.fetch(backend._statements["claim"], *FIRST)
             storing = backend.enqueue([replacing("2")], connection=connection)
             (answer,) = await asyncio.wait_for(storing, 2)
         assert (answer.kind, answer.state) == (Stored.STORED, State.WAITING)
     await second.close()
     found = await record(backend, one.id, "default")
     assert (found.state, found.payload) == (State.RUNNING, "1")
+
+
+async def test_a_key_that_changes_hands_meanwhile_leads_to_its_new_holder(
+    backend: PostgresBackend, connection: Connection, postgres_url: str, namespace: str
+) -> None:
+    """And that one is being claimed."""
+    old, new = job("1", key="k"), job("2")
+    await put(backend, old, new)
+    second = await asyncpg.connect(postgres_url)
+    await connection.execute(f"SET search_path = {namespace}")
+    async with connection.transaction():
+        await connection.execute("SELECT FROM jobs WHERE id = $1 FOR UPDATE", old.id)
+        storing = asyncio.create_task(backend.enqueue([replacing("3")]))
+        await eventually(lambda: is_waiting_for(connection))
+        async with second.transaction():
+            await second.fetch(backend._statements["claim"], *FIRST)
+            await connection.execute("DELETE FROM jobs WHERE id = $1", old.id)
+            await connection.execute("UPDATE keys SET id = $1", new.id)
+            await connection.execute("COMMIT; BEGIN")
+            await eventually(lambda: is_waiting_for(second))
+    (answer,) = await asyncio.wait_for(storing, 5)
+    await second.close()
+    assert (answer.kind, answer.state) == (Stored.STORED, State.WAITING)
+    found = await record(backend, new.id)
+    assert (found.state, found.payload) == (State.RUNNING, "2")
 
 
 async def test_an_open_transaction_that_takes_over_a_key_does_not_hold_up_an_ack(

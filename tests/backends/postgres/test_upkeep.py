@@ -55,6 +55,33 @@ async def test_records_of_today_outlive_the_turn_of_the_pages(
         assert await state_of(backend, one.token.id) is State.FAILED
 
 
+async def test_the_record_of_a_waited_for_job_is_not_cut_by_a_count(
+    backend: Backend, connection: Connection, namespace: str
+) -> None:
+    waited, cut = [await running(backend, keep=Keep(LONG, count=0)) for _ in range(2)]
+    await backend.results([("default", waited.token.id)], 0.02)
+    await ack(backend, succeeded(waited), succeeded(cut))
+    await connection.execute(f"SELECT {namespace}.trim_succeeded(ARRAY['default'], 1000)")
+    states = [await state_of(backend, one.token.id) for one in (waited, cut)]
+    assert states == [State.SUCCEEDED, None]
+
+
+async def test_old_records_that_a_count_cuts_are_removed(
+    backend: Backend, connection: Connection, namespace: str
+) -> None:
+    """Rows and all; but only those of one queue and task, and only successes."""
+    await put(backend, *numbered(3, keep=Keep(LONG, count=1)), job("task", task="other"))
+    first, second, third, task = await claim(backend, 4)
+    queue = await running(backend, "queue", queue="other")
+    for one in (failed(first), *map(succeeded, (task, queue, second, third))):
+        await ack(backend, one)
+    await connection.execute(f"SET search_path = {namespace}")
+    await connection.execute(f"UPDATE records SET finished_at = finished_at - {180 * SECOND}")
+    await connection.execute("SELECT trim_succeeded(ARRAY['default'], 1000)")
+    left = await connection.fetch("SELECT payload FROM records ORDER BY payload")
+    assert [row["payload"] for row in left] == ["0", "2", "queue", "task"]
+
+
 @pytest.mark.parametrize("days_ago", [None, 3])
 async def test_a_record_without_a_page_goes_once_nobody_asks_for_it(
     backend: Backend, connection: Connection, namespace: str, days_ago: int | None
