@@ -16,7 +16,6 @@ from queuekit.testing.conformance import LosingProxy, Lossy
 from queuekit.testing.conformance._make import eventually, job, put
 from queuekit.testing.proxy import Proxy
 from queuekit.testing.servers import pgbouncer
-from queuekit_postgres import migrate
 from queuekit_postgres.connections import Connection
 from tests.backends.postgres.locks import is_waiting_for
 from tests.backends.postgres.pooler import Pooler
@@ -24,12 +23,6 @@ from tests.conformance import test_postgres
 
 Make = Callable[..., Awaitable[Backend]]
 POOLERS = ["ours", *(["pgbouncer"] if shutil.which("pgbouncer") else [])]
-
-
-@pytest.fixture(autouse=True)
-def few_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Making a schema takes half the time; what has no page of its own is kept all the same."""
-    monkeypatch.setattr(migrate, "DAYS_AHEAD", 1)
 
 
 @pytest.fixture(scope="module")
