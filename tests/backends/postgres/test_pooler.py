@@ -14,6 +14,14 @@ from queuekit.errors import BackendUnavailable, ReplyLost
 from queuekit.job import Job
 from queuekit.testing.conformance import LosingProxy, Lossy
 from queuekit.testing.conformance._make import eventually, job, put
+from queuekit.testing.conformance.calls import CallCases
+from queuekit.testing.conformance.cancel import CancelCases
+from queuekit.testing.conformance.enqueue import EnqueueCases
+from queuekit.testing.conformance.fetch import FetchCases
+from queuekit.testing.conformance.lost_replies import LostReplyCases
+from queuekit.testing.conformance.outage import OutageCases
+from queuekit.testing.conformance.results import ResultsCases
+from queuekit.testing.conformance.wait import WaitCases
 from queuekit.testing.proxy import Proxy
 from queuekit.testing.servers import pgbouncer
 from queuekit_postgres.connections import Connection
@@ -41,7 +49,9 @@ async def pooled_url(request: pytest.FixtureRequest, postgres_url: str) -> Async
         yield pooler.url_for(postgres_url)
 
 
-class TestBehindAPooler(test_postgres.TestPostgres):
+class Pooled:
+    """Fixtures whose connections lead through a pooler."""
+
     @pytest.fixture
     async def backend(self, pooled_url: str, make_backend: Make) -> Backend:
         return await make_backend(pooled_url, pooler="transaction")
@@ -58,6 +68,28 @@ class TestBehindAPooler(test_postgres.TestPostgres):
         async with Proxy(place.hostname or "", place.port or 0) as proxy:
             made = await make_backend(proxy.url_for(pooled_url), pooler="transaction")
             yield LosingProxy(made, proxy)
+
+
+@pytest.mark.parametrize("pooled_url", ["ours"], indirect=True)
+class TestBehindAPooler(Pooled, test_postgres.TestPostgres):
+    """All cases."""
+
+
+if "pgbouncer" in POOLERS:
+
+    @pytest.mark.parametrize("pooled_url", ["pgbouncer"], indirect=True)
+    class TestBehindPgbouncer(
+        Pooled,
+        CallCases,
+        CancelCases,
+        EnqueueCases,
+        FetchCases,
+        LostReplyCases,
+        OutageCases,
+        ResultsCases,
+        WaitCases,
+    ):
+        """What a session could matter to. The rest is seen behind our own pooler, which is harder on its clients."""
 
 
 async def test_a_call_under_way_has_its_deadline_when_the_pooler_hangs(
