@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuekit.backend import Backend
+from queuekit.backend import Backend, Stored
 from queuekit.job import Keep, KeyPolicy, State
 from queuekit.testing.conformance._make import (
     ALICE,
@@ -108,6 +108,8 @@ async def test_a_record_past_its_time_is_hidden_and_remembered(
     for act in (backend.inspector.cancel, backend.inspector.retry, backend.inspector.delete):
         (change,) = await act([one.token.id], "default")
         assert (change.state, change.done) == (None, False)
+    (answer,) = await backend.enqueue([job(id=one.token.id)])
+    assert (answer.kind, answer.state) == (Stored.KNOWN, None)
 
 
 async def test_a_renewal_is_no_sign_of_life(
