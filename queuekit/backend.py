@@ -35,7 +35,7 @@ KEEP_FAILED = Keep(age=14 * 86_400_000_000)
 REMEMBER_IDS: Micros = 120_000_000
 """How long at least the id of a finished job stays known, whatever its retention."""
 KEEP_FOR_WAITERS: Micros = 60_000_000
-"""How long at least a record stays when somebody waits for the job's end."""
+"""How long at least a record stays when somebody waits for the job's end; no count cuts it before."""
 UNKNOWN_TASK_PATIENCE: Micros = 24 * 3_600_000_000
 ERRORS_KEPT = 50
 LOGS_KEPT = 100

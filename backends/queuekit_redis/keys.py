@@ -21,6 +21,7 @@ QUEUE_KEYS: Final = {
     "succeeded": "sorted set for each task, named succeeded:<task>: id by the end of its retention",
     "failed": "sorted set: id by the end of its retention",
     "cancelled": "sorted set: id by the end of its retention",
+    "spared": "sorted set: end of retention, count and id of waited-for successes, by when a count may cut them",
     "tasks": "set: tasks that have a succeeded:<task>",
     "errors": "hash: id -> JSON texts, separated by \\x1e",
     "history": "hash: id -> JSON texts, separated by \\x1e",

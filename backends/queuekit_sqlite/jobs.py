@@ -100,7 +100,8 @@ def finish(
     if not age:
         drop(tx, row, code, *how)
     else:
-        tx.run("finish", row.seq, code, tx.now, tx.now + age, *how, result, reason)
+        spared = tx.now + KEEP_FOR_WAITERS if awaited else None
+        tx.run("finish", row.seq, code, tx.now, tx.now + age, *how, result, reason, spared)
         if code == codes.SUCCEEDED:
             tx.run("grow", row.queue, row.task, keep.count, tx.now + age)
     if awaited:

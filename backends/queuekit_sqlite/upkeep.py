@@ -51,10 +51,11 @@ def _prune(tx: Transaction) -> int:
 def _prune_kind(tx: Transaction, queue: str, task: str, most: int) -> int:
     outworn = tx.all("outworn_kind", queue, task, tx.now, _PRUNED)
     forget(tx, outworn)
-    surplus = tx.all("surplus", queue, task, most, _PRUNED) if most >= 0 else []
-    forget(tx, surplus)
-    pruned = len(outworn) + len(surplus)
-    tx.run("shrink", queue, task, pruned >= _PRUNED)
+    surplus = tx.all("surplus", queue, task, most, _PRUNED, tx.now) if most >= 0 else []
+    cut = [(seq,) for seq, may_go in surplus if may_go]
+    forget(tx, cut)
+    pruned = len(outworn) + len(cut)
+    tx.run("shrink", queue, task, pruned >= _PRUNED or len(cut) < len(surplus))
     return pruned
 
 

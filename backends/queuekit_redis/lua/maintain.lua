@@ -2,7 +2,7 @@
 -- Returns how many were promoted, renewed, expired, pruned, and the ids of the rescued.
 -- uses: finish promote notes counts owner
 -- keys: jobs running leases counts cancels expiring tick solo solitary suspects failed cancelled tasks protected renewed
--- keys: keyed succeeded scheduled ready
+-- keys: keyed succeeded scheduled ready spared
 
 -- Fresh leases, after a gap in which nobody could renew them; once until the owner is heard again.
 local function renew(gap)
@@ -66,6 +66,7 @@ end
 
 local function prune()
   local pruned = 0
+  line_up_spared(BULK)
   for _, name in ipairs({key.failed, key.cancelled}) do
     local old = due(name)
     if #old > 0 then

@@ -19,6 +19,7 @@ CREATE TABLE jobs (
     started_at INTEGER,
     finished_at INTEGER,
     kept_until INTEGER, -- the end of its retention
+    spared_until INTEGER, -- no count cuts its record before, as somebody waited for it
     leased_until INTEGER,
     lease INTEGER, -- the length of the present lease
     process TEXT, -- the claimant

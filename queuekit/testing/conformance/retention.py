@@ -234,6 +234,25 @@ class RetentionCases:
             await backend.maintain(["default"])
         assert await state_of(backend, one.token.id) is State.SUCCEEDED
 
+    @pytest.mark.parametrize("tasks", ["same", "another"])
+    async def test_the_record_of_a_waited_for_job_is_not_cut_by_a_count(
+        self, backend: Backend, tasks: str
+    ) -> None:
+        keep = Keep(LONG, count=0)
+        waited = await running(backend, task="same", keep=keep)
+        cut = await running(backend, task=tasks, keep=keep)
+        await backend.results([("default", waited.token.id)], 0.02)
+        await ack(backend, succeeded(waited), succeeded(cut))
+
+        async def trimmed() -> bool:
+            await backend.maintain(["default"])
+            return await state_of(backend, cut.token.id) is None
+
+        await eventually(trimmed)
+        await ack(backend, succeeded(await running(backend, task="same", keep=keep)))
+        await backend.maintain(["default"])
+        assert await state_of(backend, waited.token.id) is State.SUCCEEDED
+
     async def test_who_waits_is_remembered_over_ticks(self, backend: Backend) -> None:
         one = await running(backend, keep=Keep(0))
         await backend.results([("default", one.token.id)], 0.02)

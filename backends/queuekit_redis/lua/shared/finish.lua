@@ -1,7 +1,7 @@
 -- The end of a job, and of its record.
 -- uses: record counts place known keyed doorbell
 -- keys: jobs running leases expiring counts ended succeeded failed cancelled tasks errors history progress logs cancels
--- keys: waiters successors waiting
+-- keys: waiters successors waiting spared
 
 local KEEP_FOR_WAITERS = 60000000
 
@@ -32,6 +32,24 @@ local function trim(task, count)
   return #old + #ids
 end
 
+-- Puts a succeeded record in its task's line, where its age and a count cut it.
+local function line_up(id, task, ends, count)
+  redis.call('ZADD', key.succeeded .. ':' .. task, ends, id)
+  redis.call('SADD', key.tasks, task)
+  trim(task, count)
+end
+
+-- Who waited for these has had the time to read them.
+local function line_up_spared(bound)
+  for _, spared in ipairs(redis.call('ZRANGEBYSCORE', key.spared, '-inf', now, 'LIMIT', 0, bound)) do
+    redis.call('ZREM', key.spared, spared)
+    local ends, count, id = string.match(spared, '^(%d+) (%d+) (.*)$')
+    if redis.call('HEXISTS', key.ended, id) == 1 then
+      line_up(id, task_of(redis.call('HGET', key.jobs, id)), ends, tonumber(count))
+    end
+  end
+end
+
 local function tell(id, waiters)
   redis.call('HDEL', key.waiters, id)
   for channel in string.gmatch(waiters, '%S+') do redis.call('PUBLISH', channel, id) end
@@ -59,19 +77,20 @@ local function retention(own, over)
   return tonumber(ARGV[3]), -1
 end
 
-local function file_record(id, blob, over, age, count)
+local function file_record(id, blob, over, age, count, awaited)
   redis.call('HSET', key.ended, id, table.concat({
     over.state, ' ', stamp, ' ', over.attempt, ' ', over.kind, ' ', #over.reason, '\n', over.ref, '\n', over.reason,
     over.result,
   }))
   if over.state ~= 'succeeded' then
     redis.call('ZADD', key[over.state], now + age, id)
-    return
+  elseif awaited and count >= 0 then
+    redis.call('ZADD', key.spared, now + KEEP_FOR_WAITERS, text(now + age) .. ' ' .. count .. ' ' .. id)
+    -- by more than comes, so that they never pile up
+    line_up_spared(2)
+  else
+    line_up(id, task_of(blob), now + age, count)
   end
-  local task = task_of(blob)
-  redis.call('ZADD', key.succeeded .. ':' .. task, now + age, id)
-  redis.call('SADD', key.tasks, task)
-  trim(task, count)
 end
 
 -- Ends a job that has left its place. `over`: state, kind (of event), attempt, and where there is one: ref, reason,
@@ -85,7 +104,7 @@ local function finish(id, blob, over)
   if age < REMEMBER_IDS then
     if over.ref == '' then remember({id}) else remember_settled({id}, {over.ref}, settlement(over.kind, over.state)) end
   end
-  if age > 0 then file_record(id, blob, over, age, count) else forget({id}) end
+  if age > 0 then file_record(id, blob, over, age, count, waiters) else forget({id}) end
   if waiters then tell(id, waiters) end
   if own.key then succeed_by(id, own) end
 end

@@ -1,0 +1,20 @@
+"""What becomes of records that somebody waited for; the clock is moved on in the table."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from queuekit.backend import KEEP_FOR_WAITERS, Backend
+from queuekit.job import Keep
+from queuekit.testing.conformance._make import LONG, ack, running, state_of, succeeded
+
+
+async def test_a_count_cuts_them_after_a_minute(backend: Backend, file: Path) -> None:
+    one = await running(backend, keep=Keep(LONG, count=0))
+    await backend.results([("default", one.token.id)], 0.02)
+    await ack(backend, succeeded(one))
+    await backend.maintain(["default"])
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute(f"UPDATE jobs SET spared_until = spared_until - {KEEP_FOR_WAITERS}")
+    await backend.maintain(["default"])
+    assert await state_of(backend, one.token.id) is None
