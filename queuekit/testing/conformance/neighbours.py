@@ -20,6 +20,7 @@ from queuekit.testing.conformance._make import (
     failed,
     give_back,
     job,
+    lapse,
     put,
     record,
     released,
@@ -75,6 +76,17 @@ class NeighbourCases:
         await give_back(backend, back(one))
         assert await self._states(backend, one, other) == [State.READY, State.RUNNING]
         assert not (await self._record(backend, other)).history
+
+    @each_pair
+    @one_of_two
+    @pytest.mark.parametrize("back", [retried, snoozed, released, dead])
+    async def test_a_late_return_is_lost_though_the_neighbours_was_not(
+        self, backend: Backend, queues: Queues, acted: int, back: Callable[[Claim], Return]
+    ) -> None:
+        one, other = await self._two(backend, queues, acted, lease=BRIEF)
+        await give_back(backend, back(one))
+        await lapse(backend, other)
+        assert await backend.retry([back(other)]) == [Verdict.LOST]
 
     @each_pair
     @one_of_two

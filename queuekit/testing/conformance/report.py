@@ -1,7 +1,11 @@
 """What running jobs and processes tell of themselves."""
 
+from collections.abc import Callable
+
+import pytest
+
 from queuekit.backend import LOGS_KEPT, PROTOCOL, Backend, Presence, Report
-from queuekit.job import Micros, State
+from queuekit.job import Claim, Micros, Return, State
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -9,6 +13,7 @@ from queuekit.testing.conformance._make import (
     ack,
     claim,
     claim_one,
+    dead,
     eventually,
     failed,
     give_back,
@@ -17,8 +22,10 @@ from queuekit.testing.conformance._make import (
     numbered,
     put,
     record,
+    released,
     retried,
     running,
+    snoozed,
     succeeded,
 )
 
@@ -83,6 +90,16 @@ class ReportCases:
     async def test_a_finished_job_reports_nothing_more(self, backend: Backend) -> None:
         one = await running(backend)
         await ack(backend, failed(one))
+        await backend.report([Report(one.token, "0.9", ["too late"])])
+        found = await record(backend, one.token.id)
+        assert (found.progress, list(found.logs)) == (None, [])
+
+    @pytest.mark.parametrize("back", [retried, snoozed, released, dead])
+    async def test_a_job_that_was_given_back_reports_nothing_more(
+        self, backend: Backend, back: Callable[[Claim], Return]
+    ) -> None:
+        one = await running(backend)
+        await give_back(backend, back(one))
         await backend.report([Report(one.token, "0.9", ["too late"])])
         found = await record(backend, one.token.id)
         assert (found.progress, list(found.logs)) == (None, [])

@@ -110,6 +110,12 @@ class ResultsCases:
         with pytest.raises(JobNotFound):
             await backend.results([("right", one.id)], 30)
 
+    async def test_the_record_of_another_queue_is_not_found(self, backend: Backend) -> None:
+        one = await running(backend, queue="left")
+        await ack(backend, succeeded(one))
+        with pytest.raises(JobNotFound):
+            await backend.results([("right", one.token.id)], 30)
+
     async def test_a_finished_job_without_record_is_not_found(self, backend: Backend) -> None:
         one = await running(backend, keep=Keep(0))
         await ack(backend, succeeded(one))

@@ -136,6 +136,17 @@ class RetryCases:
         assert await state_of(backend, late.token.id) is State.RUNNING
 
     @pytest.mark.parametrize("back", [retried, snoozed, released, dead])
+    async def test_a_return_of_the_run_before_the_one_that_was_given_back_is_lost(
+        self, backend: Backend, back: Callable[[Claim], Return]
+    ) -> None:
+        await put(backend, job())
+        late = await claim_one(backend, lease=BRIEF)
+        await lapse(backend, late)
+        await give_back(backend, back(await claim_one(backend)))
+        assert await backend.retry([back(late)]) == [Verdict.LOST]
+        assert await state_of(backend, late.token.id) is State.READY
+
+    @pytest.mark.parametrize("back", [retried, snoozed, released, dead])
     @pytest.mark.parametrize("asked", [[], ["cancel"]], ids=["", "cancel"])
     async def test_a_late_return_does_not_touch_the_next_run(
         self, backend: Backend, back: Callable[[Claim], Return], asked: list[str]

@@ -223,6 +223,17 @@ class SuspectCases:
         fetched = await backend.fetch(["left"], 5, claimant(), lease=LONG, suspects=5)
         assert len(fetched.claims) == 1
 
+    @pytest.mark.parametrize("queue", ["left", "middle", "right"])
+    async def test_a_suspect_of_one_of_several_queues_is_claimed(
+        self, backend: Backend, queue: str
+    ) -> None:
+        one = job(queue=queue)
+        await put(backend, one)
+        await lapse_times(backend, SUSPECT_AFTER, one)
+        queues = ["left", "middle", "right"]
+        fetched = await backend.fetch(queues, 5, claimant(), lease=LONG, suspects=1)
+        assert [found.token.id for found in fetched.claims] == [one.id]
+
     async def test_suspects_of_several_queues_share_the_bound(self, backend: Backend) -> None:
         left, right = job(queue="left"), job(queue="right")
         await put(backend, left, right)

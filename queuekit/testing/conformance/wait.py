@@ -72,6 +72,17 @@ class WaitCases:
         await lapse_times(backend, SUSPECT_AFTER, one)
         await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 5)
 
+    async def test_a_pause_of_another_queue_holds_nobody_up(self, backend: Backend) -> None:
+        await backend.inspector.pause(["other"])
+        await put(backend, job())
+        await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 5)
+
+    async def test_a_job_of_a_queue_that_was_resumed_ends_the_wait(self, backend: Backend) -> None:
+        await put(backend, job())
+        await backend.inspector.pause(["default"])
+        await backend.inspector.resume(["default"])
+        await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 5)
+
     async def test_a_job_that_comes_due_ends_the_wait(self, backend: Backend) -> None:
         await put(backend, job(delay=100 * MILLISECOND))
         await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 5)
