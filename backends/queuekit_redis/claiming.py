@@ -1,7 +1,7 @@
 """Claiming from several queues, each in its turn, and settling on the way."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from queuekit.backend import Claimant
@@ -29,6 +29,7 @@ class Claiming:
         hungry: queues that may have more, in turn.
         limit: how many jobs are still wanted.
         suspects: how many of them may be suspects.
+        suspicious: queues that have suspects beyond what their share allowed.
     """
 
     scripts: Scripts
@@ -37,6 +38,7 @@ class Claiming:
     hungry: list[str]
     limit: int
     suspects: int
+    suspicious: list[str] = field(default_factory=list)
 
     async def run(self, settlement: Settlement) -> list[Claim]:
         """Claim until there is enough or nothing is left. Raises an error only if it claimed nothing before."""
@@ -70,9 +72,13 @@ class Claiming:
             if isinstance(answer, QueuekitError):
                 errors.append(answer)
             else:
-                claims += self._took(share, read_claims(share.queue, self.lease, answer))
+                taken = read_claims(share.queue, self.lease, answer)
+                claims += self._took(share, taken, suspects_left=answer[-1] == 1)
         if errors and not claims:
             raise errors[0]
+        if self.suspects > 0:
+            self.hungry = [*self.suspicious, *(q for q in self.hungry if q not in self.suspicious)]
+        self.suspicious.clear()
         return claims
 
     def _shares(self) -> Sequence[Share]:
@@ -86,10 +92,12 @@ class Claiming:
             shares.append(Share(queue, limit, allowed))
         return shares
 
-    def _took(self, share: Share, claims: list[Claim]) -> list[Claim]:
+    def _took(self, share: Share, claims: list[Claim], *, suspects_left: bool) -> list[Claim]:
         self.limit -= len(claims)
         if self.suspects:
             self.suspects -= sum(claim.lapses >= SUSPECT_AFTER for claim in claims)
+        if suspects_left:
+            self.suspicious.append(share.queue)
         if len(claims) == share.limit:
             self.hungry.append(share.queue)
         return claims

@@ -99,7 +99,7 @@ def read_stored(blob: bytes) -> Stored:
 
 def read_claims(queue: str, lease: Micros, reply: Sequence[Any]) -> list[Claim]:
     """The claims in the answer of the fetch script."""
-    _, ms, ids, refs, blobs, odd = reply
+    _, ms, ids, refs, blobs, odd, _ = reply
     delivery = int(ms)
     claims = []
     for id_, ref, blob in zip(ids, refs, blobs, strict=True):

@@ -1,7 +1,8 @@
 -- Settles plain jobs that succeeded, and claims the next.
 -- ARGV: process, number of the claim, lease, limit, at most how many suspects, what `ack_plain` takes
 -- Returns whether it settled, the time in ms, and of the claimed jobs: ids, refs, records; then for those that are not at
--- their first claim or have the flag o: index, attempt, delivery, lapses, crashes, lease, expires in (-1: never).
+-- their first claim or have the flag o: index, attempt, delivery, lapses, crashes, lease, expires in (-1: never); at last
+-- whether suspects are left (1 or 0).
 -- uses: acks promote owner counts
 -- keys: jobs ready suspects running leases expiring counts paused keyed
 
@@ -9,7 +10,7 @@ local process, number, lease = ARGV[SETTINGS + 1], ARGV[SETTINGS + 2], ARGV[SETT
 local limit, suspects = tonumber(ARGV[SETTINGS + 4]), tonumber(ARGV[SETTINGS + 5])
 local ms = math.floor(now / 1000)
 local settled = ack_plain(SETTINGS + 6) and 1 or 0
-local ids, refs, records, odd, taken = {}, {}, {}, {}, 0
+local ids, refs, records, odd, taken, suspects_left = {}, {}, {}, {}, 0, 0
 local head, tail = 'p:' .. text(ms) .. ':1:' .. stamp .. ':' .. lease .. ':', ':' .. number .. ':' .. process
 local usual_end = text(now + lease)
 
@@ -72,8 +73,9 @@ if limit > 0 and not present(key.paused) then
   heard(process)
   local promoted = promote_due()
   claim_from(key.suspects, suspects)
+  suspects_left = redis.call('EXISTS', key.suspects)
   claim_from(key.ready, limit)
   announce(math.max(promoted - taken, 0))
 end
 ring()
-return {settled, text(ms), ids, refs, records, odd}
+return {settled, text(ms), ids, refs, records, odd, suspects_left}
