@@ -35,9 +35,9 @@ def unreachable(error: BaseException) -> QueuekitError:
     """What an error means that came before anything was sent."""
     if isinstance(error, asyncpg.PostgresError) and _code(error).startswith(_LOGIN):
         return ConfigurationError(f"The server does not let us in: {error}. Correct QUEUEKIT_URL.")
-    if isinstance(
-        error, ValueError
-    ):  # of the driver's URL parser; its message may show the password
+    # An SSLCertVerificationError is both, and no fault of the URL's form.
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
+        # of the driver's URL parser; its message may show the password
         return ConfigurationError("The URL is malformed. Correct QUEUEKIT_URL.")
     why = str(error) or "it did not answer in time"
     return BackendUnavailable(f"Postgres can't be reached: {why}. Nothing was stored.")

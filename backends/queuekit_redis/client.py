@@ -4,6 +4,9 @@ redis://user:password@host:port/db      rediss:// with TLS, valkey:// the same a
 unix:///path/to/socket?db=0
 redis+sentinel://user:password@host:port,host:port/service/db
 redis+cluster://user:password@host:port
+
+The last two take ?ssl=true for TLS. With it, as with rediss://, certificates are checked; ssl_ca_certs, ssl_certfile,
+ssl_keyfile and the other ssl_... options of redis-py say by what.
 """
 
 import re
@@ -98,6 +101,7 @@ def _sentinel(url: str, timeout: float) -> Pool:
     user, _, password = credentials.partition(":")
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     sentinels = [_host_and_port(host, 26379) for host in hosts.split(",")]
+    tls = _tls(parts.query)
     manager = Sentinel(  # type: ignore[no-untyped-call]
         sentinels,
         sentinel_kwargs={
@@ -106,6 +110,7 @@ def _sentinel(url: str, timeout: float) -> Pool:
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,
             "protocol": 2,
+            **tls,
         },
     )
     pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
@@ -114,6 +119,7 @@ def _sentinel(url: str, timeout: float) -> Pool:
         username=unquote(user) or None,
         password=unquote(password) or None,
         db=int(database or 0),
+        **tls,
         **_ours(timeout),
     )
     return _SentinelPool(pool, manager, _place(url), timeout)
@@ -140,7 +146,7 @@ def _cluster(url: str, timeout: float) -> Cluster:
     parts = urlsplit(url)
     credentials, _, hosts = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
-    tls = parse_qs(parts.query).get("ssl", ["false"])[0].lower() in {"true", "1", "yes"}
+    tls = _tls(parts.query)
     options: dict[str, Any] = {
         "username": unquote(user) or None,
         "password": unquote(password) or None,
@@ -152,15 +158,24 @@ def _cluster(url: str, timeout: float) -> Cluster:
         protocol=2,
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
-        ssl=tls,
+        **tls,
         **options,
     )
+    secured = {name: value for name, value in tls.items() if name != "ssl"}
     connection_class: type[Connection] = SSLConnection if tls else Connection
 
     def make(node: Node) -> Connection:
-        return connection_class(host=node[0], port=node[1], **options, **_ours(timeout))
+        return connection_class(host=node[0], port=node[1], **options, **secured, **_ours(timeout))
 
     return Cluster(topology, make, _place(url), timeout)
+
+
+def _tls(query: str) -> dict[str, Any]:
+    """What the options of a URL without an s ask for: nothing, unless it is ssl=true."""
+    given = parse_url(f"rediss://?{query}")
+    wanted = str(given.get("ssl", "")).lower() in {"true", "1", "yes"}
+    options = {name: value for name, value in given.items() if name.startswith("ssl_")}
+    return {"ssl": True, **options} if wanted else {}
 
 
 def _host_and_port(text: str, usual: int) -> Node:

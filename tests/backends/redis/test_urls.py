@@ -50,6 +50,31 @@ async def test_sentinels() -> None:
     await link.close()
 
 
+@pytest.mark.parametrize("asked", ["true", "1", "yes", "false", ""])
+async def test_sentinels_and_what_they_name_over_tls(asked: str) -> None:
+    link = link_to(f"redis+sentinel://one/mymaster?ssl={asked}&ssl_ca_certs=ca.pem", 5.0)
+    assert isinstance(link, Pool)
+    sentinel: Any = link._sentinel  # type: ignore[attr-defined]
+    made: Any
+    for made in (link._make(), sentinel.sentinels[0].connection_pool.make_connection()):
+        secure = isinstance(made, SSLConnection)
+        assert secure == (asked in {"true", "1", "yes"})
+        assert not secure or made.ssl_context.ca_certs == "ca.pem"
+    await link.close()
+
+
+@pytest.mark.parametrize("asked", ["true", "false"])
+async def test_a_cluster_over_tls(asked: str) -> None:
+    link: Any = link_to(f"redis+cluster://one?ssl={asked}&ssl_ca_certs=ca.pem", 5.0)
+    made = link._make(("two", 6379))
+    secure = isinstance(made, SSLConnection)
+    assert secure == (asked == "true")
+    assert not secure or made.ssl_context.ca_certs == "ca.pem"
+    settings = link._topology.connection_kwargs
+    assert ("ssl_ca_certs" in settings) == secure
+    await link.close()
+
+
 async def test_a_cluster() -> None:
     link = link_to("redis+cluster://me:pw@one:1,two", 5.0)
     assert isinstance(link, Cluster)

@@ -1,0 +1,42 @@
+"""TLS to the server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trustme
+
+from queuekit.backend import Backend
+from queuekit.errors import BackendUnavailable
+from queuekit.testing.conformance._make import ALICE, ack, claim_one, job, put, succeeded
+from tests.tls import secured
+
+Make = Callable[..., Awaitable[Backend]]
+
+
+@pytest.fixture
+async def url(postgres_url: str, authority: trustme.CA) -> AsyncIterator[str]:
+    async with secured(postgres_url, authority, on_request=True) as proxy:
+        yield proxy.url_for(postgres_url)
+
+
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+async def test_jobs_and_bells(make_backend: Make, url: str, trusted: Path, mode: str) -> None:
+    backend = await make_backend(f"{url}?sslmode={mode}&sslrootcert={trusted}")
+    asleep = asyncio.create_task(backend.wait(["default"], 30, ALICE))
+    await asyncio.sleep(0.05)
+    await put(backend, job("over TLS"))
+    await asyncio.wait_for(asleep, 5)
+    one = await claim_one(backend)
+    assert one.payload == "over TLS"
+    await ack(backend, succeeded(one))
+
+
+async def test_who_is_not_trusted_gets_nothing(
+    make_backend: Make, url: str, tmp_path: Path
+) -> None:
+    others = tmp_path / "others.pem"
+    trustme.CA().cert_pem.write_to_path(others)
+    with pytest.raises(BackendUnavailable, match="certificate verify failed"):
+        await make_backend(f"{url}?sslmode=verify-full&sslrootcert={others}")

@@ -1,0 +1,75 @@
+"""Servers behind TLS: the ones that pip brings were built without it."""
+
+import asyncio
+import ssl
+from urllib.parse import urlsplit
+
+import trustme
+
+from queuekit.testing.proxy import CHUNK, Between, Stream
+
+# https://www.postgresql.org/docs/current/protocol-message-formats.html: SSLRequest
+ENCRYPTION_REQUEST = (8).to_bytes(4, "big") + (1234 << 16 | 5679).to_bytes(4, "big")
+
+
+class Terminator(Between):
+    """Speaks TLS with clients and plainly with the server.
+
+    Args:
+        host: where the server listens.
+        port: likewise.
+        context: with the certificate.
+        on_request: wait until a client asks for it, as Postgres does.
+    """
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext, *, on_request: bool) -> None:
+        super().__init__(host, port)
+        self._context = context
+        self._on_request = on_request
+        self._open: set[asyncio.StreamWriter] = set()
+
+    def _accept(self, *client: *Stream) -> None:
+        _both_ways(client).pause_reading()  # what comes now is for the handshake
+        super()._accept(*client)
+
+    async def _serve(self, client: Stream) -> None:
+        reader, writer = client
+        server = await asyncio.open_connection(*self._upstream)
+        self._open |= {writer, server[1]}
+        try:
+            if self._on_request:
+                _both_ways(client).resume_reading()
+                assert await reader.readexactly(8) == ENCRYPTION_REQUEST
+                writer.write(b"S")
+            await writer.start_tls(self._context)
+            await asyncio.gather(_pass_on(reader, server[1]), _pass_on(server[0], writer))
+        finally:
+            server[1].transport.abort()
+            self._open -= {writer, server[1]}
+
+    def _end(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
+
+
+def secured(url: str, authority: trustme.CA, *, on_request: bool = False) -> Terminator:
+    """The server of a URL, behind TLS."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    return Terminator(parts.hostname, parts.port, context, on_request=on_request)
+
+
+def _both_ways(stream: Stream) -> asyncio.Transport:
+    transport = stream[1].transport
+    assert isinstance(transport, asyncio.Transport)
+    return transport
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(CHUNK):
+        writer.write(data)
+        await writer.drain()
+    writer.transport.abort()
