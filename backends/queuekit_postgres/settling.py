@@ -97,12 +97,14 @@ class Settling:
 
     async def _refuse(self, outcome: Ack | Return, error: Unstorable) -> Verdict:
         """Settle as failed what the server would not store; a repeat finds it so."""
+        token = outcome.token
         task = outcome.task if isinstance(outcome, Ack) else ""
         keep = outcome.keep if isinstance(outcome, Ack) else None
-        text = json.dumps(
-            {"attempt": 0, "type": "InvalidResult", "message": str(error), "traceback": ""}
-        )
-        ack = Ack(outcome.token, task, State.FAILED, None, Reason.INVALID_RESULT, text, keep)
+        found = await self._lane.fetch(self._statements["get"], [token.id], token.queue)
+        attempt = found[0]["attempt"] if found else 0
+        told = {"attempt": attempt, "type": "InvalidResult", "message": str(error), "traceback": ""}
+        text = json.dumps(told)
+        ack = Ack(token, task, State.FAILED, None, Reason.INVALID_RESULT, text, keep)
         (verdict,) = await self._ack([ack])
         return Verdict.REFUSED if verdict is Verdict.DONE else verdict
 

@@ -113,8 +113,8 @@ def _finish(tx: Transaction, row: jobs.Row, ack: Ack) -> Verdict:
 
 def _refusal(row: jobs.Row, problem: Exception) -> str:
     message = f"SQLite does not take the result: {problem}"
-    error = {"attempt": row.attempt, "type": type(problem).__name__, "message": message}
-    return json.dumps({**error, "traceback": ""})
+    error = {"attempt": row.attempt, "type": "InvalidResult", "message": message, "traceback": ""}
+    return json.dumps(error)
 
 
 def _repeated(tx: Transaction, outcome: Ack | Return) -> Verdict:

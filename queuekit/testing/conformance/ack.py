@@ -233,6 +233,15 @@ class AckCases:
         found = await record(backend, claims[321].token.id)
         assert (found.state, found.reason) == (State.FAILED, Reason.INVALID_RESULT)
 
+    async def test_a_refused_result_is_told_as_the_error_of_its_attempt(
+        self, backend: Backend
+    ) -> None:
+        await give_back(backend, retried(await running(backend)))
+        one = await claim_one(backend)
+        assert await backend.ack([succeeded(one, UNSTORABLE)]) == [Verdict.REFUSED]
+        last = json.loads((await record(backend, one.token.id)).errors[-1])
+        assert (last["attempt"], last["type"]) == (2, "InvalidResult")
+
     async def test_a_refused_result_in_a_fetch_is_refused_alone(self, backend: Backend) -> None:
         await put(backend, *numbered(3))
         first, second, third = await claim(backend, 3)
