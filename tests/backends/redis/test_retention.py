@@ -17,7 +17,7 @@ from queuekit.testing.conformance._make import (
 )
 
 
-async def waited_for(backend: Backend, count: int = 0) -> Claim:
+async def waited_for(backend: Backend, count: int | None = 0) -> Claim:
     """A job that has succeeded, and somebody waited for it."""
     one = await running(backend, keep=Keep(LONG, count=count))
     await backend.results([("default", one.token.id)], 0.02)
@@ -38,6 +38,14 @@ async def test_a_count_cuts_them_after_a_minute(
     after_a_minute(server, namespace)
     await backend.maintain(["default"])
     assert await state_of(backend, one.token.id) is None
+
+
+async def test_without_a_count_they_are_in_line_at_once(
+    backend: Backend, server: redis.Redis, namespace: str
+) -> None:
+    await waited_for(backend, None)
+    keys: list[bytes] = server.keys(f"{{{namespace}:default}}:s*")  # type: ignore[assignment]
+    assert {key.rpartition(b"}:")[2] for key in keys} == {b"seq", b"succeeded:send"}
 
 
 async def test_they_count_after_a_minute(
