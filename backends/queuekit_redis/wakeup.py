@@ -19,7 +19,8 @@ from queuekit.loops import start
 from queuekit_redis.connections import Link
 
 PING_EVERY: Final = 5.0
-RECONNECT_EVERY: Final = 0.5
+RECONNECT_EVERY: Final = 5.0
+"""Seconds between attempts while nobody new asks: during an outage each costs a worker CPU time for nothing."""
 SUBSCRIBED_WITHIN: Final = 1.0
 WORK: Final = b"work"
 
@@ -65,6 +66,7 @@ class Doorbells:
         self._own = f"{prefix}{uuid4().hex}"
         self._connection: AbstractConnection | None = None
         self._listener: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<Doorbells: {len(self._bells)} channels, {len(self._waiting)} jobs waited for>"
@@ -110,6 +112,8 @@ class Doorbells:
                     await self._connection.send_command("SUBSCRIBE", channel)
         if self._listener is None or self._listener.done():
             self._listener = start(self._listen(), "queuekit doorbells")
+        if not bell.subscribed.is_set():
+            self._wanted.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SUBSCRIBED_WITHIN):
                 await bell.subscribed.wait()
@@ -117,9 +121,12 @@ class Doorbells:
 
     async def _listen(self) -> None:
         while True:
+            self._wanted.clear()
             with contextlib.suppress(QueuekitError, RedisError, OSError):
                 await self._listen_once()
-            await asyncio.sleep(RECONNECT_EVERY)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RECONNECT_EVERY):
+                    await self._wanted.wait()
 
     async def _listen_once(self) -> None:
         connection = await self._link.connect()
