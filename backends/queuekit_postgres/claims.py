@@ -132,6 +132,7 @@ class Claims:
 
     async def _claim(self, queue: str, wish: Wish) -> list[Claim]:
         cursor = self._cursors[queue]
+        began = time.monotonic()
         rows = await self._lane.fetch(
             self._statements["claim"],
             queue,
@@ -142,11 +143,12 @@ class Claims:
             max(wish.suspects, 0),
             *cursor.ranges(),
         )
+        took = time.monotonic() - began
         rows.sort(key=_place)
         ready = rows
         if max(map(_lapses, rows), default=0) >= SUSPECT_AFTER:
             ready = [row for row in rows if _lapses(row) < SUSPECT_AFTER]
-        cursor.advance([*map(_place, ready)], short=len(rows) < wish.limit)
+        cursor.advance([*map(_place, ready)], short=len(rows) < wish.limit, took=took)
         return [_claimed(queue, row) for row in rows]
 
 

@@ -31,7 +31,7 @@ class Cursor:
     def __init__(self) -> None:
         self._behind: dict[int, int] = {}
         self._before: dict[int, int] = {}
-        self._began: float | None = None
+        self._rescanning = False
         self._ended = 0.0
         self._costs = (0.0, 0.0)
         self._barren = False
@@ -41,16 +41,24 @@ class Cursor:
         used = sorted(self._behind)
         return Ranges([LOWEST, *used], [0, *(self._behind[p] for p in used)], [*used, HIGHEST])
 
-    def advance(self, claimed: Sequence[tuple[int, int]], *, short: bool) -> None:
-        """Go behind what was claimed, as (priority, seq) in order; short: there was no more."""
+    def advance(
+        self, claimed: Sequence[tuple[int, int]], *, short: bool, took: float = 0.0
+    ) -> None:
+        """Go behind what was claimed.
+
+        Args:
+            claimed: as (priority, seq) in order; empty, too, if suspects alone filled the claim.
+            short: whether there was no more.
+            took: seconds that the claim took.
+        """
         self._behind.update(claimed)
-        if self._began is not None:
-            self._end_rescan(claimed, short=short)
+        if self._rescanning and (claimed or short):
+            self._end_rescan(claimed, short=short, took=took)
 
     def rewind(self) -> None:
         """Begin a rescan: the next claim reads from the start."""
         self._before, self._behind = self._behind, {}
-        self._began = time.monotonic()
+        self._rescanning = True
 
     def worth_rescanning(self, *, found: bool, short: bool) -> bool:
         """Whether to rescan after a claim: found something, or came back short.
@@ -68,11 +76,9 @@ class Cursor:
             return idle > RESCAN_EVERY
         return not found or idle > RESCAN_AFTER or not self._barren
 
-    def _end_rescan(self, claimed: Sequence[tuple[int, int]], *, short: bool) -> None:
-        now = time.monotonic()
-        assert self._began is not None
-        self._costs = (self._costs[1], now - self._began)
-        self._began, self._ended, self._barren = None, now, not claimed
+    def _end_rescan(self, claimed: Sequence[tuple[int, int]], *, short: bool, took: float) -> None:
+        self._costs = (self._costs[1], took)
+        self._rescanning, self._ended, self._barren = False, time.monotonic(), not claimed
         reached = HIGHEST if short else claimed[-1][0]
         for priority, seq in self._before.items():
             # Beyond what was reached nothing is known; before it nothing is left.

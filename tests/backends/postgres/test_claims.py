@@ -16,12 +16,13 @@ from queuekit.testing.conformance._make import (
     claims_nothing,
     give_back,
     job,
+    lapse_times,
     numbered,
     put,
     released,
     succeeded,
 )
-from queuekit_postgres import PostgresBackend, claims
+from queuekit_postgres import PostgresBackend, claims, cursors
 from queuekit_postgres.connections import Connection
 from queuekit_postgres.cursors import HIGHEST, LOWEST, Cursor
 from tests.backends.postgres.plans import nodes
@@ -164,6 +165,40 @@ def test_a_rescan_keeps_what_is_known(short: bool) -> None:
     cursor.advance([(-3, 30), (0, 4)], short=short)
     at_zero = 10 if short else 4
     assert cursor.ranges() == ([LOWEST, -3, 0, 5], [0, 30, at_zero, 20], [-3, 0, 5, HIGHEST])
+
+
+def test_a_claim_that_suspects_fill_goes_nowhere() -> None:
+    cursor = Cursor()
+    cursor.advance([(0, 10)], short=False)
+    cursor.rewind()
+    cursor.advance((), short=False)
+    assert cursor.ranges() == ([LOWEST], [0], [HIGHEST])
+    cursor.advance([(0, 4)], short=False)
+    assert cursor.ranges() == ([LOWEST, 0], [0, 4], [0, HIGHEST])
+
+
+async def test_a_suspect_alone_is_claimed_while_a_rescan_is_due(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cursors, "RESCAN_EVERY", 0)
+    suspect = job()
+    await put(backend, suspect)
+    await lapse_times(backend, SUSPECT_AFTER, suspect)
+    await put(backend, *numbered(3))
+    assert (await claim(backend, 1))[0].payload == "0"
+    assert (await claim(backend, 1, suspects=1))[0].token.id == suspect.id
+    assert [one.payload for one in await claim(backend, 2)] == ["1", "2"]
+
+
+@pytest.mark.parametrize(("took", "worth"), [(0.01, True), (0.5, False)])
+def test_a_rescan_costs_what_its_claim_took(took: float, worth: bool) -> None:
+    """However long the worker was busy before it claimed again."""
+    cursor = Cursor()
+    for _ in range(2):
+        cursor.advance([(0, 10)], short=False)
+        cursor.rewind()
+        cursor.advance([(0, 20)], short=False, took=took)
+    assert cursor.worth_rescanning(found=False, short=True) is worth
 
 
 async def test_claims_of_a_dropped_fetch_are_among_the_leases(backend: Backend) -> None:
