@@ -259,7 +259,11 @@ class SlowStart:
     async def __call__(self, *where: Any) -> Any:
         child = await self._start(*where)
         self.started.set()
-        await self.go.wait()
+        try:
+            await self.go.wait()
+        except BaseException:
+            await child.kill()
+            raise
         return child
 
 
