@@ -1,5 +1,6 @@
 """From a URL to the place of the database, and whether a database can live there."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -34,13 +35,17 @@ def check(path: Path) -> None:
     """Refuse a place where a database can't work.
 
     Raises:
-        ConfigurationError: the folder is missing, or it is on a network file system.
+        ConfigurationError: the folder is missing or on a network file system, or the file can't be written.
     """
     folder = path.absolute().parent
     if not folder.is_dir():
         raise ConfigurationError(f"The folder {folder} of the SQLite file is missing: make it.")
     if path.is_dir():
         raise ConfigurationError(f"{path} is a folder: name a file in it.")
+    # SQLite would open it to read, and even begin to write.
+    effective = os.access in os.supports_effective_ids
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=effective):
+        raise ConfigurationError(f"{path} can't be written: check the permissions of the file.")
     if sys.platform == "linux":
         mounts = Path("/proc/mounts")
         text = mounts.read_text("utf-8", "replace") if mounts.exists() else ""

@@ -58,7 +58,7 @@ async def eventually(check: Callable[[], Awaitable[T]]) -> T:
         await asyncio.sleep(0.01)
 
 
-async def punctual(lateness: Callable[[], Awaitable[float]], within: float = 0.1) -> None:
+async def punctual(lateness: Callable[[], Awaitable[float]], within: float = 0.2) -> None:
     """Three times in a row something must come in time; a busy machine may spoil some tries, but not all."""
     in_a_row = 0
     late: list[float] = []
