@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import trustme
 
+from queuekit.backend import Backend
+from queuekit.testing.conformance._make import ALICE, ack, claim_one, job, put, succeeded
 from queuekit.testing.proxy import CHUNK, Between, Stream
 
 # https://www.postgresql.org/docs/current/protocol-message-formats.html: SSLRequest
@@ -60,6 +62,17 @@ def secured(url: str, authority: trustme.CA, *, on_request: bool = False) -> Ter
     assert parts.hostname
     assert parts.port
     return Terminator(parts.hostname, parts.port, context, on_request=on_request)
+
+
+async def a_job_and_a_bell(backend: Backend) -> None:
+    """A sleeper is woken by a job, which is claimed and ends."""
+    asleep = asyncio.create_task(backend.wait(["default"], 30, ALICE))
+    await asyncio.sleep(0.05)
+    await put(backend, job("over TLS"))
+    await asyncio.wait_for(asleep, 5)
+    one = await claim_one(backend)
+    assert one.payload == "over TLS"
+    await ack(backend, succeeded(one))
 
 
 def _both_ways(stream: Stream) -> asyncio.Transport:

@@ -1,6 +1,5 @@
 """TLS to the server."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -9,8 +8,7 @@ import trustme
 
 from queuekit.backend import Backend
 from queuekit.errors import BackendUnavailable
-from queuekit.testing.conformance._make import ALICE, ack, claim_one, job, put, succeeded
-from tests.tls import secured
+from tests.tls import a_job_and_a_bell, secured
 
 Make = Callable[..., Awaitable[Backend]]
 
@@ -22,14 +20,7 @@ async def url(redis_url: str, authority: trustme.CA) -> AsyncIterator[str]:
 
 
 async def test_jobs_and_bells(make_backend: Make, url: str, trusted: Path) -> None:
-    backend = await make_backend(f"{url}?ssl_ca_certs={trusted}")
-    asleep = asyncio.create_task(backend.wait(["default"], 30, ALICE))
-    await asyncio.sleep(0.05)
-    await put(backend, job("over TLS"))
-    await asyncio.wait_for(asleep, 5)
-    one = await claim_one(backend)
-    assert one.payload == "over TLS"
-    await ack(backend, succeeded(one))
+    await a_job_and_a_bell(await make_backend(f"{url}?ssl_ca_certs={trusted}"))
 
 
 async def test_who_is_not_trusted_gets_nothing(make_backend: Make, url: str) -> None:
