@@ -20,8 +20,11 @@ from queuekit.worker.worker import Worker
 IDLE: Final = {"queuekit-task": "_serve", "asyncio": "_worker"}
 """By the names of threads that run tasks' functions: where they are while they have none."""
 
-SWITCH_INTERVAL: Final = 0.001
-"""Seconds after which a busy event loop lets other threads go on: those of sync tasks and of SQLite."""
+SWITCH_INTERVAL: Final = 0.0002
+"""Seconds after which a busy event loop lets other threads go on: those of sync tasks and of SQLite.
+
+Shorter than a turn of the loop (`queuekit.worker.worker.TURN`): with each turn waiting for the interpreter begins anew.
+"""
 
 
 def supervise(qk: Queuekit, count: int, *, burst: bool) -> int:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from queuekit.backend import Backend, Presence
@@ -33,6 +34,8 @@ from queuekit.worker.upkeep import Upkeep
 if TYPE_CHECKING:
     from queuekit.app import Queuekit
 
+TURN = 0.001
+"""Seconds for which all slots together may hold the event loop, if no task awaits anything, before others come on."""
 LAST_WORDS = 5.0
 """Seconds in which the last outcomes must reach the store when a worker stops."""
 
@@ -257,7 +260,7 @@ class _Parts:
     async def _slot(self) -> None:
         """Run one job after the other, until the worker stops."""
         board, acker, executor, tasks = self.board, self.acker, self._executor, self._tasks
-        slot = current_task()
+        slot, share, since = current_task(), TURN / board.concurrency, monotonic()
         while not board.stopping.is_set():
             run = await board.take()
             run.slot = slot
@@ -270,7 +273,9 @@ class _Parts:
             if outcome is not None:
                 task = tasks.get(run.claim.task)
                 acker.add(settle(run.claim, outcome, task.policy.keep if task else None))
-            await asyncio.sleep(0)
+            if monotonic() - since >= share:
+                await asyncio.sleep(0)
+                since = monotonic()
 
     async def _give_back_strays(self) -> None:
         """Release what was claimed for us in calls whose reply was lost."""

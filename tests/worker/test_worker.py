@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from queuekit import (
     Queuekit,
     State,
 )
+from queuekit.worker.worker import TURN
 from tests.waiting import eventually
 
 
@@ -27,6 +30,32 @@ async def test_burst_runs_what_there_is_and_returns(qk: Queuekit) -> None:
         await qk.run_worker(burst=True)
         done = await qk.inspect.list()
     assert [job.state for job in done] == [State.SUCCEEDED] * 4
+
+
+@pytest.mark.parametrize("concurrency", [1, 50])
+async def test_jobs_that_await_nothing_let_others_have_their_turn(
+    qk: Queuekit, concurrency: int
+) -> None:
+    turns, seen = 0, list[int]()
+
+    @qk.task
+    async def busy() -> None:
+        seen.append(turns)
+        end = time.monotonic() + TURN
+        while time.monotonic() < end:
+            pass
+
+    async def other() -> None:
+        nonlocal turns
+        while len(seen) < 60:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with qk:
+        await qk.enqueue_many([busy.job() for _ in range(60)])
+        async with qk.worker(concurrency=concurrency):
+            await asyncio.wait_for(other(), 30)
+    assert max(Counter(seen).values()) <= concurrency
 
 
 async def test_hooks_run_around_the_worker(qk: Queuekit) -> None:
