@@ -25,7 +25,7 @@ from queuekit_sqlite import enqueue, leases, listen, schema
 from queuekit_sqlite.claim import claim
 from queuekit_sqlite.inspect import SqliteInspector
 from queuekit_sqlite.place import check, parse
-from queuekit_sqlite.settle import settle as carry_out
+from queuekit_sqlite.settle import prepare, settle as carry_out
 from queuekit_sqlite.statements import MIGRATIONS
 from queuekit_sqlite.store import Store
 from queuekit_sqlite.transaction import Transaction
@@ -98,10 +98,10 @@ class SqliteBackend:
         settle: Sequence[Ack | Return] = (),
     ) -> Fetched:
         """Claim up to `limit` ready jobs, and settle outcomes on the way, in one transaction."""
-        order = self._in_turn(queues)
+        order, plan = self._in_turn(queues), prepare(settle, self._settings.keep_succeeded)
 
         def body(tx: Transaction) -> Fetched:
-            verdicts = carry_out(tx, settle)
+            verdicts = carry_out(tx, plan)
             claims = claim(tx, order, limit, claimant, lease, suspects) if limit > 0 else []
             return Fetched(claims, verdicts)
 
@@ -109,11 +109,11 @@ class SqliteBackend:
 
     async def ack(self, acks: Sequence[Ack]) -> list[Verdict]:
         """End running jobs."""
-        return await self._store.write(lambda tx: carry_out(tx, acks))
+        return await self._settle(acks)
 
     async def retry(self, returns: Sequence[Return]) -> list[Verdict]:
         """Put running jobs back."""
-        return await self._store.write(lambda tx: carry_out(tx, returns))
+        return await self._settle(returns)
 
     async def heartbeat(self, tokens: Sequence[Token]) -> Pulse:
         """Extend leases by their own length from now."""
@@ -220,6 +220,10 @@ class SqliteBackend:
             raise
         self._opened = store
         return ran
+
+    async def _settle(self, outcomes: Sequence[Ack | Return]) -> list[Verdict]:
+        plan = prepare(outcomes, self._settings.keep_succeeded)
+        return await self._store.write(lambda tx: carry_out(tx, plan))
 
     def _in_turn(self, queues: Sequence[str]) -> Sequence[str]:
         """The queues, beginning with another one each time, so that a full batch of one starves no other."""

@@ -156,7 +156,7 @@ def _delete(tx: Transaction, row: jobs.Row) -> Change:
     if row.code == codes.RUNNING:
         return _change(row, done=False)
     if row.code in codes.FINISHED:
-        forget(tx, [(row.seq,)], since=tx.now)
+        forget(tx, [row.seq], since=tx.now)
         return _change(row)
     jobs.drop(tx, row)
     tx.ring_waiters(row.id, row.queue)
@@ -199,7 +199,7 @@ def _clean(tx: Transaction, where: JobFilter, limit: int) -> int:
     removed, mark = 0, None
     while removed < limit:
         rows, mark = _page(tx, finished, limit - removed, mark)
-        forget(tx, [row[:1] for row in rows], since=tx.now)
+        forget(tx, [row[0] for row in rows], since=tx.now)
         removed += len(rows)
         if mark is None:
             break

@@ -5,7 +5,8 @@ A token's `ref` is the job's `seq`, negative if its end takes more than a record
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from queuekit.backend import REMEMBER_IDS, Verdict
 from queuekit.job import Ack, Keep, Micros, Reason, Return, State
@@ -13,60 +14,97 @@ from queuekit_sqlite import codes, jobs
 from queuekit_sqlite.enqueue import UNSTORABLE
 from queuekit_sqlite.transaction import Row, Transaction
 
-NUL = "\\u0000"
+NUL: Final = "\\u0000"
 """In JSON text; SQLite would cut the text there."""
+_SUCCEEDED: Final = State.SUCCEEDED
 
 
-def settle(tx: Transaction, outcomes: Sequence[Ack | Return]) -> list[Verdict]:
-    """Carry outcomes out; a verdict for each, in order."""
-    if not outcomes:
-        return []
-    awaited = {(id_, queue) for id_, queue in tx.all("awaited", tx.now)}
-    plain: list[Ack] = []
+class Plan(NamedTuple):
+    """Outcomes as the statements take them.
+
+    Made before the transaction, on the event loop: the database's thread would have to wait for the interpreter again
+    and again, while all others wait for the database.
+
+    Attributes:
+        outcomes: all of them.
+        kept: plain successes by their retention, as ``succeed.sql`` takes them.
+        kinds: their queues and tasks.
+        unkept: plain successes that leave no record, as ``drop.sql`` takes them.
+        rest: indexes of those that are settled one by one.
+    """
+
+    outcomes: Sequence[Ack | Return]
+    kept: Mapping[Micros, str]
+    kinds: Mapping[tuple[str, str], Keep]
+    unkept: Sequence[Row]
+    rest: Sequence[int]
+
+
+def prepare(
+    outcomes: Sequence[Ack | Return], usual: Keep, awaited: Collection[tuple[bytes, str]] = ()
+) -> Plan:
+    """How to settle outcomes.
+
+    Args:
+        outcomes: of runs.
+        usual: the retention of those that ask for none.
+        awaited: ids and queues of jobs for whose end somebody waits.
+    """
+    kept: defaultdict[Micros, list[str]] = defaultdict(list)
+    kinds: dict[tuple[str, str], Keep] = {}
+    unkept: list[Row] = []
     rest: list[int] = []
     for index, outcome in enumerate(outcomes):
-        token = outcome.token
+        queue, id_, delivery, seq = outcome.token
         if (
-            isinstance(outcome, Ack)
-            and outcome.state is State.SUCCEEDED
-            and (token.ref or 0) > 0
-            and not (awaited and (token.id.bytes, token.queue) in awaited)
+            not isinstance(outcome, Ack)
+            or outcome.state is not _SUCCEEDED
+            or (seq or 0) <= 0
+            or (awaited and (id_.bytes, queue) in awaited)
         ):
-            plain.append(outcome)
-        else:
             rest.append(index)
+            continue
+        keep = outcome.keep or usual
+        if not keep.age:
+            unkept.append((seq, id_.bytes, delivery, codes.RUNNING))
+        elif outcome.result is None:
+            rest.append(index)
+        else:
+            point = seq, delivery, id_.int, outcome.result
+            kept[keep.age].append("%016d%016d%032X%s" % point)  # noqa: UP031  # half the time of an f-string
+            kinds[queue, outcome.task] = keep
+    texts = {age: json.dumps(points, ensure_ascii=False) for age, points in kept.items()}
+    if any(NUL in text for text in texts.values()):
+        return Plan(outcomes, {}, {}, (), range(len(outcomes)))
+    return Plan(outcomes, texts, kinds, unkept, rest)
+
+
+def settle(tx: Transaction, plan: Plan) -> list[Verdict]:
+    """Carry a plan out; a verdict for each outcome, in order."""
+    outcomes = plan.outcomes
+    if not outcomes:
+        return []
+    if awaited := {(id_, queue) for id_, queue in tx.all("awaited", tx.now)}:
+        plan = prepare(outcomes, tx.settings.keep_succeeded, awaited)
     verdicts = [Verdict.DONE] * len(outcomes)
     # if not all of them ended just now, each is looked at for itself
-    alone = rest if _succeed(tx, plain) else range(len(outcomes))
+    alone = plan.rest if _succeed(tx, plan) else range(len(outcomes))
     for index in alone:
         verdicts[index] = _settle(tx, outcomes[index])
     return verdicts
 
 
-def _succeed(tx: Transaction, acks: Sequence[Ack]) -> bool:
+def _succeed(tx: Transaction, plan: Plan) -> bool:
     """End runs without peculiarities; whether all of them have ended now."""
-    now, usual = tx.now, tx.settings.keep_succeeded
-    kept: defaultdict[Micros, list[str]] = defaultdict(list)
-    unkept: list[Row] = []
-    kinds: dict[tuple[str, str], Keep] = {}
-    for (queue, id_, delivery, seq), task, _, result, _, _, given in acks:
-        keep = given or usual
-        if keep.age and result is not None:
-            kept[keep.age].append(f"{seq:016d}{delivery:016d}{id_.int:032X}{result}")
-            kinds[queue, task] = keep
-        elif not keep.age:
-            unkept.append((seq, id_.bytes, delivery, codes.RUNNING))
-    ended = 0
-    for age, points in kept.items():
-        text = json.dumps(points, ensure_ascii=False)
-        if NUL in text:
-            return False
+    now, ended = tx.now, 0
+    for age, points in plan.kept.items():
         try:
-            ended += tx.run("succeed", text, now, now + age)
+            ended += tx.run("succeed", points, now, now + age)
         except UNSTORABLE:
             return False
-    tx.run_many("grow", [(*kind, keep.count, now + keep.age) for kind, keep in kinds.items()])
-    return ended + _forget(tx, unkept) == len(acks)
+    kinds = plan.kinds.items()
+    tx.run_many("grow", [(*kind, keep.count, now + keep.age) for kind, keep in kinds])
+    return ended + _forget(tx, plan.unkept) == len(plan.outcomes) - len(plan.rest)
 
 
 def _forget(tx: Transaction, points: Sequence[Row]) -> int:

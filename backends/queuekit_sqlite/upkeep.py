@@ -1,11 +1,13 @@
 """Moving time on: leases, due times, expiry, retention."""
 
+import json
+from collections.abc import Sequence
 from uuid import UUID
 
 from queuekit.backend import REMEMBER_IDS, Upkeep
 from queuekit.job import SOLITARY_AFTER, Micros
 from queuekit_sqlite import jobs
-from queuekit_sqlite.transaction import Row, Transaction
+from queuekit_sqlite.transaction import Transaction
 
 _BATCH = 1000
 _PRUNED = 10_000
@@ -41,7 +43,7 @@ def _prune(tx: Transaction) -> int:
     for name in ("forget_keys", "forget_presences", "forget_sleepers", "forget_old_waiters"):
         tx.run(name, tx.now)
     tx.run("forget_ids", tx.now, _PRUNED)
-    outworn = tx.all("outworn", tx.now, _PRUNED)
+    outworn = [seq for (seq,) in tx.all("outworn", tx.now, _PRUNED)]
     forget(tx, outworn)
     pruned = len(outworn) + sum(_prune_kind(tx, *kind) for kind in tx.all("kinds", tx.now))
     tx.run("forget_kinds")
@@ -49,20 +51,22 @@ def _prune(tx: Transaction) -> int:
 
 
 def _prune_kind(tx: Transaction, queue: str, task: str, most: int) -> int:
-    outworn = tx.all("outworn_kind", queue, task, tx.now, _PRUNED)
+    outworn = [seq for (seq,) in tx.all("outworn_kind", queue, task, tx.now, _PRUNED)]
     forget(tx, outworn)
     surplus = tx.all("surplus", queue, task, most, _PRUNED, tx.now) if most >= 0 else []
-    cut = [(seq,) for seq, may_go in surplus if may_go]
+    cut = [seq for seq, may_go in surplus if may_go]
     forget(tx, cut)
     pruned = len(outworn) + len(cut)
     tx.run("shrink", queue, task, pruned >= _PRUNED or len(cut) < len(surplus))
     return pruned
 
 
-def forget(tx: Transaction, places: list[Row], since: Micros = 0) -> None:
+def forget(tx: Transaction, seqs: Sequence[int], since: Micros = 0) -> None:
     """Remove finished jobs, by their seq.
 
     Their ids stay remembered for their time, counted from the job's end or, if that is later, from `since`.
     """
-    tx.run_many("remember_finished", [(*seq, REMEMBER_IDS, since, tx.now) for seq in places])
-    tx.run_many("forget", places)
+    if seqs:
+        places = json.dumps(seqs)
+        tx.run("remember_finished", places, REMEMBER_IDS, since, tx.now)
+        tx.run("forget", places)

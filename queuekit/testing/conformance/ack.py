@@ -135,6 +135,12 @@ class AckCases:
         assert await backend.ack([failed(one, keep=asked)]) == [Verdict.LOST]
         await ack(backend, succeeded(one, keep=asked))
 
+    async def test_a_failure_without_record_is_remembered_as_one(self, backend: Backend) -> None:
+        one = await running(backend)
+        for _ in range(2):
+            await ack(backend, failed(one, keep=Keep(0)))
+        assert await backend.ack([succeeded(one, keep=Keep(0))]) == [Verdict.LOST]
+
     async def test_another_end_of_an_earlier_life_is_lost(self, backend: Backend) -> None:
         one = await running(backend)
         await ack(backend, failed(one))

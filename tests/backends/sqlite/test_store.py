@@ -11,7 +11,17 @@ import pytest
 
 from queuekit.backend import Backend, BackendSettings, Stored
 from queuekit.errors import BackendRefused, BackendUnavailable, InvalidOption, ReplyLost
-from queuekit.testing.conformance._make import claim, job, numbered, put, state_of, succeeded
+from queuekit.testing.conformance._make import (
+    ack,
+    claim,
+    job,
+    numbered,
+    put,
+    record,
+    running,
+    state_of,
+    succeeded,
+)
 from queuekit_sqlite import SqliteBackend
 from queuekit_sqlite.transaction import Transaction
 
@@ -146,6 +156,12 @@ async def test_before_open_and_after_close(url: str) -> None:
     await backend.close()
     with pytest.raises(BackendUnavailable, match="open it first"):
         await backend.inspector.queues()
+
+
+async def test_a_result_with_a_nul_is_not_cut(backend: Backend) -> None:
+    one = await running(backend)
+    await ack(backend, succeeded(one, '"a\0b"'))
+    assert (await record(backend, one.token.id)).result == '"a\0b"'
 
 
 async def test_promises_that_it_can_not_make(backend: Backend) -> None:
