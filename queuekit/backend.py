@@ -143,6 +143,7 @@ class Upkeep(NamedTuple):
     Attributes:
         rescued: jobs whose lease lapsed, by id.
         renewed: leases given anew because nobody had ticked for a while (an outage).
+        pruned: records removed; not those that a backend drops by the table, which nobody counts.
     """
 
     promoted: int = 0

@@ -1,5 +1,7 @@
 """The seam to the driver: its errors become queuekit's, here and nowhere else."""
 
+import ssl
+
 import asyncpg
 
 from queuekit.errors import (
@@ -35,8 +37,12 @@ def unreachable(error: BaseException) -> QueuekitError:
     """What an error means that came before anything was sent."""
     if isinstance(error, asyncpg.PostgresError) and _code(error).startswith(_LOGIN):
         return ConfigurationError(f"The server does not let us in: {error}. Correct QUEUEKIT_URL.")
-    # An SSLCertVerificationError is both, and no fault of the URL's form.
-    if isinstance(error, ValueError) and not isinstance(error, OSError):
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return BackendUnavailable(
+            f"Postgres can't be reached: {error}. Nothing was stored. "
+            "Name who signed the server's certificate: ?sslrootcert=/path/ca.pem in the URL."
+        )
+    if isinstance(error, ValueError):
         # of the driver's URL parser; its message may show the password
         return ConfigurationError("The URL is malformed. Correct QUEUEKIT_URL.")
     why = str(error) or "it did not answer in time"

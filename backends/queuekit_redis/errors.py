@@ -7,6 +7,7 @@ from redis import exceptions as driver
 from queuekit.errors import BackendRefused, BackendUnavailable, QueuekitError
 
 FULL: Final = "command not allowed when used memory"
+UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 UNAVAILABLE: Final = (
     driver.BusyLoadingError,
     driver.MasterDownError,
@@ -40,6 +41,9 @@ def refused(error: Exception, place: str) -> QueuekitError:
 def unreachable(error: BaseException, place: str) -> BackendUnavailable:
     """What a failed connection means to a caller."""
     reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
-    return BackendUnavailable(
-        f"Can't connect to Redis at {place} ({reason}). Start it, or correct the URL."
+    remedy = (
+        "Name who signed the server's certificate: ?ssl_ca_certs=/path/ca.pem in the URL."
+        if UNTRUSTED in reason
+        else "Start it, or correct the URL."
     )
+    return BackendUnavailable(f"Can't connect to Redis at {place} ({reason}). {remedy}")

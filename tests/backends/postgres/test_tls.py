@@ -29,5 +29,5 @@ async def test_who_is_not_trusted_gets_nothing(
 ) -> None:
     others = tmp_path / "others.pem"
     trustme.CA().cert_pem.write_to_path(others)
-    with pytest.raises(BackendUnavailable, match="certificate verify failed"):
+    with pytest.raises(BackendUnavailable, match=r"certificate verify failed.*sslrootcert="):
         await make_backend(f"{url}?sslmode=verify-full&sslrootcert={others}")
