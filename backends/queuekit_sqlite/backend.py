@@ -98,7 +98,7 @@ class SqliteBackend:
         settle: Sequence[Ack | Return] = (),
     ) -> Fetched:
         """Claim up to `limit` ready jobs, and settle outcomes on the way, in one transaction."""
-        order, plan = self._in_turn(queues), prepare(settle, self._settings.keep_succeeded)
+        order, plan = self._in_turn(queues), prepare(settle, self._store.settings.keep_succeeded)
 
         def body(tx: Transaction) -> Fetched:
             verdicts = carry_out(tx, plan)
@@ -222,7 +222,7 @@ class SqliteBackend:
         return ran
 
     async def _settle(self, outcomes: Sequence[Ack | Return]) -> list[Verdict]:
-        plan = prepare(outcomes, self._settings.keep_succeeded)
+        plan = prepare(outcomes, self._store.settings.keep_succeeded)
         return await self._store.write(lambda tx: carry_out(tx, plan))
 
     def _in_turn(self, queues: Sequence[str]) -> Sequence[str]:

@@ -16,7 +16,7 @@ from queuekit_sqlite.transaction import Row, Transaction
 
 NUL: Final = "\\u0000"
 """In JSON text; SQLite would cut the text there."""
-_SUCCEEDED: Final = State.SUCCEEDED
+_SUCCEEDED: Final = State.SUCCEEDED  # on Python 3.11 a member of an enum is a slow look-up
 
 
 class Plan(NamedTuple):

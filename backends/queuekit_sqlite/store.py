@@ -32,6 +32,9 @@ class Store:
     """One connection in one thread beside the event loop; calls queue up for it.
 
     Objects with the same place in memory share one store; what it holds is gone when the last of them closes it.
+
+    Attributes:
+        settings: of whoever opened it first.
     """
 
     _shared: ClassVar[dict[tuple[int, str], "Store"]] = {}
@@ -39,7 +42,7 @@ class Store:
 
     def __init__(self, place: str, settings: BackendSettings) -> None:
         self._place = place
-        self._settings = settings
+        self.settings = settings
         self._thread = ThreadPoolExecutor(1, "queuekit-sqlite")
         self._db: sqlite3.Connection | None = None
         self._durable = True
@@ -98,7 +101,7 @@ class Store:
         return await self._in_thread(lambda _: self._version(self._connection()))
 
     async def _in_thread(self, work: Callable[[float], T]) -> T:
-        timeout = self._settings.timeout
+        timeout = self.settings.timeout
         # a lock is given up a little earlier, while there is still time to say so
         deadline = time.monotonic() + 0.9 * timeout
         try:
@@ -164,7 +167,7 @@ class Store:
             self._durable = durable
         db.execute(begin)
         try:
-            transaction = Transaction(db, time.time_ns() // 1000, self._settings)
+            transaction = Transaction(db, time.time_ns() // 1000, self.settings)
             answer = body(transaction)
             transaction.rouse_sleepers()
             db.execute("COMMIT")
@@ -175,7 +178,7 @@ class Store:
         return answer
 
     def _late(self, future: "Future[T]") -> QueuekitError:
-        problem = f"SQLite did not answer within {self._settings.timeout:g} s"
+        problem = f"SQLite did not answer within {self.settings.timeout:g} s"
         if future.cancel():
             return BackendUnavailable(f"{problem}: earlier calls still run. Nothing was stored.")
         return ReplyLost(f"{problem}. Ask again, or raise the timeout.")
@@ -184,7 +187,7 @@ class Store:
         match _code(error):
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return BackendUnavailable(
-                    f"{self._place} was locked for {self._settings.timeout:g} s. "
+                    f"{self._place} was locked for {self.settings.timeout:g} s. "
                     "End the program that holds a transaction open on it; nothing was stored."
                 )
             case sqlite3.SQLITE_FULL:

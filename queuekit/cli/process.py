@@ -15,15 +15,15 @@ from queuekit.cli.output import emit
 from queuekit.errors import ConfigurationError
 from queuekit.registry import redacted
 from queuekit.worker.supervisor import Supervisor, obeying
-from queuekit.worker.worker import Worker
+from queuekit.worker.worker import TURN, Worker
 
 IDLE: Final = {"queuekit-task": "_serve", "asyncio": "_worker"}
 """By the names of threads that run tasks' functions: where they are while they have none."""
 
-SWITCH_INTERVAL: Final = 0.0002
+SWITCH_INTERVAL: Final = TURN / 5
 """Seconds after which a busy event loop lets other threads go on: those of sync tasks and of SQLite.
 
-Shorter than a turn of the loop (`queuekit.worker.worker.TURN`): with each turn waiting for the interpreter begins anew.
+Much shorter than a turn of the loop, as a thread's waiting for the interpreter begins anew with each turn.
 """
 
 
