@@ -86,7 +86,7 @@ def test_help_is_there_at_once(process: Cli) -> None:
         assert process("--help").code == 0
         costs.append(cpu_seconds() - before)
 
-    assert min(costs) < 0.5
+    assert min(costs) < 1  # a quarter of that, but for slow machines and the measuring of coverage
 
 
 def test_the_command_line_loads_no_backend(process: Cli) -> None:

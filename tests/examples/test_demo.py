@@ -1,5 +1,6 @@
 """The demo settles its books from the queue, and says so where they don't add up."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -15,6 +16,8 @@ import psutil
 import pytest
 from pydantic import ValidationError
 
+from queuekit import Queuekit, State
+from queuekit.backend import JobFilter
 from queuekit.demo.app import Event
 from queuekit.demo.books import Books, checks, deliveries, reckoned
 
@@ -114,24 +117,25 @@ def test_an_amount_that_is_a_cent_off(
     assert "1 figures don't add up: report: net eur" in done.stdout
 
 
-def test_a_store_that_somebody_touched(
+async def test_a_store_that_somebody_touched(
     lines: list[bytes],
     file: Callable[[list[bytes]], Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    steer = [sys.executable, "-m", "queuekit", "jobs", "delete", "--task", "process", "--yes"]
+    processed = JobFilter(tasks=["process"], states=[State.SUCCEEDED])
     with subprocess.Popen(
         command("--json", "--events", file(lines)), stdout=subprocess.PIPE
     ) as run:
         deleted = 0
         while not deleted:
             assert run.poll() is None
+            await asyncio.sleep(0.02)
             for store in tmp_path.glob("*/demo.db"):
-                how = [*steer, "--json", "--state", "succeeded", "--url", f"sqlite:///{store}"]
-                deleted = json.loads(subprocess.check_output(how))["done"]
-        out, _ = run.communicate()
+                async with Queuekit(f"sqlite:///{store}") as qk:
+                    deleted = (await qk.inspect.delete(processed)).done
+        out, _ = await asyncio.to_thread(run.communicate)
 
     found = Run(run.returncode, json.loads(out))
     assert found.code == 1
