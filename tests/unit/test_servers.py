@@ -17,6 +17,7 @@ import pytest
 from queuekit import ConfigurationError, Queuekit
 from queuekit.testing import servers
 from queuekit.testing.servers import Server, postgres_server, redis_server
+from tests.waiting import eventually
 
 Start = Callable[..., AbstractContextManager[Server]]
 GIVEN = {"redis": "redis://10.0.0.1/0", "postgres": "postgresql://ada@10.0.0.1/queue"}
@@ -121,10 +122,10 @@ async def test_it_comes_back_at_the_same_address(server: Server) -> None:
     assert server.pid != pid
 
 
-def test_a_stopped_one_that_is_paused_is_woken_for_its_end(server: Server) -> None:
+async def test_a_stopped_one_that_is_paused_is_woken_for_its_end(server: Server) -> None:
     pid = server.pid
     server.pause()
-    assert psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    await eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
 
     server.stop()
 
