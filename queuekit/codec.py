@@ -9,7 +9,6 @@ import inspect
 import json
 import math
 import re
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, NoReturn, NotRequired
 
@@ -18,10 +17,9 @@ from pydantic_core import CoreConfig, PydanticSerializationError, SchemaSerializ
 from typing_extensions import TypedDict
 
 from queuekit.errors import InvalidPayload, PayloadTooLarge
+from queuekit.signature import hints_of
 
 PREFIX: Final = '{"v":1,"a":'
-MESSAGE_CAP: Final = 2_000
-TRACEBACK_CAP: Final = 16_000
 CONFIG: Final = ConfigDict(
     extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
 )
@@ -164,8 +162,8 @@ class Arguments:
 
     Args:
         name: of the task, for messages.
-        function: whose signature decides; parameters named in `filled_in` are not part of the payload.
-        filled_in: names of parameters that the worker passes.
+        function: whose signature decides.
+        filled_in: names of parameters that the worker passes; they are not part of the payload.
     """
 
     def __init__(
@@ -175,10 +173,12 @@ class Arguments:
         skipped = frozenset(filled_in)
         signature = inspect.signature(function)
         hints = hints_of(function)
-        kept = [p for p in signature.parameters.values() if p.name not in skipped]
+        everything = tuple(signature.parameters.values())
+        kept = [p for p in everything if p.name not in skipped]
+        self._parameters = everything
         self._signature = signature.replace(parameters=kept, return_annotation=signature.empty)
         self._names = tuple(p.name for p in kept)
-        self._simple = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in kept)
+        self._simple = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in everything)
         fields = {_field(p): _hint(p, hints.get(p.name, Any)) for p in kept}
         make: Any = TypedDict
         shape = make(f"{name}_arguments", fields)
@@ -219,8 +219,8 @@ class Arguments:
 
     def load(
         self, payload: str, upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None
-    ) -> "Call":
-        """What to call the function with.
+    ) -> dict[str, Any]:
+        """Arguments by name, as `bind` gave them.
 
         Args:
             payload: as stored.
@@ -235,18 +235,20 @@ class Arguments:
             )
         text = payload[len(PREFIX) : -1]
         try:
-            bound = self._values.load(text)
+            bound: dict[str, Any] = self._values.load(text)
         except InvalidPayload:
             if upgrade is None:
                 raise
             bound = self._values.check(upgrade(json.loads(text)))
-        return Call((), bound) if self._simple else self.spread(bound)
+        return bound
 
     def spread(self, bound: dict[str, Any]) -> "Call":
-        """Arguments by name, as the function takes them."""
+        """Arguments by name, those that are filled in among them, as the function takes them."""
+        if self._simple:
+            return Call((), bound)
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
-        for p in self._signature.parameters.values():
+        for p in self._parameters:
             if _field(p) not in bound:
                 continue
             value = bound[_field(p)]
@@ -280,35 +282,6 @@ class Call(NamedTuple):
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-
-
-def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function, evaluated. Raises `InvalidPayload` naming the one that can't be."""
-    try:
-        return inspect.get_annotations(function, eval_str=True)
-    except NameError as error:
-        raise InvalidPayload(
-            f"{function.__qualname__}: an annotation can't be evaluated: {error}. "
-            "Import the type at run time, not only under TYPE_CHECKING."
-        ) from error
-
-
-def failure(error: BaseException, attempt: int) -> str:
-    """A failed attempt as JSON object text: what can't be stored in it is escaped, what is too long is cut."""
-    message = _printable(str(error))
-    trace = _printable("".join(traceback.format_exception(error)))
-    return json.dumps(
-        {
-            "attempt": attempt,
-            "type": type(error).__qualname__,
-            "message": message[:MESSAGE_CAP],
-            "traceback": trace[-TRACEBACK_CAP:],
-        }
-    )
-
-
-def _printable(text: str) -> str:
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def _field(parameter: inspect.Parameter) -> str:

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast
 
-from queuekit.codec import Arguments, Results, hints_of
+from queuekit.codec import Arguments, Results
 from queuekit.context import Context
 from queuekit.errors import InvalidOption, InvalidPayload
 from queuekit.job import Job, new_id
 from queuekit.options import Executor, Options, Policy, Resolved, Upgrade, checked, resolve
+from queuekit.signature import hints_of
 
 if TYPE_CHECKING:
     from queuekit.handle import Handle

@@ -48,7 +48,7 @@ def enqueue(
 
 async def _enqueue(task: Task[..., Any], text: str) -> Handle[Any]:
     # Read as a payload is, so that bytes are base64 and dates are text here, too.
-    call = task.arguments.load(f"{PREFIX}{text}}}")
+    call = task.arguments.spread(task.arguments.load(f"{PREFIX}{text}}}"))
     return await task.enqueue(*call.args, **call.kwargs)
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from queuekit.backend import UNKNOWN_TASK_PATIENCE
-from queuekit.codec import Call, failure
+from queuekit.codec import Call
 from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, current_run
 from queuekit.errors import UnknownTask
+from queuekit.failure import failure
 from queuekit.job import SUSPECT_AFTER, Micros, Reason
 from queuekit.lifecycle import Cancelled, Failed, Outcome, Released, Snoozed, Succeeded
 from queuekit.log import log
@@ -78,11 +79,12 @@ class Executor:
 
     async def _call(self, run: Run, task: Task[..., Any], policy: Policy) -> Outcome | None:
         try:
-            call = task.arguments.load(run.claim.payload, task.upgrade)
+            bound = task.arguments.load(run.claim.payload, task.upgrade)
         except Exception as error:  # noqa: BLE001  # an upgrade function may raise anything
             return Failed(failure(error, run.claim.attempt), Reason.INVALID)
         if task.context_parameter:
-            call.kwargs[task.context_parameter] = Context(run)
+            bound[task.context_parameter] = Context(run)
+        call = task.arguments.spread(bound)
         limit = policy.timeout
         current_run.set(run)
         try:

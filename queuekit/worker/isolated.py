@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from queuekit.codec import failure
 from queuekit.errors import ConfigurationError, LeaseLost
+from queuekit.failure import failure
 from queuekit.job import Micros, Reason
 from queuekit.lifecycle import Cancelled, Died, Failed, Outcome, Released, Snoozed, Succeeded
 from queuekit.loading import Location

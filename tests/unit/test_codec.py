@@ -12,10 +12,14 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel
 
-from queuekit.codec import Arguments, Results, failure
+from queuekit.codec import Arguments, Call, Results
 from queuekit.errors import InvalidPayload, PayloadTooLarge
 
 LIMIT = 1_000_000
+
+
+def called(arguments: Arguments, payload: str) -> Call:
+    return arguments.spread(arguments.load(payload))
 
 
 class Colour(enum.Enum):
@@ -66,7 +70,7 @@ def test_rich_types_round_trip() -> None:
     )
 
     payload = arguments.dump(arguments.bind(given_args, {"flag": True, "z": 1.5}), LIMIT)
-    call = arguments.load(payload)
+    call = called(arguments, payload)
 
     assert call.args == given_args
     assert call.kwargs == {"flag": True, "z": 1.5}
@@ -94,7 +98,7 @@ def test_a_signature_without_models_has_the_same_rules(value: Any, stored: str |
     else:
         payload = arguments.dump(bound, LIMIT)
         assert payload == f'{{"v":1,"a":{{"x":{stored}}}}}'
-        assert arguments.load(payload).kwargs == {"x": value}
+        assert called(arguments, payload).kwargs == {"x": value}
 
 
 @given(st.binary())
@@ -102,7 +106,10 @@ def test_bytes_round_trip(raw: bytes) -> None:
     def of_bytes(x: bytes, *more: bytes) -> None: ...
 
     arguments = Arguments("simple", of_bytes)
-    assert arguments.load(arguments.dump(arguments.bind((raw, raw), {}), LIMIT)).args == (raw, raw)
+    assert called(arguments, arguments.dump(arguments.bind((raw, raw), {}), LIMIT)).args == (
+        raw,
+        raw,
+    )
     assert Results("simple", bytes).load(Results("simple", bytes).dump(raw)) == raw
 
 
@@ -110,7 +117,7 @@ def test_bytes_round_trip(raw: bytes) -> None:
 def test_integers_of_any_size_round_trip(n: int) -> None:
     arguments = Arguments("loose", loose)
 
-    assert arguments.load(arguments.dump(arguments.bind((n,), {}), LIMIT)).kwargs == {"x": n}
+    assert called(arguments, arguments.dump(arguments.bind((n,), {}), LIMIT)).kwargs == {"x": n}
 
 
 @given(st.text())
@@ -124,7 +131,7 @@ def test_text_round_trips_or_is_refused(text: str) -> None:
         assert not storable
     else:
         assert storable
-        assert arguments.load(payload).kwargs == {"s": text}
+        assert called(arguments, payload).kwargs == {"s": text}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +159,9 @@ def test_what_json_does_not_have_is_refused(kwargs: dict[str, Any], message: str
 def test_text_that_looks_like_it_is_stored(text: str) -> None:
     arguments = Arguments("loose", loose)
 
-    assert arguments.load(arguments.dump(arguments.bind((text,), {}), LIMIT)).kwargs == {"x": text}
+    assert called(arguments, arguments.dump(arguments.bind((text,), {}), LIMIT)).kwargs == {
+        "x": text
+    }
 
 
 @pytest.mark.parametrize(
@@ -196,8 +205,10 @@ def test_upgrade_turns_old_arguments_into_new_ones() -> None:
 
     payload = Arguments("mail", old).dump({"to": "ada"}, LIMIT)
 
-    call = Arguments("mail", new).load(payload, lambda old: {"address": old["to"], "subject": "hi"})
-    assert call.kwargs == {"address": "ada", "subject": "hi"}
+    bound = Arguments("mail", new).load(
+        payload, lambda old: {"address": old["to"], "subject": "hi"}
+    )
+    assert bound == {"address": "ada", "subject": "hi"}
 
 
 def test_a_payload_of_an_unknown_version_is_refused() -> None:
@@ -246,11 +257,3 @@ def test_a_result_close_to_its_type_is_written_as_the_type() -> None:
 def test_results_that_can_not_be_stored_are_refused(hint: Any, value: Any) -> None:
     with pytest.raises(InvalidPayload, match="result of task 'task'"):
         Results("task", hint).dump(value)
-
-
-def test_a_failure_is_storable_whatever_its_text() -> None:
-    text = failure(ValueError("a\0b\ud800" + "x" * 5000), 2)
-
-    assert "\\u0000" not in text
-    assert len(text) < 10_000
-    assert '"attempt": 2' in text
