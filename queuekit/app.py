@@ -227,9 +227,10 @@ class Queuekit:
 
         Args:
             queues: to serve; None: those of the app's tasks.
-            options: `concurrency`, `burst`, `grace`, and more of `queuekit.worker.worker.WorkerOptions`.
+            options: `concurrency`, `burst`, `grace`, and more of `queuekit.worker.options.WorkerOptions`.
         """
-        from queuekit.worker.worker import Worker, WorkerOptions
+        from queuekit.worker.options import WorkerOptions
+        from queuekit.worker.worker import Worker
 
         async with self._opened():
             await Worker(self, WorkerOptions.of(self.settings, queues=queues, **options)).run()
@@ -239,7 +240,8 @@ class Queuekit:
         self, queues: Sequence[str] | None = None, **options: Any
     ) -> "AsyncIterator[Worker]":
         """A worker beside the block, say inside a web server's lifespan; leaving it lets running jobs finish."""
-        from queuekit.worker.worker import Worker, WorkerOptions
+        from queuekit.worker.options import WorkerOptions
+        from queuekit.worker.worker import Worker
 
         worker = Worker(
             self, WorkerOptions.of(self.settings, queues=queues, signals=False, **options)

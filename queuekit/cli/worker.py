@@ -67,7 +67,8 @@ def worker(
     # Not sooner, as what only workers need would slow down all verbs.
     from queuekit.cli.process import run, supervise
     from queuekit.log import configure
-    from queuekit.worker.worker import Worker, WorkerOptions
+    from queuekit.worker.options import WorkerOptions
+    from queuekit.worker.worker import Worker
 
     chosen = WorkerOptions.of(
         qk.settings,

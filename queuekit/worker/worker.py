@@ -6,20 +6,18 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
 from importlib.metadata import version
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from queuekit.backend import Backend, Presence
-from queuekit.config import Settings
-from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationError, InvalidOption
+from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationError
 from queuekit.job import Return, ReturnKind, new_id
 from queuekit.lifecycle import settle
 from queuekit.loading import location_of
 from queuekit.log import log
 from queuekit.loops import background, current_task, first_of
-from queuekit.options import NAME, micros
+from queuekit.options import micros
 from queuekit.registry import redacted
 from queuekit.worker.acker import Acker
 from queuekit.worker.board import Board, Interruption, Run
@@ -28,6 +26,7 @@ from queuekit.worker.fetcher import Fetcher
 from queuekit.worker.heartbeat import Heartbeat, name_of
 from queuekit.worker.isolated import Children
 from queuekit.worker.link import Link
+from queuekit.worker.options import WorkerOptions
 from queuekit.worker.reporter import Reporter
 from queuekit.worker.upkeep import Upkeep
 
@@ -38,62 +37,6 @@ TURN = 0.001
 """Seconds for which all slots together may hold the event loop, if no task awaits anything, before others come on."""
 LAST_WORDS = 5.0
 """Seconds in which the last outcomes must reach the store when a worker stops."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOptions:
-    """How to run a worker.
-
-    Attributes:
-        queues: to serve; None: those of the app's tasks.
-        concurrency: jobs at once.
-        threads: of those, how many in threads.
-        children: child processes for ``executor="process"`` and suspects.
-        lease: seconds after which a worker that was not heard of counts as dead.
-        grace: seconds that running jobs get to finish when the worker stops.
-        burst: stop when there is nothing to run.
-        signals: stop by SIGTERM and SIGINT; a second one stops at once.
-    """
-
-    queues: Sequence[str] | None = None
-    concurrency: int = 50
-    threads: int = 16
-    children: int = 2
-    lease: float = 30.0
-    grace: float = 30.0
-    burst: bool = False
-    signals: bool = True
-
-    @classmethod
-    def of(cls, settings: Settings, **options: Any) -> Self:
-        """From settings, with options (None: as the settings say) laid over them. Raises `InvalidOption`."""
-        names = ("concurrency", "threads", "children", "lease", "grace")
-        defaults = cls(**{name: getattr(settings, name) for name in names})
-        try:
-            made = replace(
-                defaults, **{name: value for name, value in options.items() if value is not None}
-            )
-        except TypeError:
-            known = ", ".join(cls.__dataclass_fields__)
-            raise InvalidOption(
-                f"A worker's options are {known}; got {', '.join(options)}"
-            ) from None
-        if (
-            made.concurrency < 1
-            or made.threads < 1
-            or made.children < 1
-            or made.lease < 0.05
-            or made.grace < 0
-        ):
-            raise InvalidOption(
-                "concurrency, threads and children must be >= 1, lease >= 0.05 s and grace >= 0 s"
-            )
-        for queue in made.queues or ():
-            if not NAME.fullmatch(queue):
-                raise InvalidOption(
-                    f"queue {queue!r}: 1 to 128 letters, digits or one of _ . : / - are allowed"
-                )
-        return made
 
 
 class Worker:

@@ -24,7 +24,7 @@ from queuekit.config import Settings
 from queuekit.job import JobOptions, Reason
 from queuekit.lifecycle import ALLOWED, Event, Life, step
 from queuekit.options import Options, TaskOptions, _Checked
-from queuekit.worker.worker import WorkerOptions
+from queuekit.worker.options import WorkerOptions
 from tests.examples.run_page import Block, blocks
 
 ROOT = Path(__file__).parents[2]
