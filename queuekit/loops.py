@@ -3,23 +3,57 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
+class LoopEnded(Exception):
+    """A loop that must go on as long as its block has ended before that."""
+
+
 @asynccontextmanager
 async def background(*loops: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Run loops beside a block: one that fails cancels the block, leaving the block cancels the loops."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(loop(), name=loop.__qualname__) for loop in loops]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
+    """Run loops beside a block: one that ends cancels the block, leaving the block cancels the loops.
+
+    Raises:
+        LoopEnded: one has returned, or was cancelled by somebody else.
+    """
+    leaving = asyncio.Event()
+    with alone():
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_endless(loop, leaving), name=loop.__qualname__) for loop in loops
+            ]
+            try:
+                yield
+            finally:
+                leaving.set()
+                for task in tasks:
+                    task.cancel()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """An error that is the only one of a task group comes out as it is, so that ``except`` finds it."""
+    try:
+        yield
+    except BaseExceptionGroup as errors:
+        if len(errors.exceptions) > 1:
+            raise
+        (error,) = errors.exceptions
+        raise error from error.__cause__
+
+
+async def _endless(loop: Callable[[], Coroutine[Any, Any, None]], leaving: asyncio.Event) -> None:
+    try:
+        await loop()
+    except asyncio.CancelledError:
+        if leaving.is_set():
+            raise
+    raise LoopEnded(f"{loop.__qualname__} was ended by other code of this process")
 
 
 def start(work: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":

@@ -12,13 +12,13 @@ from typing import Final, NoReturn
 
 from queuekit.app import Queuekit
 from queuekit.cli.output import emit
-from queuekit.errors import ConfigurationError
+from queuekit.errors import ConfigurationError, QueuekitError
+from queuekit.log import log
 from queuekit.registry import redacted
+from queuekit.worker.orders import LAST_SECOND, LAST_WORDS
+from queuekit.worker.slots import TURN
 from queuekit.worker.supervisor import Supervisor, obeying
-from queuekit.worker.worker import TURN, Worker
-
-IDLE: Final = {"queuekit-task": "_serve", "asyncio": "_worker"}
-"""By the names of threads that run tasks' functions: where they are while they have none."""
+from queuekit.worker.worker import Worker
 
 SWITCH_INTERVAL: Final = TURN / 5
 """Seconds after which a busy event loop lets other threads go on: those of sync tasks and of SQLite.
@@ -27,7 +27,7 @@ Much shorter than a turn of the loop, as a thread's waiting for the interpreter 
 """
 
 
-def supervise(qk: Queuekit, count: int, *, burst: bool) -> int:
+def supervise(qk: Queuekit, count: int, *, grace: float, burst: bool) -> int:
     """Run this process's command line in several; the exit code.
 
     Raises:
@@ -38,28 +38,42 @@ def supervise(qk: Queuekit, count: int, *, burst: bool) -> int:
             f"sqlite:// is in memory, which {count} processes can't share. "
             "Use sqlite:///file.db, Redis or Postgres, or --processes 1."
         )
-    return asyncio.run(Supervisor(sys.argv[1:], count, burst=burst).run())
+    return asyncio.run(Supervisor(sys.argv[1:], count, grace=grace, burst=burst).run())
 
 
-def run(
-    qk: Queuekit, worker: Worker, *, control: int | None, grace: float, announced: bool
-) -> None:
+def run(qk: Queuekit, worker: Worker, *, control: int | None, announced: bool) -> None:
     """Run a worker to its end, on uvloop where that is installed.
+
+    What its tasks left behind (threads that can't be stopped, asyncio tasks that don't heed their cancellation) gets a
+    second to end. What ends the event loop, or the worker, ends the process, with a reason in the log.
 
     Args:
         qk: the worker's app.
         worker: to be run.
         control: the pipe of its supervisor, if it has one.
-        grace: seconds that it may need to stop.
         announced: say on stdout when it has started and stopped.
     """
     if announced:
         _announce(qk, worker)
     _tune()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_run(qk, worker, control, grace))
-        if _task_hangs():
-            _end_now()
+    runner = asyncio.Runner(loop_factory=_loop_factory())
+    try:
+        runner.run(_run(qk, worker, control))
+    except QueuekitError:
+        _end_within(LAST_WORDS, code=1)
+        runner.close()
+        raise
+    except BaseException as error:  # noqa: BLE001  # SystemExit of an asyncio task among them
+        log.critical("the worker can't go on; its process is ended", exc_info=error)
+        _end(_code(error))
+    _end_within(LAST_SECOND, code=0)
+    runner.close()
+
+
+def _code(error: BaseException) -> int:
+    """The exit code: never that of success, whatever a task has passed to ``sys.exit``."""
+    code = error.code if isinstance(error, SystemExit) else None
+    return code if isinstance(code, int) and code else 1
 
 
 def _tune() -> None:
@@ -84,26 +98,21 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _run(qk: Queuekit, worker: Worker, control: int | None, grace: float) -> None:
+async def _run(qk: Queuekit, worker: Worker, control: int | None) -> None:
     async with qk:
-        with nullcontext() if control is None else obeying(worker, control, grace):
+        with nullcontext() if control is None else obeying(worker, control):
             await worker.run()
 
 
-def _task_hangs() -> bool:
-    """Whether a thread still runs a task that was told to stop in vain."""
-    frames = sys._current_frames()  # noqa: SLF001  # documented, in spite of its name
-    return any(
-        thread.name.startswith(name) and frame.f_code.co_name != idle
-        for thread in threading.enumerate()
-        if (frame := frames.get(thread.ident or 0)) is not None
-        for name, idle in IDLE.items()
-    )
+def _end_within(seconds: float, *, code: int) -> None:
+    timer = threading.Timer(seconds, _end, [code])
+    timer.daemon = True
+    timer.start()
 
 
-def _end_now() -> NoReturn:
+def _end(code: int) -> NoReturn:
     """End without waiting for threads, which nobody can stop."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)

@@ -83,8 +83,8 @@ def worker(
     made = Worker(qk, chosen)
     configure(log_level or qk.settings.log_level)
     if count > 1:
-        raise typer.Exit(supervise(qk, count, burst=burst))
-    run(qk, made, control=supervised, grace=chosen.grace, announced=as_json)
+        raise typer.Exit(supervise(qk, count, grace=chosen.grace, burst=burst))
+    run(qk, made, control=supervised, announced=as_json)
 
 
 def _count(text: str) -> int:

@@ -1,71 +1,127 @@
-"""The child's side of `queuekit.worker.isolated`: ``python -m queuekit.worker.child LOCATION``."""
+"""The child's side of `queuekit.worker.isolated`: ``python -m queuekit.worker.child WHERE``."""
 
 import asyncio
-import contextlib
 import json
 import os
 import sys
-from collections.abc import Awaitable
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import monotonic
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, Final
 from uuid import UUID
 
 from queuekit.app import Queuekit
-from queuekit.job import Claim, Token
+from queuekit.failure import failure
+from queuekit.job import Claim, Reason, Token
+from queuekit.lifecycle import Failed, Outcome
 from queuekit.loading import Location, load
-from queuekit.loops import current_task, start
-from queuekit.worker.board import Board, Interruption, Run
+from queuekit.log import configure
+from queuekit.loops import start
+from queuekit.worker import forks
+from queuekit.worker.board import Board
 from queuekit.worker.executor import Executor
-from queuekit.worker.isolated import encode
+from queuekit.worker.isolated import LINE_LIMIT, encode
+from queuekit.worker.orders import LAST_WORDS
+from queuekit.worker.run import Interruption, Run
+
+CANT_SPEAK: Final = 70
+"""The exit code of a child that can't tell its parent what came of a job (EX_SOFTWARE of sysexits.h)."""
 
 
 class Pipe:
-    """Writes messages to the parent; what the task prints goes to stderr instead."""
+    """Writes messages to the parent, from any thread. A child that can't ends: its parent would wait for ever."""
 
     loop: asyncio.AbstractEventLoop
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
+        self._guard = threading.Lock()
+        self._number = 0
+        self._here = forks.here()
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Send one message."""
-        with contextlib.suppress(BrokenPipeError):
-            self._out.write(json.dumps(message).encode() + b"\n")
-            self._out.flush()
+    def begin(self, number: int) -> None:
+        """From now on messages are of this run."""
+        self._number = number
+
+    def tell(self, outcome: Outcome | None) -> None:
+        """Send what came of the run."""
+        try:
+            fits = self._send({"outcome": encode(outcome)})
+        except (TypeError, ValueError, RecursionError):
+            fits = False
+        if not fits:
+            error = ValueError(
+                f"the result does not fit into {LINE_LIMIT:,} bytes; store it elsewhere and return a reference"
+            )
+            self._send({"outcome": encode(Failed(failure(error, 0), Reason.INVALID_RESULT))})
 
     def add(self, token: Token, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:  # noqa: ARG002
         """Hand a report to the parent."""
-        self.send({"report": [progress, logs]})
+        self._send({"report": [progress, logs]})
         done: asyncio.Future[None] = asyncio.Future(loop=self.loop)
         self.loop.call_soon_threadsafe(done.set_result, None)
         return done
 
+    def _send(self, message: dict[str, Any]) -> bool:
+        """Whether it was short enough."""
+        forks.leave(self._here)
+        data = json.dumps({**message, "run": self._number}).encode() + b"\n"
+        if len(data) > LINE_LIMIT:
+            return False
+        try:
+            with self._guard:
+                self._out.write(data)
+                self._out.flush()
+        except BrokenPipeError:
+            pass  # the parent is gone, and `serve` ends for it
+        except (OSError, ValueError):
+            os._exit(CANT_SPEAK)
+        return True
 
-async def serve(app: Queuekit, pipe: Pipe) -> None:
-    """Run the jobs that the parent sends, one at a time, until it is gone."""
+
+async def serve(
+    app: Queuekit, orders: IO[bytes], pipe: Pipe, orphaned: Callable[[], object] = lambda: None
+) -> None:
+    """Run the jobs that the parent sends, one at a time, until it is gone.
+
+    Args:
+        app: whose tasks they are of.
+        orders: from the parent; it has an end when the parent is gone.
+        pipe: to the parent.
+        orphaned: called in a thread then, which no task can block.
+    """
     pipe.loop = asyncio.get_running_loop()
-    lines = asyncio.StreamReader(limit=128_000_000)
-    await pipe.loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    def listen() -> None:
+        with orders, suppress(RuntimeError):  # the loop is closed: the process ends anyway
+            for line in orders:
+                pipe.loop.call_soon_threadsafe(messages.put_nowait, json.loads(line))
+            pipe.loop.call_soon_threadsafe(messages.put_nowait, None)
+        orphaned()
+
+    threading.Thread(target=listen, name="queuekit-orders", daemon=True).start()
     board = Board(pipe, 1, 1e6)
-    executor = Executor(app.tasks, board, 1, None, _never)
     await app.run_hooks("startup")
-    running: asyncio.Task[None] | None = None
+    executor = Executor(app.tasks, board, 1, None, _never)
     run: Run | None = None
-    while line := await lines.readline():
-        message = json.loads(line)
+    while message := await messages.get():
         if "claim" in message:
+            pipe.begin(message["run"])
             run = Run(board, _claim(message["claim"]), monotonic())
-            running = start(_one(executor, run, pipe), "queuekit job")
+            run.slot = start(_one(executor, run, pipe), "queuekit job")
         elif run is not None:
             run.interrupt(Interruption[message["interrupt"]])
-    if running is not None:
-        running.cancel()
+    if run is not None:
+        run.interrupt(Interruption.SHUTDOWN)
     await app.run_hooks("shutdown")
 
 
 async def _one(executor: Executor, run: Run, pipe: Pipe) -> None:
-    run.slot = current_task()
-    pipe.send({"outcome": encode(await executor.run(run))})
+    pipe.tell(await executor.run(run))
 
 
 async def _never(run: Run) -> int:
@@ -77,15 +133,29 @@ def _claim(fields: list[Any]) -> Claim:
     return Claim(Token(queue, UUID(job_id), delivery), *rest)
 
 
+def _end_soon() -> None:
+    time.sleep(LAST_WORDS)
+    os._exit(0)
+
+
 def main() -> None:
     """Load the app and serve."""
     where = json.loads(sys.argv[1])
     sys.path[:] = where["path"]
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    orders, replies = where["orders"], where["replies"]
+    for pipe in (orders, replies):
+        os.set_inheritable(pipe, False)
     app = load(Location(where["source"], where["attribute"]))
-    asyncio.run(serve(app, Pipe(out)))
-    os._exit(0)  # a thread that still runs must not keep the child alive
+    if where["log_level"]:
+        configure(where["log_level"])
+    try:
+        asyncio.Runner().run(
+            serve(app, os.fdopen(orders, "rb"), Pipe(os.fdopen(replies, "wb")), _end_soon)
+        )
+    except BaseException:  # noqa: BLE001  # say because a task has stopped the loop
+        traceback.print_exc()
+        os._exit(CANT_SPEAK)
+    os._exit(0)  # threads and asyncio tasks that still run must not keep the child alive
 
 
 if __name__ == "__main__":

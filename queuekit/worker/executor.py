@@ -1,28 +1,29 @@
 """Run one job and say what came of it, as a value."""
 
 import asyncio
-import contextlib
-import contextvars
 import json
-import queue
-import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 from queuekit.backend import UNKNOWN_TASK_PATIENCE
 from queuekit.codec import Call
-from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, current_run
+from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze
 from queuekit.errors import UnknownTask
-from queuekit.failure import failure
+from queuekit.failure import failure, printable
 from queuekit.job import SUSPECT_AFTER, Micros, Reason
 from queuekit.lifecycle import Cancelled, Failed, Outcome, Released, Snoozed, Succeeded
 from queuekit.log import log
 from queuekit.options import Policy, micros
 from queuekit.retry import matches
 from queuekit.task import Task
-from queuekit.worker.board import Board, Interruption, NotBegun, Run
+from queuekit.worker.board import Board
+from queuekit.worker.run import Interruption, NotBegun, Run
+from queuekit.worker.steps import Abandoned, Clean, drive, in_context
+from queuekit.worker.threads import Threads
 
 UNKNOWN_TASK_SNOOZE: Final[Micros] = 30_000_000
+AFTER_TROUBLE: Final[Micros] = 60_000_000
+"""The delay where neither the task nor its options give one that can be used."""
 
 
 class Isolation(Protocol):
@@ -34,7 +35,7 @@ class Isolation(Protocol):
 
 
 class Executor:
-    """Runs jobs of one app.
+    """Runs jobs of one app; each begins with the context variables that are set when this is made.
 
     Args:
         tasks: by name.
@@ -50,7 +51,7 @@ class Executor:
         board: Board,
         threads: int,
         isolation: Isolation | None,
-        enqueued_at: "Callable[[Run], Any]",
+        enqueued_at: Callable[[Run], Awaitable[int]],
     ) -> None:
         self._tasks = tasks
         self._board = board
@@ -59,66 +60,77 @@ class Executor:
         self._isolation = isolation
         self._enqueued_at = enqueued_at
         self._unknown: set[str] = set()
+        self._clean = Clean()
 
     async def run(self, run: Run) -> Outcome | None:
-        """Run to the end; None if nothing is to be written, because the lease is lost."""
+        """Run to the end; None if nothing is to be written, because the lease is lost or the run was abandoned."""
         claim = run.claim
         task = self._tasks.get(claim.task)
         if task is None:
             return await self._unknown_task(run)
-        policy = task.policy.overlaid(json.loads(claim.extra)) if claim.extra else task.policy
         if claim.expires_in is not None and run.age() * 1_000_000 > claim.expires_in:
             return Failed(None, Reason.EXPIRED)
         try:
             run.check()
+            policy = task.policy.overlaid(json.loads(claim.extra)) if claim.extra else task.policy
             if self._isolation and (claim.lapses >= SUSPECT_AFTER or task.executor == "process"):
-                return await self._isolation.run(run, policy.timeout)
+                call = None
+            else:
+                call = _call(run, task)
         except NotBegun:
             return _interrupted(run)
-        return await self._call(run, task, policy)
-
-    async def _call(self, run: Run, task: Task[..., Any], policy: Policy) -> Outcome | None:
-        try:
-            bound = task.arguments.load(run.claim.payload, task.upgrade)
         except Exception as error:  # noqa: BLE001  # an upgrade function may raise anything
-            return Failed(failure(error, run.claim.attempt), Reason.INVALID)
-        if task.context_parameter:
-            bound[task.context_parameter] = Context(run)
-        call = task.arguments.spread(bound)
-        limit = policy.timeout
-        current_run.set(run)
+            return Failed(failure(error, claim.attempt), Reason.INVALID)
         try:
+            if call is None:
+                assert self._isolation is not None
+                return await self._isolation.run(run, policy.timeout)
             if not task.is_async:
-                value = await self._in_thread(run, task.function, call, limit)
-            elif limit is None:
-                run.interruptible = True
-                value = await task.function(*call.args, **call.kwargs)
+                value = await self._in_thread(run, task.function, call, policy.timeout)
+            elif policy.timeout is None:
+                value = await drive(run, self._clean.copy(), task.function, call)
             else:
-                run.time_out_after(limit)
-                run.interruptible = True
-                value = await _within(run, limit, task.function(*call.args, **call.kwargs))
+                value = await self._within(run, task.function, call, policy.timeout)
+        except Abandoned:
+            return None
         except BaseException as error:  # noqa: BLE001  # SystemExit of a task is its failure, not the worker's
-            run.no_more_interrupts()
-            return _raised(run, error, policy)
-        if run.interruption is not None:
-            run.no_more_interrupts()
-            if run.interruption is Interruption.TIMED_OUT:
-                return _raised(run, _timeout(policy), policy)
-        run.interruptible = False
+            return _judged(run, error, policy)
+        finally:
+            run.interruptible = False
+        if run.interruption is Interruption.TIMED_OUT:
+            return _judged(run, _timeout(policy), policy)
         try:
             return Succeeded(task.results.dump(value))
-        except Exception as error:  # noqa: BLE001  # a validator of the result's type may raise anything
-            return Failed(failure(error, run.claim.attempt), Reason.INVALID_RESULT)
+        except BaseException as error:  # noqa: BLE001  # a validator of the result's type may raise anything
+            return Failed(failure(error, claim.attempt), Reason.INVALID_RESULT)
+
+    def abandoned(self, run: Run) -> Outcome | None:
+        """What becomes of a job whose task did not heed that it was interrupted."""
+        if run.interruption is not Interruption.TIMED_OUT:
+            return _interrupted(run)
+        claim = run.claim
+        policy = self._tasks[claim.task].policy.overlaid(json.loads(claim.extra or "{}"))
+        return _judged(run, _timeout(policy), policy)
+
+    async def _within(
+        self, run: Run, function: Callable[..., Any], call: Call, limit: float
+    ) -> Any:
+        run.time_out_after(limit)
+        timer = asyncio.get_running_loop().call_later(limit, run.interrupt, Interruption.TIMED_OUT)
+        try:
+            return await drive(run, self._clean.copy(), function, call)
+        finally:
+            timer.cancel()
 
     async def _in_thread(
         self, run: Run, function: Callable[..., Any], call: Call, limit: float | None
     ) -> Any:
         """A thread can't be killed: on a timeout or a cancel it is told, and its slot stays taken until it returns."""
-        context = contextvars.copy_context()
+        context = self._clean.copy()
 
         def work() -> Any:
             run.check()
-            return context.run(function, *call.args, **call.kwargs)
+            return in_context(run, context, function, call)
 
         async with self._board.place(self._places, run):
             if limit is not None:
@@ -128,7 +140,22 @@ class Executor:
                 await asyncio.wait([future], timeout=limit)
                 if not future.done():
                     run.interrupt(Interruption.TIMED_OUT)
-            return await asyncio.shield(future)
+            value, error = await self._unmoved(run, future)
+        if isinstance(error, StopIteration):
+            error = RuntimeError(f"the task raised StopIteration({error})")
+        if error is not None:
+            raise error
+        return value
+
+    async def _unmoved(self, run: Run, future: "asyncio.Future[Any]") -> Any:
+        """Wait for a thread, even if somebody cancels all asyncio tasks that there are: it goes on all the same."""
+        while True:
+            try:
+                return await asyncio.shield(future)
+            except asyncio.CancelledError:
+                if self._board.stopping.is_set():
+                    raise
+                run.slot.uncancel()
 
     async def _unknown_task(self, run: Run) -> Outcome:
         """Put it back for workers that know it; after a day nobody does."""
@@ -147,6 +174,21 @@ class Executor:
         return Snoozed(UNKNOWN_TASK_SNOOZE)
 
 
+def _call(run: Run, task: Task[..., Any]) -> Call:
+    bound = task.arguments.load(run.claim.payload, task.upgrade)
+    if task.context_parameter:
+        bound[task.context_parameter] = Context(run)
+    return task.arguments.spread(bound)
+
+
+def _judged(run: Run, error: BaseException, policy: Policy) -> Outcome | None:
+    """What an error means, even if it raises another one when it is looked at."""
+    try:
+        return _raised(run, error, policy)
+    except BaseException:  # noqa: BLE001  # say of a property named __class__
+        return Failed(failure(error, run.claim.attempt), delay=AFTER_TROUBLE)
+
+
 def _raised(run: Run, error: BaseException, policy: Policy) -> Outcome | None:
     match error:
         case NotBegun():
@@ -154,28 +196,17 @@ def _raised(run: Run, error: BaseException, policy: Policy) -> Outcome | None:
         case Snooze():
             return Snoozed(error.delay)
         case Cancel():
-            return Cancelled(error.reason)
-        case asyncio.CancelledError() if run.interruption is None and run.slot.cancelling():
-            raise error  # the slot itself is to end; else it is of something that the task awaited
+            return Cancelled(printable(error.reason))
         case _ if run.interruption not in {None, Interruption.TIMED_OUT}:
             return _interrupted(run)
         case Retry():
             return Failed(failure(error, run.claim.attempt), delay=error.delay)
         case GiveUp():
             return Failed(failure(error, run.claim.attempt), Reason.GAVE_UP)
+        case asyncio.CancelledError() if run.interruption is None:
+            return _failed(run, _own_cancel(error), policy)
         case _:
             return _failed(run, error, policy)
-
-
-async def _within(run: Run, limit: float, work: Coroutine[Any, Any, Any]) -> Any:
-    scope = None
-    try:
-        async with asyncio.timeout(limit) as scope:
-            return await work
-    except TimeoutError:
-        if scope is not None and scope.expired():
-            run.interruption = run.interruption or Interruption.TIMED_OUT
-        raise
 
 
 def _failed(run: Run, error: BaseException, policy: Policy) -> Failed:
@@ -190,10 +221,18 @@ def _failed(run: Run, error: BaseException, policy: Policy) -> Failed:
         return Failed(text, Reason.GAVE_UP)
     try:
         delay = micros(max(0.0, policy.backoff(attempt, error)))
-    except Exception:  # noqa: BLE001  # a backoff function of the user's own
+    except BaseException:  # noqa: BLE001  # a backoff function of the user's own
         log.exception("the backoff function failed; trying again in 60 s", task=run.claim.task)
-        delay = 60_000_000
+        delay = AFTER_TROUBLE
     return Failed(text, timed_out=timed_out, delay=delay)
+
+
+def _own_cancel(error: asyncio.CancelledError) -> asyncio.CancelledError:
+    told = asyncio.CancelledError(
+        str(error)
+        or "the task's own code cancelled it, or something that it awaited; nobody else asked for that"
+    )
+    return told.with_traceback(error.__traceback__)
 
 
 def _timeout(policy: Policy) -> TimeoutError:
@@ -208,61 +247,3 @@ def _interrupted(run: Run) -> Outcome | None:
             return None
         case _:
             return Released()
-
-
-class Threads:
-    """Daemon threads for sync tasks, made as needed: one that hangs does not keep the process from ending."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._threads: list[threading.Thread] = []
-        self._waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._idle = 0
-        """threads that wait for work, less the work that waits for a thread"""
-        self._guard = threading.Lock()
-
-    def submit(self, work: Callable[[], Any]) -> "asyncio.Future[Any]":
-        """Run it in a thread."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-
-        def item() -> None:
-            try:
-                value = work()
-            except StopIteration as error:
-                _tell(loop, _fail, future, RuntimeError(f"the task raised StopIteration({error})"))
-            except BaseException as error:  # noqa: BLE001  # it is the task's, and goes to who awaits it
-                _tell(loop, _fail, future, error)
-            else:
-                _tell(loop, _succeed, future, value)
-
-        self._waiting.put(item)
-        with self._guard:
-            self._idle -= 1
-            if self._idle < 0 and len(self._threads) < self._most:
-                thread = threading.Thread(target=self._serve, name="queuekit-task", daemon=True)
-                self._threads.append(thread)
-                thread.start()
-        return future
-
-    def _serve(self) -> None:
-        while True:
-            with self._guard:
-                self._idle += 1
-            self._waiting.get()()
-
-
-def _tell(loop: asyncio.AbstractEventLoop, what: Callable[..., None], *args: Any) -> None:
-    """Call it on the loop, unless that has ended before the thread did."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(what, *args)
-
-
-def _succeed(future: "asyncio.Future[Any]", value: Any) -> None:
-    if not future.done():
-        future.set_result(value)
-
-
-def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)

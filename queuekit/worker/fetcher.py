@@ -10,11 +10,12 @@ from queuekit.backend import Backend, Claimant, Fetched
 from queuekit.errors import BackendRefused, BackendUnavailable
 from queuekit.job import Ack, Micros, Return, ReturnKind
 from queuekit.lifecycle import Released, settle
-from queuekit.log import log
+from queuekit.log import Repeated
 from queuekit.loops import first_of
 from queuekit.worker.acker import Acker
-from queuekit.worker.board import Board, Run
+from queuekit.worker.board import Board
 from queuekit.worker.link import Link
+from queuekit.worker.run import Run
 
 MOST_AT_ONCE: Final = 1_000
 PREFETCH_FOR: Final = 0.05
@@ -63,6 +64,8 @@ class Fetcher:
         self.woken = asyncio.Event()
         """set by each doorbell: there may be a cancel request"""
         self.found_nothing = asyncio.Event()
+        self._refused = Repeated("the server refuses to serve jobs; trying again")
+        self._deaf = Repeated("the server refuses to wait for jobs; polling")
         self._claims = 0
         self.under_way: int | None = None
         """number of the claim whose answer is not here yet"""
@@ -88,8 +91,10 @@ class Fetcher:
                 self._link.lost(error)
             except BackendRefused as error:
                 self._acker.put_back()
-                log.error("the server refuses to serve jobs; trying again", error=str(error))
+                self._refused.happened(error)
                 await asyncio.sleep(REFUSED_PAUSE)
+            else:
+                self._refused.over()
 
     async def doorbell(self) -> None:
         """Wait for work while there is none, and for cancel requests at all times."""
@@ -105,8 +110,10 @@ class Fetcher:
                 self._link.lost(error)
                 continue
             except BackendRefused as error:
-                log.error("the server refuses to wait for jobs; polling", error=str(error))
+                self._deaf.happened(error)
                 await asyncio.sleep(REFUSED_PAUSE)
+            else:
+                self._deaf.over()
             if not self._mode.is_set():
                 self._dry = False
                 self.woken.set()

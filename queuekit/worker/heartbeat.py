@@ -8,11 +8,12 @@ from typing import NamedTuple
 from queuekit.backend import Backend
 from queuekit.errors import BackendRefused, BackendUnavailable
 from queuekit.job import Token
-from queuekit.log import log
+from queuekit.log import Repeated
 from queuekit.loops import first_of
 from queuekit.worker.acker import Acker
-from queuekit.worker.board import Board, Interruption, Run
+from queuekit.worker.board import Board
 from queuekit.worker.link import Link
+from queuekit.worker.run import Interruption, Run
 
 
 class Name(NamedTuple):
@@ -37,6 +38,7 @@ class Heartbeat:
         self._acker = acker
         self._link = link
         self._woken = woken
+        self._refused = Repeated("the server refuses heartbeats")
 
     async def run(self) -> None:
         """Beat a third of a lease after the last beat, and at once when woken."""
@@ -69,6 +71,7 @@ class Heartbeat:
         except (BackendUnavailable, BackendRefused) as error:
             self._not_delivered(error, now)
             return
+        self._refused.over()
         for run in due.values():
             run.renewed_at, run.lease_lost = now, False
         self._tell(due, pulse.lost, Interruption.LEASE_LOST)
@@ -86,7 +89,7 @@ class Heartbeat:
         if isinstance(error, BackendUnavailable):
             self._link.lost(error)
         else:
-            log.error("the server refuses heartbeats", error=str(error))
+            self._refused.happened(error)
         for run in self._board.running:
             run.lease_lost = now - run.renewed_at > run.claim.lease / 1_000_000
 

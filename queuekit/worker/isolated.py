@@ -1,4 +1,4 @@
-"""One job in a child process: JSON lines over pipes, and its death seen.
+"""One job in a child process: JSON lines over two pipes of their own, and its death seen.
 
 For ``executor="process"`` and for suspects: whatever a job does to its process, it does to nobody else.
 """
@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from queuekit.errors import ConfigurationError, LeaseLost
@@ -17,15 +17,19 @@ from queuekit.failure import failure
 from queuekit.job import Micros, Reason
 from queuekit.lifecycle import Cancelled, Died, Failed, Outcome, Released, Snoozed, Succeeded
 from queuekit.loading import Location
-from queuekit.log import log
-from queuekit.worker.board import Board, Interruption, NotBegun, Run
+from queuekit.log import level, log
+from queuekit.loops import start
+from queuekit.worker.board import Board
+from queuekit.worker.run import HEED_WITHIN, Interruption, NotBegun, Run
 
 KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind for kind in (Succeeded, Failed, Cancelled, Snoozed, Released, Died)
 }
 LINE_LIMIT: Final = 128_000_000
-KILL_AFTER: Final = 2.0
+"""Bytes of one message of a child's; a larger outcome is told as an error."""
+KILL_AFTER: Final = HEED_WITHIN
 """Seconds that a child gets to report its own timeout or cancellation."""
+READ_AT_ONCE: Final = 65_536
 START_AGAIN: Final[Micros] = 30_000_000
 
 
@@ -73,6 +77,11 @@ class Children:
     def free(self) -> int:
         """How many more jobs could begin in a child now."""
         return self._most - self._busy
+
+    @property
+    def busy(self) -> int:
+        """How many jobs run in one, or wait for one."""
+        return self._busy
 
     async def run(self, run: Run, limit: float | None) -> Outcome | None:
         """Run it in a child; a child that dies while nobody stops the worker is the job's death.
@@ -160,23 +169,49 @@ class Children:
 class _Child:
     """One child process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, orders: asyncio.WriteTransport, replies: int
+    ) -> None:
         self._process = process
+        self._orders = orders
+        self._replies = _Lines(replies)
+        self._number = 0
+        self._death = start(self._see_death(), "queuekit child")
 
     @classmethod
     async def start(cls, location: Location) -> "_Child":
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "queuekit.worker.child",
-            json.dumps(
-                {"source": location.source, "attribute": location.attribute, "path": sys.path}
-            ),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=LINE_LIMIT,
+        """Start one. Its stdin is empty, and what it prints goes to our stderr."""
+        reads, orders = os.pipe()
+        answers, writes = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "queuekit.worker.child",
+                json.dumps(
+                    {
+                        **location._asdict(),
+                        "path": sys.path,
+                        "orders": reads,
+                        "replies": writes,
+                        "log_level": level(),
+                    }
+                ),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=2,
+                pass_fds=[reads, writes],
+            )
+        except BaseException:
+            os.close(orders)
+            os.close(answers)
+            raise
+        finally:
+            os.close(reads)
+            os.close(writes)
+        transport, _ = await asyncio.get_running_loop().connect_write_pipe(
+            asyncio.BaseProtocol, os.fdopen(orders, "wb", buffering=0)
         )
-        return cls(process)
+        return cls(process, transport, answers)
 
     @property
     def alive(self) -> bool:
@@ -185,7 +220,8 @@ class _Child:
 
     async def run(self, run: Run, limit: float | None) -> Outcome | None:
         """The outcome. Raises `ChildDied`."""
-        self._send({"claim": _plain(run)})
+        self._number += 1
+        self._send({"claim": _plain(run), "run": self._number})
         run.interruptible = True
         try:
             async with asyncio.timeout(None if limit is None else limit + KILL_AFTER):
@@ -207,7 +243,15 @@ class _Child:
             # Popen.kill would reap one that has just ended, and nobody would learn its exit code.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
-        return await self._process.wait()
+        await asyncio.shield(self._death)
+        return self._process.returncode
+
+    async def _see_death(self) -> None:
+        """Its own death: processes that it has forked may live on, and have its pipes."""
+        await self._process.wait()
+        if not self._orders.is_closing():
+            self._orders.abort()
+        self._replies.end()
 
     async def _stop(self, run: Run) -> Outcome | None:
         """Ask it to cancel its job, and wait a little."""
@@ -219,21 +263,70 @@ class _Child:
             raise ChildDied from None
 
     async def _outcome(self, run: Run) -> Outcome | None:
-        assert self._process.stdout is not None
-        # What ends without a line's end is what it died in the middle of.
-        while (line := await self._process.stdout.readline()).endswith(b"\n"):
-            message = json.loads(line)
-            if "outcome" in message:
-                return decode(message["outcome"])
-            progress, logs = message["report"]
+        while (line := await self._replies.next()) is not None:
+            try:
+                message = json.loads(line)
+                if message["run"] != self._number:
+                    continue  # a thread of an earlier job's still speaks
+                if "outcome" in message:
+                    return decode(message["outcome"])
+                progress, logs = message["report"]
+            except Exception as error:
+                log.exception("a child process says what can't be understood; it is ended")
+                raise ChildDied from error
             with contextlib.suppress(LeaseLost):
                 run.report(progress, tuple(logs))
         raise ChildDied
 
     def _send(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        if not self._process.stdin.is_closing():
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        if not self._orders.is_closing():
+            self._orders.write(json.dumps(message).encode() + b"\n")
+
+
+class _Lines:
+    """Lines from a pipe. All that was written before `end` is read, whoever else still holds the writing end."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._loop = asyncio.get_running_loop()
+        self._parts: list[bytes] = []
+        self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._open = True
+        os.set_blocking(pipe, False)
+        self._loop.add_reader(pipe, self._read)
+
+    async def next(self) -> bytes | None:
+        """The next one; None: there are no more."""
+        return await self._lines.get()
+
+    def end(self) -> None:
+        """Read what is there, and close the pipe."""
+        for _ in self._chunks():
+            pass
+        self._stop_reading()
+        os.close(self._pipe)
+        # What ends without a line's end is what its writer died in the middle of.
+        self._lines.put_nowait(None)
+
+    def _read(self) -> None:
+        """A little at a time, as others want their turn, too."""
+        next(self._chunks(), None)
+
+    def _chunks(self) -> Iterator[None]:
+        with contextlib.suppress(BlockingIOError):
+            while self._open and (data := os.read(self._pipe, READ_AT_ONCE)):
+                first, *more = data.split(b"\n")
+                self._parts.append(first)
+                for part in more:
+                    self._lines.put_nowait(b"".join(self._parts))
+                    self._parts = [part]
+                yield
+            self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        if self._open:
+            self._open = False
+            self._loop.remove_reader(self._pipe)
 
 
 def _plain(run: Run) -> list[Any]:

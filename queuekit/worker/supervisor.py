@@ -12,12 +12,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Final, Self
 
 from queuekit.log import log
-from queuekit.worker.worker import LAST_WORDS, Worker
+from queuekit.worker.orders import LAST_SECOND, LAST_WORDS, Orders, on_signals
+from queuekit.worker.worker import Worker
 
 AT_ONCE: Final = 10.0
 """Seconds: a child that ends sooner after its start has died at once."""
@@ -38,11 +39,15 @@ class Supervisor:
     Args:
         arguments: of the command line ``queuekit worker ...`` that each of them repeats for one process.
         count: how many.
+        grace: seconds that running jobs get when they are told to stop; who has not ended well after that is killed.
         burst: a child that ends well has done its part, and is not replaced.
     """
 
-    def __init__(self, arguments: Sequence[str], count: int, *, burst: bool = False) -> None:
+    def __init__(
+        self, arguments: Sequence[str], count: int, *, grace: float, burst: bool = False
+    ) -> None:
         self._arguments = arguments
+        self._patience = grace + LAST_SECOND + 2 * LAST_WORDS + KILL_AFTER
         self._count = count
         self._burst = burst
         self._children: set[Child] = set()
@@ -77,6 +82,7 @@ class Supervisor:
         else:
             self._stopping.set()
             self._tell_all(FINISH)
+            asyncio.get_running_loop().call_later(self._patience, self._kill_all)
 
     async def _keep_alive(self) -> None:
         deaths = 0
@@ -117,6 +123,7 @@ class Supervisor:
 
     def _kill_all(self) -> None:
         for child in self._children:
+            log.error("a worker process did not end as it was told; it is killed", pid=child.pid)
             child.kill()
 
 
@@ -152,6 +159,11 @@ class Child:
         return self._process.returncode
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def age(self) -> float:
         """Seconds since its start."""
         return time.monotonic() - self._started
@@ -175,61 +187,31 @@ class Child:
 
 
 @contextmanager
-def obeying(worker: Worker, control: int, grace: float) -> Iterator[None]:
+def obeying(worker: Worker, control: int) -> Iterator[None]:
     """The child's side: stop a worker by its supervisor's orders, by its end, and by SIGTERM and SIGINT.
+
+    To finish counts once, wherever it comes from: a terminal signals parent and children alike.
 
     Args:
         worker: made with ``signals=False``.
         control: the reading end of the pipe.
-        grace: seconds that the worker may need to stop; when its supervisor is gone, the process ends after that.
     """
-    loop = asyncio.get_running_loop()
-    orders = _Orders(worker)
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, orders.finish)
+    worker.ends_process = True
     threading.Thread(
-        target=_listen,
-        args=(control, loop.call_soon_threadsafe, orders, grace),
-        name="queuekit-control",
-        daemon=True,
+        target=_listen, args=(control, worker.orders), name="queuekit-control", daemon=True
     ).start()
-    try:
+    with on_signals(worker.orders.finish):
         yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
-class _Orders:
-    """What a supervised worker may be told; to finish only counts once, wherever it comes from."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._finishing = False
-
-    def finish(self) -> None:
-        """Let running jobs end."""
-        if not self._finishing:
-            self._finishing = True
-            self._worker.stop()
-
-    def now(self) -> None:
-        """Stop at once."""
-        self.finish()
-        self._worker.stop()
-
-
-def _listen(
-    control: int, call: Callable[[Callable[[], None]], object], orders: _Orders, grace: float
-) -> None:
+def _listen(control: int, orders: Orders) -> None:
     """In a thread of its own, as a task that blocks the event loop must not keep an orphan alive."""
-    with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends anyway
-        while order := os.read(control, 1):
-            call(orders.now if order == NOW else orders.finish)
-        call(orders.finish)
-    time.sleep(grace + LAST_WORDS)
-    os._exit(1)
+    while order := os.read(control, 1):
+        if order == NOW:
+            orders.now()
+        else:
+            orders.finish()
+    orders.finish()
 
 
 def _backoff(deaths: int) -> float:

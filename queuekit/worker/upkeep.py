@@ -7,7 +7,7 @@ from typing import Final
 
 from queuekit.backend import Backend, Presence
 from queuekit.errors import BackendRefused, BackendUnavailable
-from queuekit.log import log
+from queuekit.log import Repeated, log
 from queuekit.worker.board import Board
 from queuekit.worker.fetcher import UNREAD_AFTER, Fetcher
 from queuekit.worker.link import Link
@@ -39,6 +39,7 @@ class Upkeep:
         self._presence = presence
         self._give_back_strays = give_back_strays
         self._present_at = 0.0
+        self._refused = Repeated("the server refuses upkeep")
 
     async def run(self) -> None:
         """Tick, for ever."""
@@ -49,7 +50,9 @@ class Upkeep:
             except BackendUnavailable as error:
                 self._link.lost(error)
             except BackendRefused as error:
-                log.error("the server refuses upkeep", error=str(error))
+                self._refused.happened(error)
+            else:
+                self._refused.over()
             # At least thrice a lease, else the store would take every pause between ticks for an outage.
             await asyncio.sleep(min(TICK, self._board.beat * 0.75) * random.uniform(0.8, 1))
 

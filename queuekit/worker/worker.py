@@ -1,42 +1,29 @@
-"""The worker: its parts put together, and the order in which they start and stop."""
+"""The worker: the order in which its parts start and stop."""
 
 import asyncio
 import os
-import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from importlib.metadata import version
-from time import monotonic
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
-from queuekit.backend import Backend, Presence
+from queuekit.backend import Backend
 from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationError
 from queuekit.job import Return, ReturnKind, new_id
-from queuekit.lifecycle import settle
-from queuekit.loading import location_of
 from queuekit.log import log
-from queuekit.loops import background, current_task, first_of
-from queuekit.options import micros
+from queuekit.loops import background, first_of
 from queuekit.registry import redacted
-from queuekit.worker.acker import Acker
-from queuekit.worker.board import Board, Interruption, Run
-from queuekit.worker.executor import Executor
-from queuekit.worker.fetcher import Fetcher
-from queuekit.worker.heartbeat import Heartbeat, name_of
-from queuekit.worker.isolated import Children
-from queuekit.worker.link import Link
 from queuekit.worker.options import WorkerOptions
-from queuekit.worker.reporter import Reporter
-from queuekit.worker.upkeep import Upkeep
+from queuekit.worker.orders import LAST_SECOND, LAST_WORDS, Orders, on_signals
+from queuekit.worker.parts import Parts
+from queuekit.worker.run import Interruption, Run
+from queuekit.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from queuekit.app import Queuekit
 
-TURN = 0.001
-"""Seconds for which all slots together may hold the event loop, if no task awaits anything, before others come on."""
-LAST_WORDS = 5.0
-"""Seconds in which the last outcomes must reach the store when a worker stops."""
+NAMED = 20
+"""So many jobs are named in a line of the log."""
 
 
 class Worker:
@@ -45,6 +32,12 @@ class Worker:
     Args:
         app: whose tasks are known.
         options: see `WorkerOptions`.
+
+    Attributes:
+        queues: that it serves.
+        process: its name at the store.
+        orders: to finish, and to end at once.
+        ends_process: whether the process is ended if the worker can't end as it was told.
     """
 
     def __init__(self, app: "Queuekit", options: WorkerOptions) -> None:
@@ -58,43 +51,43 @@ class Worker:
                 "This app has no task, so there is no queue to serve; define one with @qk.task"
             )
         self.process = f"{socket.gethostname()}-{os.getpid()}-{new_id().hex[-12:]}"
-        self._stop = asyncio.Event()
-        self._now = asyncio.Event()
-        self._parts: _Parts | None = None
+        self.orders = Orders()
+        self.ends_process = options.signals
+        self._parts: Parts | None = None
+        self._shut_down = False
 
     def __repr__(self) -> str:
         state = repr(self._parts.board) if self._parts else "not running"
         return f"<Worker of {', '.join(self.queues)}: {state}>"
 
     def stop(self) -> None:
-        """Claim nothing more, let running jobs finish; called again: stop at once."""
-        if self._stop.is_set():
-            self._now.set()
-        self._stop.set()
+        """Claim nothing more, let running jobs finish; called again: stop at once. From any thread."""
+        self.orders.again()
 
     async def run(self) -> None:
-        """Fetch and run jobs until stopped; leave nothing half done."""
+        """Fetch and run jobs until stopped; leave nothing half done.
+
+        Raises:
+            LoopEnded: other code of this process ended a part of it, so that it can't go on.
+        """
+        options, orders = self._options, self.orders
         backend = await self._app.backend()
-        parts = self._parts = _Parts(self._app, self._options, backend, self.queues, self.process)
         await self._app.run_hooks("startup")
+        parts = self._parts = Parts(self._app, options, backend, self.queues, self.process)
+        orders.obeyed_on(asyncio.get_running_loop())
+        watchdog = Watchdog(parts.board, orders, options.grace, ends_process=self.ends_process)
         try:
-            with _signals(self.stop, enabled=self._options.signals):
-                async with (
-                    background(*parts.outliving),
-                    background(parts.fetcher.exchange, *parts.slots),
-                ):
+            with on_signals(orders.again, enabled=options.signals), watchdog.watching():
+                async with background(watchdog.beat, *parts.loops), parts.slots.open():
                     log.info(
                         "worker started", queues=self.queues, url=redacted(self._app.settings.url)
                     )
                     await self._until_stopped(parts)
-                    parts.board.stopping.set()
-                    parts.fetcher.give_back()
-                    await self._finish_running(parts)
-                    await self._settle_all(parts)
+                    await self._wind_up(parts)
         finally:
             await parts.children.close()
+            await self._run_shutdown_hooks()
             await self._leave(backend)
-            await self._app.run_hooks("shutdown")
             log.info("worker stopped", jobs=parts.board.done)
 
     @asynccontextmanager
@@ -105,30 +98,51 @@ class Worker:
             try:
                 yield self
             finally:
-                self._stop.set()
+                self.orders.finish()
                 await asyncio.shield(running)
 
-    async def _until_stopped(self, parts: "_Parts") -> None:
+    async def _until_stopped(self, parts: Parts) -> None:
         if not self._options.burst:
-            await self._stop.wait()
+            await self.orders.finish_asked.wait()
             return
-        await first_of(self._stop.wait(), parts.fetcher.found_nothing.wait())
+        await first_of(self.orders.finish_asked.wait(), parts.fetcher.found_nothing.wait())
 
-    async def _finish_running(self, parts: "_Parts") -> None:
-        board, loop = parts.board, asyncio.get_running_loop()
-        end = loop.time() + self._options.grace
-        while board.running and loop.time() < end and not self._now.is_set():  # noqa: ASYNC110  # three conditions
-            await asyncio.sleep(0.01)
-        for run in list(board.running):
+    async def _wind_up(self, parts: Parts) -> None:
+        """Begin nothing more, finish or interrupt what runs, and tell the store all that came of it."""
+        parts.board.stopping.set()
+        parts.fetcher.give_back()
+        await self._finish_running(parts)
+        await self._end_running(parts)
+        await self._settle_all(parts)
+        await self._run_shutdown_hooks()
+        await self._give_back_unstoppable(parts)
+
+    async def _finish_running(self, parts: Parts) -> None:
+        running, grace = parts.board.running, self._options.grace
+        if running:
+            log.info("waiting for running jobs", jobs=_named(running), grace=grace)
+        await self._until(lambda: not running or self.orders.now_asked.is_set(), grace)
+
+    async def _end_running(self, parts: Parts) -> None:
+        running = parts.board.running
+        interrupted = list(running)
+        for run in interrupted:
             run.interrupt(Interruption.SHUTDOWN)
-        end = loop.time() + (0 if self._now.is_set() else 1)
-        while board.running and loop.time() < end:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        for run in board.running:
-            # A thread can't be interrupted: it goes on to run until the process ends, and its outcome is refused.
-            parts.acker.add(Return(run.claim.token, ReturnKind.RELEASE))
+        hurried = self.orders.now_asked.is_set()
+        await self._until(lambda: not running, 0 if hurried else LAST_SECOND)
+        await parts.children.close()
+        for run in list(running):
+            parts.board.abandon(run)
+        await self._until(
+            lambda: not (parts.children.busy or any(run.abandoned for run in running)), LAST_SECOND
+        )
+        if interrupted:
+            log.info(
+                "interrupted jobs that did not finish in time; what was not done runs again",
+                jobs=_named(interrupted),
+            )
 
-    async def _settle_all(self, parts: "_Parts") -> None:
+    async def _settle_all(self, parts: Parts) -> None:
         try:
             async with asyncio.timeout(LAST_WORDS):
                 await parts.acker.settled_all.wait()
@@ -138,115 +152,37 @@ class Worker:
                 acker=repr(parts.acker),
             )
 
+    async def _give_back_unstoppable(self, parts: Parts) -> None:
+        """Last of all, as nothing can stop a thread: it goes on to run until the process ends."""
+        left = parts.board.running
+        if not left:
+            return
+        log.error(
+            "threads can't be stopped: their jobs run again elsewhere, and here until the process ends",
+            jobs=_named(left),
+        )
+        for run in left:
+            parts.acker.add(Return(run.claim.token, ReturnKind.RELEASE))
+        await self._settle_all(parts)
+
+    async def _run_shutdown_hooks(self) -> None:
+        if not self._shut_down:
+            self._shut_down = True
+            await self._app.run_hooks("shutdown")
+
     async def _leave(self, backend: Backend) -> None:
         try:
             await backend.absent(self.process)
         except (BackendUnavailable, BackendRefused):
             log.warning("the server could not be told that this worker leaves")
 
-
-class _Parts:
-    """The parts of one running worker."""
-
-    def __init__(
-        self,
-        app: "Queuekit",
-        options: WorkerOptions,
-        backend: Backend,
-        queues: Sequence[str],
-        process: str,
-    ) -> None:
-        self.backend = backend
-        self.reporter = Reporter(backend)
-        self.board = board = Board(self.reporter, options.concurrency, options.lease)
-        self.acker = acker = Acker(board)
-        self.children = Children(lambda: location_of(app), board, options.children)
-        self.link = Link(lambda: backend.present(presence), self._give_back_strays)
-        self.fetcher = Fetcher(
-            backend,
-            queues,
-            board,
-            acker,
-            self.link,
-            process=process,
-            lease=micros(options.lease),
-            free_children=lambda: self.children.free,
-            burst=options.burst,
-        )
-        presence = Presence(
-            process=process,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            version=version("queuekit"),
-            queues=queues,
-            concurrency=options.concurrency,
-            backends=(redacted(app.settings.url),),
-        )
-        heartbeat = Heartbeat(backend, board, acker, self.link, self.fetcher.woken)
-        upkeep = Upkeep(
-            backend, queues, board, self.fetcher, self.link, presence, self._give_back_strays
-        )
-        self._executor = Executor(
-            app.tasks, board, options.threads, self.children, self._enqueued_at
-        )
-        self._tasks = app.tasks
-        self._process = process
-        self.outliving = (
-            self.link.run,
-            heartbeat.run,
-            upkeep.run,
-            self.fetcher.doorbell,
-            self.reporter.run,
-        )
-        self.slots = (self._slot,) * options.concurrency
-
-    async def _slot(self) -> None:
-        """Run one job after the other, until the worker stops."""
-        board, acker, executor, tasks = self.board, self.acker, self._executor, self._tasks
-        slot, share, since = current_task(), TURN / board.concurrency, monotonic()
-        while not board.stopping.is_set():
-            run = await board.take()
-            run.slot = slot
-            try:
-                outcome = await executor.run(run)
-                if run.reported:
-                    await self.reporter.flush()
-            finally:
-                board.end(run)
-            if outcome is not None:
-                task = tasks.get(run.claim.task)
-                acker.add(settle(run.claim, outcome, task.policy.keep if task else None))
-            if monotonic() - since >= share:
-                await asyncio.sleep(0)
-                since = monotonic()
-
-    async def _give_back_strays(self) -> None:
-        """Release what was claimed for us in calls whose reply was lost."""
-        strays = await self.backend.leases(self._process)
-        known = {name_of(run.claim.token) for run in self.board.held()}
-        known |= {name_of(token) for token in self.acker.tokens()}
-        for held in strays:
-            if held.number != self.fetcher.under_way and name_of(held.token) not in known:
-                self.acker.add(Return(held.token, ReturnKind.RELEASE))
-
-    async def _enqueued_at(self, run: Run) -> int:
-        token = run.claim.token
-        try:
-            (record,) = await self.backend.inspector.get([token.id], token.queue)
-        except (BackendUnavailable, BackendRefused):
-            record = None  # it is asked again after the next claim
-        return record.enqueued_at if record else token.delivery * 1_000
+    async def _until(self, done: Callable[[], bool], seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while not done() and loop.time() < end:  # noqa: ASYNC110  # of several conditions
+            await asyncio.sleep(0.01)
 
 
-@contextmanager
-def _signals(stop: Callable[[], None], *, enabled: bool) -> Iterator[None]:
-    """Call `stop` on SIGTERM and SIGINT."""
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT) if enabled else ()
-    for number in numbers:
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
+def _named(runs: Iterable[Run]) -> list[str]:
+    names = [f"{run.claim.task} {run.claim.token.id}" for run in runs]
+    return names if len(names) <= NAMED else [*names[:NAMED], f"and {len(names) - NAMED} more"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from queuekit.worker.executor import Threads
+from queuekit.worker.threads import Threads
 
 
 async def test_all_that_are_allowed_run_at_once() -> None:
@@ -25,15 +25,15 @@ async def test_never_more_than_allowed() -> None:
 
 async def test_one_that_is_idle_is_used_again() -> None:
     threads = Threads(50)
-    assert len({await threads.submit(threading.get_ident) for _ in range(20)}) < 20
+    assert len({(await threads.submit(threading.get_ident)).value for _ in range(20)}) < 20
 
 
 async def test_what_the_function_raises_goes_to_who_awaits_it() -> None:
     def fail() -> None:
         raise ValueError("mine")
 
-    with pytest.raises(ValueError, match="mine"):
-        await Threads(1).submit(fail)
+    ended = await Threads(1).submit(fail)
+    assert repr(ended.error) == "ValueError('mine')"
 
 
 @pytest.mark.parametrize("outcome", [lambda: 5, lambda: int("five")])
@@ -47,7 +47,7 @@ async def test_who_awaits_no_more_is_not_told(outcome: Callable[[], object]) -> 
     future = threads.submit(work)
     future.cancel()
     go.set()
-    assert await threads.submit(lambda: "next") == "next"
+    assert (await threads.submit(lambda: "next")).value == "next"
 
 
 def test_a_loop_that_has_ended_is_told_nothing() -> None:

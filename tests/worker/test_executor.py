@@ -25,7 +25,7 @@ from queuekit import (
     fixed,
 )
 from queuekit.backend import Fetched, Verdict
-from queuekit.worker.executor import Threads
+from queuekit.worker.threads import Threads
 
 
 async def test_async_and_sync_tasks_give_results(qk: Queuekit) -> None:

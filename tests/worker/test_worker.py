@@ -15,7 +15,7 @@ from queuekit import (
     Queuekit,
     State,
 )
-from queuekit.worker.worker import TURN
+from queuekit.worker.slots import TURN
 from tests.waiting import eventually
 
 

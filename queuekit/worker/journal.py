@@ -1,0 +1,36 @@
+"""What a worker logs of its jobs: a warning for each failed attempt, an error for each job that failed for good."""
+
+import json
+from typing import Any
+
+from queuekit.job import Ack, Claim, Return, ReturnKind, State
+from queuekit.lifecycle import Died, Failed, Outcome
+from queuekit.log import log
+
+
+def tell(claim: Claim, outcome: Outcome, settled: Ack | Return) -> None:
+    """Log what came of a run, unless it went well."""
+    if not isinstance(outcome, (Failed, Died)):
+        return
+    error: dict[str, str] = json.loads(outcome.error) if outcome.error else {}
+    fields: dict[str, Any] = {
+        "task": claim.task,
+        "job_id": str(claim.token.id),
+        "queue": claim.token.queue,
+        "attempt": f"{claim.attempt} of {claim.max_attempts}",
+    }
+    if error:
+        fields["error"] = f"{error['type']}: {error['message']}"
+    if isinstance(settled, Ack):
+        assert settled.state is State.FAILED
+        if error:
+            fields["exception"] = error["traceback"].rstrip()
+        log.error("job failed", reason=str(settled.reason), **fields)
+    elif settled.kind is ReturnKind.DEATH:
+        log.warning("a job's process died; it does not count as an attempt", **fields)
+    else:
+        log.warning("attempt failed", again=_in(settled.delay), **fields)
+
+
+def _in(delay: int) -> str:
+    return f"in {delay / 1_000_000:.3g} s" if delay else "at once"

@@ -1,0 +1,91 @@
+"""What a worker is told from outside: to finish its jobs and end, or to end at once. By signals, threads and code."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+from types import FrameType
+from typing import Final
+
+from queuekit.log import log
+
+LAST_SECOND: Final = 1.0
+"""Seconds that interrupted jobs get to end when the worker stops."""
+LAST_WORDS: Final = 5.0
+"""Seconds in which the last outcomes must reach the store, and as many again for hooks."""
+AT_ONCE: Final = 2.0
+"""Seconds that are left to a worker after a second signal."""
+
+
+class Orders:
+    """May be given from any thread and from signal handlers, also while the event loop is blocked; each counts once.
+
+    Attributes:
+        finish_asked, now_asked: set on the event loop, for the worker.
+        asked_at, hurried_at: when that was, by `time.monotonic`; None: not yet.
+    """
+
+    def __init__(self) -> None:
+        self.finish_asked = asyncio.Event()
+        self.now_asked = asyncio.Event()
+        self.asked_at: float | None = None
+        self.hurried_at: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def obeyed_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The loop on which the worker runs."""
+        self._loop = loop
+
+    def finish(self) -> None:
+        """Claim nothing more, let running jobs finish."""
+        if self.asked_at is None:
+            self.asked_at = monotonic()
+            self._set(self.finish_asked)
+
+    def now(self) -> None:
+        """Wait for nothing any more."""
+        self.finish()
+        if self.hurried_at is None:
+            self.hurried_at = monotonic()
+            self._set(self.now_asked)
+
+    def again(self) -> None:
+        """To finish; given again, at once."""
+        if self.asked_at is None:
+            self.finish()
+        else:
+            self.now()
+
+    def _set(self, event: asyncio.Event) -> None:
+        if self._loop is None:
+            event.set()
+            return
+        with suppress(RuntimeError):  # the loop is closed: the worker has ended
+            self._loop.call_soon_threadsafe(event.set)
+
+
+@contextmanager
+def on_signals(act: Callable[[], None], *, enabled: bool = True) -> Iterator[None]:
+    """Do it on SIGTERM and SIGINT.
+
+    Python's own handlers, not those of the event loop: they come through while a task blocks the loop, too.
+    """
+    if enabled and threading.current_thread() is not threading.main_thread():
+        log.warning(
+            "a worker outside of the main thread gets no signals; stop it by Worker.stop(), "
+            "and pass signals=False to say so"
+        )
+        enabled = False
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        act()
+
+    numbers = (signal.SIGTERM, signal.SIGINT) if enabled else ()
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)

@@ -1,0 +1,165 @@
+"""One claimed job, from its claim to its outcome."""
+
+import asyncio
+from collections.abc import Awaitable, Coroutine
+from contextvars import Context
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from time import monotonic
+from typing import Any, Final, Protocol
+
+from queuekit.errors import LeaseLost
+from queuekit.job import Claim, Token
+
+HEED_WITHIN: Final = 2.0
+"""Seconds in which an async task must end once it was interrupted; then it is abandoned."""
+
+
+class Interruption(Enum):
+    """Why a run is interrupted from outside."""
+
+    CANCELLED = "cancelled"
+    LEASE_LOST = "lease lost"
+    SHUTDOWN = "shutdown"
+    TIMED_OUT = "timed out"
+
+
+class NotBegun(Exception):
+    """A run must not begin any more: it was interrupted, or its lease has run out."""
+
+
+class Board(Protocol):
+    """What a run needs of its worker's board."""
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Set when the worker begins no more jobs."""
+        ...
+
+    @property
+    def crowded(self) -> bool:
+        """Whether every slot is taken."""
+        ...
+
+    def report(self, token: Token, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:
+        """Send progress and log lines in the background."""
+        ...
+
+    def abandon(self, run: "Run") -> None:
+        """End a run whose task does not heed that it was interrupted."""
+        ...
+
+
+class Run:
+    """One claimed job from its claim to its outcome; what `queuekit.context.Context` shows to the task.
+
+    Attributes:
+        claimed_at, renewed_at: by `time.monotonic`, as a loop's clock may stand still for a whole turn, stopped or not.
+        slot: the asyncio task that runs it, once it has begun.
+        interruptible: whether cancelling the slot's asyncio task would reach the task.
+        interruption: set when somebody wants it to stop.
+        reported: whether there may be reports to store before it is settled.
+        work, context: of an async task: its coroutine, and the context variables that it runs with.
+        kept: whether the task's code may still hold its slot's asyncio task, so that no other run may have that.
+        abandoned: its task is never gone on with; the outcome was decided without it.
+    """
+
+    __slots__ = (
+        "_board",
+        "abandoned",
+        "claim",
+        "claimed_at",
+        "context",
+        "deadline",
+        "interruptible",
+        "interruption",
+        "kept",
+        "lease_lost",
+        "renewed_at",
+        "reported",
+        "slot",
+        "work",
+    )
+    slot: "asyncio.Task[Any]"
+    work: Coroutine[Any, Any, Any] | None
+    context: Context | None
+
+    def __init__(self, board: Board, claim: Claim, now: float) -> None:
+        self._board = board
+        self.claim = claim
+        self.claimed_at = self.renewed_at = now
+        self.deadline: datetime | None = None
+        self.lease_lost = False
+        self.interruption: Interruption | None = None
+        self.interruptible = False
+        self.reported = False
+        self.kept = False
+        self.abandoned = False
+        self.work = self.context = None
+
+    def __repr__(self) -> str:
+        claim = self.claim
+        return f"<Run of job {claim.token.id}, task {claim.task}, attempt {claim.attempt}>"
+
+    def age(self) -> float:
+        """Seconds since its claim."""
+        return monotonic() - self.claimed_at
+
+    def stale(self) -> bool:
+        """Whether its lease has run out by our own clock (we were stopped, or cut off): others may have it."""
+        return monotonic() - self.renewed_at > self.claim.lease / 1_000_000
+
+    def check(self) -> None:
+        """To be asked before it begins.
+
+        Raises:
+            NotBegun: it was interrupted, or may be another worker's.
+        """
+        if self.interruption is not None or self.stale():
+            raise NotBegun
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the task should stop."""
+        return self.interruption is not None
+
+    @property
+    def shutting_down(self) -> bool:
+        """Whether the worker stops."""
+        return self._board.stopping.is_set()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether every slot of its worker is taken: what the task waits for may need one."""
+        return self._board.crowded
+
+    def interrupt(self, why: Interruption) -> None:
+        """Tell the task to stop; an async one is cancelled, and abandoned if it does not heed that."""
+        if self.interruption is None:
+            self.interruption = why
+            if self.interruptible:
+                self.slot.cancel()
+                if self.work is not None:
+                    asyncio.get_running_loop().call_later(HEED_WITHIN, self._board.abandon, self)
+
+    def no_more_interrupts(self) -> None:
+        """What could be interrupted has ended; what interrupted it must not end the slot."""
+        self.interruptible = False
+        if self.interruption is not None:
+            while self.slot.cancelling():
+                self.slot.uncancel()
+
+    def time_out_after(self, seconds: float) -> None:
+        """Set the deadline that the task sees."""
+        self.deadline = datetime.now(UTC) + timedelta(seconds=seconds)
+
+    def report(self, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:
+        """Send progress and lines in the background.
+
+        Raises:
+            LeaseLost: the server gave the job to another worker.
+        """
+        if self.interruption is Interruption.LEASE_LOST:
+            raise LeaseLost(f"Job {self.claim.token.id} is another worker's now; stop this run")
+        self.reported = True
+        return self._board.report(self.claim.token, progress, logs)
