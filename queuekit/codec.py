@@ -156,6 +156,13 @@ class Results:
         """The result of a JSON text. Raises `InvalidPayload`."""
         return self._values.load(f"[{text}]")[0]
 
+    def shown(self, text: str) -> Any:
+        """A stored result for people to look at: as `load` gives it, else what is stored. Never raises."""
+        try:
+            return self.load(text)
+        except Exception:  # noqa: BLE001  # a validator may raise anything
+            return _json_or(text, text)
+
 
 class Arguments:
     """The arguments of one function, to a payload and back.
@@ -242,6 +249,20 @@ class Arguments:
             bound = self._values.check(upgrade(json.loads(text)))
         return bound
 
+    def shown(self, payload: str) -> dict[str, Any]:
+        """Stored arguments for people to look at. Never raises.
+
+        Returns:
+            What `load` gives if they fit today's signature, else the JSON values that are stored; nothing if the
+            payload holds none. The surplus is called ``*args`` and ``**kwargs``, as in `bind`.
+        """
+        try:
+            return self.load(payload)
+        except Exception:  # noqa: BLE001  # a validator may raise anything
+            stored = _json_or(payload, None)
+        arguments = stored.get("a") if isinstance(stored, dict) else None
+        return arguments if isinstance(arguments, dict) else {}
+
     def spread(self, bound: dict[str, Any]) -> "Call":
         """Arguments by name, those that are filled in among them, as the function takes them."""
         if self._simple:
@@ -319,6 +340,13 @@ def _mentions_models(schema: Any) -> bool:
             return True
         return any(_mentions_models(part) for part in schema.values())
     return isinstance(schema, (list, tuple)) and any(_mentions_models(part) for part in schema)
+
+
+def _json_or(text: str, otherwise: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return otherwise
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given, strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from queuekit.codec import Arguments, Call, Results
 from queuekit.errors import InvalidPayload, PayloadTooLarge
@@ -257,3 +257,73 @@ def test_a_result_close_to_its_type_is_written_as_the_type() -> None:
 def test_results_that_can_not_be_stored_are_refused(hint: Any, value: Any) -> None:
     with pytest.raises(InvalidPayload, match="result of task 'task'"):
         Results("task", hint).dump(value)
+
+
+def test_stored_arguments_are_shown_as_they_would_be_given() -> None:
+    arguments = Arguments("everything", everything)
+    given_args = (1, Point(b"a"), Model(), Colour.RED, datetime.now(UTC), uuid4(), Path("/a"), 2)
+
+    bound = arguments.bind(given_args, {"flag": True, "z": 1.5})
+
+    assert arguments.shown(arguments.dump(bound, LIMIT)) == bound
+    assert bound["*rest"] == [2]
+    assert bound["**more"] == {"z": 1.5}
+
+
+DEEP = "[" * 100_000
+HUGE = "9" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        ('{"v":1,"a":{"n":"x"}}', {"n": "x"}),
+        ('{"v":1,"a":{"m":1}}', {"m": 1}),
+        ('{"v":2,"a":{"n":"x"}}', {"n": "x"}),
+        ('{"v":1,"a":[1]}', {}),
+        ('{"v":1,"a":', {}),
+        ("[]", {}),
+        ("", {}),
+        ("null", {}),
+        ("\ud800", {}),
+        (f'{{"v":1,"a":{{"n":{HUGE}}}}}', {}),
+        (f'{{"v":1,"a":{{"n":{DEEP}}}}}', {}),
+    ],
+)
+def test_any_payload_can_be_shown(payload: str, shown: dict[str, Any]) -> None:
+    def task(n: int) -> None: ...
+
+    assert Arguments("task", task).shown(payload) == shown
+
+
+class Hostile(BaseModel):
+    n: int
+
+    @field_validator("n")
+    @classmethod
+    def refuse(cls, n: int) -> int:
+        raise RuntimeError(n)
+
+
+def test_a_validator_that_raises_anything_can_be_shown() -> None:
+    def task(one: Hostile) -> None: ...
+
+    assert Arguments("task", task).shown('{"v":1,"a":{"one":{"n":1}}}') == {"one": {"n": 1}}
+    assert Results("task", Hostile).shown('{"n":1}') == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('"/a"', Path("/a")),
+        ("5", 5),
+        ('{"a":1}', {"a": 1}),
+        ("", ""),
+        ("1]", "1]"),
+        (HUGE, HUGE),
+        (DEEP, DEEP),
+        ("\ud800", "\ud800"),
+    ],
+)
+def test_any_result_can_be_shown(text: str, shown: Any) -> None:
+    assert Results("task", Path).shown(text) == shown
