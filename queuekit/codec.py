@@ -1,124 +1,24 @@
-"""Arguments and results to JSON text and back, by pydantic.
+"""Arguments and results to JSON text and back.
 
 The payload is ``{"v":1,"a":{...}}``: arguments bound to their names, defaults not stored, bytes as base64. NaN and
-infinities are refused (JSON has none), NUL and lone surrogates too (Postgres text holds neither). Nothing decodes and
-encodes a payload between `dump` and `load`, so digests over these bytes stay valid.
+infinities are refused (JSON has none), NUL and lone surrogates too (Postgres text holds neither), and whatever would
+not arrive as it was sent. Nothing decodes and encodes a payload between `dump` and `load`, so digests over these bytes
+stay valid.
 """
 
 import inspect
 import json
-import math
-import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, NoReturn, NotRequired
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, NotRequired
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import CoreConfig, PydanticSerializationError, SchemaSerializer, SchemaValidator
 from typing_extensions import TypedDict
 
+from queuekit.core_schema import SCALARS
 from queuekit.errors import InvalidPayload, PayloadTooLarge
 from queuekit.signature import hints_of
+from queuekit.values import CONFIG, Values
 
 PREFIX: Final = '{"v":1,"a":'
-CONFIG: Final = ConfigDict(
-    extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
-)
-
-SUSPICIOUS: Final = re.compile(rb"NaN|Infinity|\\u0000").search
-CORE_CONFIG: Final = CoreConfig(
-    ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
-)
-
-
-class Values:
-    """Values of one Python type, to JSON text and back.
-
-    Args:
-        hint: a type annotation that pydantic understands.
-        what: how to call a value of it in messages.
-        config: for types without one of their own.
-
-    Raises:
-        InvalidPayload: pydantic can't make a schema of the type.
-    """
-
-    def __init__(self, hint: Any, what: str, config: ConfigDict | None = None) -> None:
-        self._what = what
-        try:
-            adapter = TypeAdapter(hint, config=config)
-        except PydanticUserError as error:
-            raise InvalidPayload(
-                f"{what}: pydantic can't store this type: {error.message}"
-            ) from error
-        # Of its own, as a TypedDict's configuration reaches the validator but not the serializer.
-        self._validator = SchemaValidator(adapter.core_schema, CORE_CONFIG)
-        self._serializer = SchemaSerializer(adapter.core_schema, CORE_CONFIG)
-        self._models = _mentions_models(adapter.core_schema)
-        self._validate = self._validator.validate_python
-        self._to_json = self._serializer.to_json
-
-    def check(self, value: Any) -> Any:
-        """The value as pydantic reads it. Raises `InvalidPayload`."""
-        try:
-            return self._validate(value)
-        except ValidationError as error:
-            raise InvalidPayload(_explain(self._what, error)) from None
-
-    def dump(self, value: Any, *, strictly: bool = False) -> str:
-        """JSON text of a value of the type.
-
-        Args:
-            value: of the type, or close to it unless `strictly`.
-            strictly: refuse a value of another type instead of writing it as what it is.
-
-        Raises:
-            InvalidPayload: it can't be written as JSON.
-        """
-        try:
-            data = (
-                self._to_json(value, warnings="error")
-                if strictly
-                else self._to_json(value, warnings=False)
-            )
-        except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
-            raise InvalidPayload(f"{self._what}: can't be written as JSON: {error}") from error
-        if SUSPICIOUS(data):
-            self._look_closer(data)
-        if self._models:
-            self._refuse_not_finite(self._serializer.to_python(value, warnings=False))
-        return data.decode()
-
-    def load(self, text: str) -> Any:
-        """The value of a JSON text. Raises `InvalidPayload`."""
-        try:
-            return self._validator.validate_json(text)
-        except ValidationError as error:
-            raise InvalidPayload(_explain(self._what, error)) from None
-
-    def _look_closer(self, data: bytes) -> None:
-        for text in _texts(json.loads(data, parse_constant=self._refuse_constant)):
-            if "\0" in text:
-                raise InvalidPayload(
-                    f"{self._what}: NUL characters can't be stored; remove them or pass bytes"
-                )
-
-    def _refuse_constant(self, name: str) -> NoReturn:
-        raise InvalidPayload(f"{self._what}: {name} is no JSON; pass None or a string instead")
-
-    def _refuse_not_finite(self, value: Any) -> None:
-        """Models have a configuration of their own, by which pydantic would silently write null."""
-        match value:
-            case float():
-                if not math.isfinite(value):
-                    self._refuse_constant("NaN" if math.isnan(value) else "Infinity")
-            case Mapping():
-                for item in value.values():
-                    self._refuse_not_finite(item)
-            case list() | tuple() | set() | frozenset():
-                for item in value:
-                    self._refuse_not_finite(item)
-            case _:
-                pass
 
 
 class Results:
@@ -132,25 +32,26 @@ class Results:
     def __init__(self, name: str, hint: Any) -> None:
         self._is_int = hint is int
         self._none_fits = hint is None or hint is type(None) or hint is Any
+        self._plain = SCALARS if hint is Any else frozenset[type]()
         # In a list of one the type inherits our configuration; pydantic takes none beside a bare dataclass.
-        self._values = Values(list[hint], f"result of task {name!r}", CONFIG)
+        what = f"result of task {name!r}"
+        self._values = Values(list[hint], what, CONFIG, noun="result", depth=1)
 
     def dump(self, result: Any) -> str:
-        """JSON text of a result.
+        """JSON text of a result, or of what pydantic reads it as: a tuple for a list, an int for a float.
 
         Raises:
-            InvalidPayload: it is not of the annotated type, or can't be written as JSON.
+            InvalidPayload: it is not of the annotated type, or would not come back equal.
         """
         if result is None and self._none_fits:
             return "null"
-        if self._is_int and type(result) is int:
+        if self._is_int and type(result) is int and result.bit_length() < 64:
             return str(result)
-        try:
-            text = self._values.dump([result], strictly=True)
-        except InvalidPayload:
-            # A tuple for a list, an int for a float: what pydantic reads as the type may be written as the type.
-            text = self._values.dump(self._values.check([result]), strictly=True)
-        return text[1:-1]
+        given = [result]
+        value = self._values.check(given)
+        if self._values.plain or type(result) in self._plain:
+            return self._values.dump(value)[1:-1]
+        return self._values.prove(value, given)[1:-1]
 
     def load(self, text: str) -> Any:
         """The result of a JSON text. Raises `InvalidPayload`."""
@@ -187,11 +88,16 @@ class Arguments:
         self._names = tuple(p.name for p in kept)
         self._simple = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in everything)
         fields = {_field(p): _hint(p, hints.get(p.name, Any)) for p in kept}
-        make: Any = TypedDict
-        shape = make(f"{name}_arguments", fields)
-        shape.__pydantic_config__ = CONFIG
-        self._values = Values(shape, f"task {name!r}")
+        self._values = self._values_of(fields)
         self._check: Callable[[dict[str, Any]], dict[str, Any]] = self._values.check
+        self._each: dict[str, Values] = {}
+        self._plain = self._values.plain
+        if not self._plain:
+            self._check = self._check_and_keep
+            self._each = {key: self._values_of({key: hint}) for key, hint in fields.items()}
+        # Only these are looked at one by one.
+        self._untyped = [_field(p) for p in kept if hints.get(p.name, Any) is Any]
+        self._or_scalars = all(one.plain or key in self._untyped for key, one in self._each.items())
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Arguments by name, checked; `inspect`-style names ``*args`` and ``**kwargs`` hold the surplus.
@@ -212,10 +118,12 @@ class Arguments:
         """The payload of checked arguments.
 
         Raises:
-            InvalidPayload: they can't be written as JSON.
+            InvalidPayload: they can't be written as JSON, or would not arrive equal.
             PayloadTooLarge: over `limit` bytes.
         """
-        payload = f"{PREFIX}{self._values.dump(bound)}}}"
+        plain = self._plain or self._is_plain(bound)
+        text = self._values.dump(bound) if plain else self._prove(bound)
+        payload = f"{PREFIX}{text}}}"
         # A character is at most 4 bytes, so most payloads need not be encoded to be measured.
         if len(payload) * 4 > limit and len(payload.encode()) > limit:
             raise PayloadTooLarge(
@@ -284,6 +192,30 @@ class Arguments:
                     args.append(value)
         return Call(tuple(args), kwargs)
 
+    def _values_of(self, fields: dict[str, Any]) -> Values:
+        make: Any = TypedDict
+        shape = make(f"{self._name}_arguments", fields)
+        shape.__pydantic_config__ = CONFIG
+        return Values(shape, f"task {self._name!r}", spare_defaults=True)
+
+    def _check_and_keep(self, given: dict[str, Any]) -> dict[str, Any]:
+        return Checked(self._values.check(given), given)
+
+    def _is_plain(self, bound: dict[str, Any]) -> bool:
+        return self._or_scalars and all(type(bound.get(key)) in SCALARS for key in self._untyped)
+
+    def _prove(self, bound: dict[str, Any]) -> str:
+        """Each argument is proved alone, since one may need another form than its neighbour."""
+        given = bound.given if isinstance(bound, Checked) else bound
+        texts = []
+        for key, value in bound.items():
+            one = self._each[key]
+            if one.plain:
+                texts.append(one.dump({key: value}))
+            else:
+                texts.append(one.prove({key: value}, {key: given[key]}))
+        return f"{{{','.join(text[1:-1] for text in texts)}}}"
+
     def _bind_by_signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         try:
             bound = self._signature.bind(*args, **kwargs)
@@ -296,6 +228,14 @@ class Arguments:
             {_field(parameters[name]): value for name, value in bound.arguments.items()}
         )
         return checked
+
+
+class Checked(dict[str, Any]):
+    """Checked arguments by name, and what they were made of."""
+
+    def __init__(self, bound: dict[str, Any], given: dict[str, Any]) -> None:
+        super().__init__(bound)
+        self.given = given
 
 
 class Call(NamedTuple):
@@ -325,49 +265,8 @@ def _hint(parameter: inspect.Parameter, hint: Any) -> Any:
             return hint if parameter.default is parameter.empty else NotRequired[hint]
 
 
-def _has_own_config(hint: Any) -> bool:
-    # pydantic refuses a configuration from outside for these
-    return (
-        hasattr(hint, "model_fields")
-        or hasattr(hint, "__pydantic_config__")
-        or hasattr(hint, "__dataclass_fields__")
-    )
-
-
-def _mentions_models(schema: Any) -> bool:
-    if isinstance(schema, Mapping):
-        if schema.get("type") in {"model", "dataclass"}:
-            return True
-        return any(_mentions_models(part) for part in schema.values())
-    return isinstance(schema, (list, tuple)) and any(_mentions_models(part) for part in schema)
-
-
 def _json_or(text: str, otherwise: Any) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return otherwise
-
-
-def _texts(value: Any) -> Iterable[str]:
-    match value:
-        case str():
-            yield value
-        case dict():
-            for key, item in value.items():
-                yield key
-                yield from _texts(item)
-        case list():
-            for item in value:
-                yield from _texts(item)
-        case _:
-            pass
-
-
-def _explain(what: str, error: ValidationError) -> str:
-    lines = [
-        f"{'.'.join(str(part) for part in detail['loc']) or 'value'}: {detail['msg']}"
-        f" (got {type(detail['input']).__name__})"
-        for detail in error.errors(include_url=False, include_context=False)
-    ]
-    return f"{what}: {'; '.join(lines)}"

@@ -1,0 +1,261 @@
+"""Values of one Python type to JSON text and back by pydantic, so that what arrives is equal to what was sent.
+
+Most types are *plain*: whatever their value, it arrives equal, so it is written and nothing else. A value of any other
+type is *proved*: what was written is read by the validator that the worker uses, and compared.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, NoReturn, TypeAlias
+
+from pydantic import (
+    ConfigDict,
+    PydanticUserError,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import CoreConfig, SchemaSerializer, SchemaValidator
+
+from queuekit.core_schema import SCALARS, adapted, is_plain, makes_defaults
+from queuekit.difference import MISSING, Difference, difference, leaves
+from queuekit.errors import InvalidPayload
+from queuekit.failure import kind_of, message_of, printable
+
+CONFIG: Final = ConfigDict(
+    extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
+)
+CORE_CONFIG: Final = CoreConfig(
+    ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
+)
+# Else pydantic takes the validators of models as they are, and what was adapted within them is lost.
+WHOLE: Final[Mapping[str, Any]] = (
+    {"_use_prebuilt": False} if "_use_prebuilt" in str(SchemaValidator.__text_signature__) else {}
+)
+
+SUSPICIOUS: Final = re.compile(rb"NaN|Infinity|\\u0000").search
+DIGITS: Final = 4_300
+"""An integer of more can't be read from JSON."""
+
+Write: TypeAlias = Callable[[Any], bytes]
+
+SECRETS: Final = (Secret, SecretBytes, SecretStr)
+JSON_CLASSES: Final = SCALARS | {list, dict}
+MEND: Final = "pass plain values, or mend the type so that it reads what it writes"
+
+
+class Values:
+    """Values of one Python type, to JSON text and back.
+
+    Args:
+        hint: a type annotation that pydantic understands.
+        what: how to call a value of it in messages.
+        config: for types without one of their own.
+        noun: what may be annotated with another type.
+        depth: how many steps from the outside in say nothing to people.
+        spare_defaults: don't write fields of models that were not set, so that they stay unset.
+
+    Attributes:
+        plain: whether each value arrives equal, without a proof.
+
+    Raises:
+        InvalidPayload: pydantic can't make a schema of the type.
+    """
+
+    def __init__(
+        self,
+        hint: Any,
+        what: str,
+        config: ConfigDict | None = None,
+        *,
+        noun: str = "parameter",
+        depth: int = 0,
+        spare_defaults: bool = False,
+    ) -> None:
+        self._what = what
+        self._noun = noun
+        self._depth = depth
+        try:
+            schema = adapted(TypeAdapter(hint, config=config).core_schema)
+            # Of its own, as a TypedDict's configuration reaches the validator but not the serializer.
+            validator = SchemaValidator(schema, CORE_CONFIG, **WHOLE)
+            self._to_json = SchemaSerializer(schema, CORE_CONFIG, **WHOLE).to_json
+        except Exception as error:  # a type's own hooks may raise anything
+            told = error.message if isinstance(error, PydanticUserError) else message_of(error)
+            raise InvalidPayload(f"{what}: pydantic can't store this type: {told}") from error
+        self.plain = is_plain(schema, CORE_CONFIG)
+        self._validate = validator.validate_python
+        self._validate_json = validator.validate_json
+        if not self.plain:
+            # What was written by names must be read, and so must what others write by aliases.
+            self._validate = partial(self._validate, by_alias=True, by_name=True)
+            self._validate_json = partial(self._validate_json, by_alias=True, by_name=True)
+        form = partial(self._to_json, warnings=False, round_trip=True)
+        self._by_name = partial(form, by_alias=False)
+        self._forms = [self._by_name, partial(form, by_alias=True)]
+        if spare_defaults and not makes_defaults(schema):
+            self._forms.insert(0, partial(self._by_name, exclude_unset=True))
+
+    def check(self, value: Any) -> Any:
+        """The value as pydantic reads it. Raises `InvalidPayload`."""
+        try:
+            return self._validate(value)
+        except ValidationError as error:
+            raise InvalidPayload(self._explain(error)) from None
+        except Exception as error:  # a validator may raise anything
+            raise InvalidPayload(self._explain_other(error)) from error
+
+    def dump(self, value: Any, write: Write | None = None) -> str:
+        """JSON text of a checked value.
+
+        Args:
+            value: as `check` gave it.
+            write: what writes it; pydantic's serializer with its own defaults if not given.
+
+        Raises:
+            InvalidPayload: it can't be written as JSON.
+        """
+        try:
+            data = write(value) if write else self._to_json(value, warnings=False)
+        except Exception as error:  # a serializer may raise anything
+            raise InvalidPayload(
+                f"{self._what}: can't be written as JSON: {message_of(error)}"
+            ) from error
+        if SUSPICIOUS(data):
+            self._look_closer(data)
+        if len(data) > DIGITS and _has_long_number(data):
+            self._refuse_unless_read(data)
+        return data.decode()
+
+    def prove(self, value: Any, given: Any) -> str:
+        """JSON text of a checked value, of which it is proved that it is read as an equal one.
+
+        Args:
+            value: as `check` gave it.
+            given: what `check` was given. A type may write what it has made of it, but read only this.
+
+        Raises:
+            InvalidPayload: no text of it is read as an equal value.
+        """
+        problems = []
+        for source, write in self._ways(value, given):
+            try:
+                return self._proved(value, source, write)
+            except InvalidPayload as problem:
+                problems.append(problem)
+        self._refuse_not_finite(value)
+        raise problems[self._forms.index(self._by_name)]
+
+    def load(self, text: str) -> Any:
+        """The value of a JSON text. Raises `InvalidPayload`."""
+        try:
+            return self._validate_json(text)
+        except ValidationError as error:
+            raise InvalidPayload(self._explain(error)) from None
+        except Exception as error:  # a validator may raise anything
+            raise InvalidPayload(self._explain_other(error)) from error
+
+    def _ways(self, value: Any, given: Any) -> Iterator[tuple[Any, Write]]:
+        # Who passes a secret's bare text has not asked for it to be stored.
+        hides = any(isinstance(leaf, SECRETS) for _, leaf in leaves(value))
+        for source in (value,) if hides else (value, given):
+            for write in self._forms:
+                yield source, write
+
+    def _proved(self, value: Any, source: Any, write: Write) -> str:
+        text = self.dump(source, write)
+        try:
+            found = difference(value, self.load(text))
+        except InvalidPayload as error:
+            raise InvalidPayload(f"{error}, when it is read again; {MEND}") from None
+        except Exception as error:  # a class's == may raise anything
+            raise InvalidPayload(
+                f"{self._what}: can't be compared: {message_of(error)}; {MEND}"
+            ) from error
+        if found is not None:
+            where = self._where(found.path)
+            raise InvalidPayload(f"{self._what}: {where}: {_told(found, self._noun)}")
+        return text
+
+    def _look_closer(self, data: bytes) -> None:
+        for text in _texts(json.loads(data, parse_constant=self._refuse_constant)):
+            if "\0" in text:
+                raise InvalidPayload(
+                    f"{self._what}: NUL characters can't be stored; remove them or pass bytes"
+                )
+
+    def _refuse_constant(self, name: str) -> NoReturn:
+        raise InvalidPayload(f"{self._what}: {name} is no JSON; pass None or a string instead")
+
+    def _refuse_not_finite(self, value: Any) -> None:
+        for _, leaf in leaves(value):
+            if isinstance(leaf, float) and not math.isfinite(leaf):
+                self._refuse_constant("NaN" if math.isnan(leaf) else "Infinity")
+
+    def _refuse_unless_read(self, data: bytes) -> None:
+        try:
+            self._validate_json(data)
+        except ValidationError as error:
+            raise InvalidPayload(
+                f"{self._what}: an integer of more than {DIGITS:,} digits can't be read; pass it as str or bytes"
+            ) from error
+
+    def _explain(self, error: ValidationError) -> str:
+        lines = [
+            f"{self._where(detail['loc'])}: {detail['msg']} (got {type(detail['input']).__name__})"
+            for detail in error.errors(include_url=False, include_context=False)
+        ]
+        return f"{self._what}: {'; '.join(lines)}"
+
+    def _explain_other(self, error: Exception) -> str:
+        return f"{self._what}: a validator failed: {kind_of(error)}: {message_of(error)}"
+
+    def _where(self, path: Sequence[Any]) -> str:
+        return ".".join(printable(step) for step in path[self._depth :]) or "value"
+
+
+def _told(found: Difference, noun: str) -> str:
+    before, after = found.before, found.after
+    annotate = f"annotate the {noun} with the type of what it holds"
+    if isinstance(before, SECRETS):
+        return (
+            "a secret arrives as asterisks; pass a name by which the task finds it, "
+            "or annotate it with a PlainSerializer that writes it"
+        )
+    if before is MISSING or after is MISSING:
+        return f"would be lost, or arrive by another name; {annotate}, or {MEND}"
+    sent, arrives = type(before), type(after)
+    if sent is arrives:
+        return f"{sent.__name__} would arrive with another value; {MEND}"
+    if arrives in JSON_CLASSES or not issubclass(sent, arrives):
+        return f"{sent.__name__} would arrive as {arrives.__name__}; {annotate}, or {MEND}"
+    return (
+        f"{sent.__name__} would arrive as {arrives.__name__}; "
+        f"annotate the {noun} with {sent.__name__}, or with a union of both"
+    )
+
+
+def _has_long_number(data: bytes) -> bool:
+    # So many digits in a row fill a block of half the length, wherever they begin.
+    half = DIGITS // 2
+    return any(data[i : i + half].isdigit() for i in range(0, len(data) - half + 1, half))
+
+
+def _texts(value: Any) -> Iterable[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for key, item in value.items():
+                yield key
+                yield from _texts(item)
+        case list():
+            for item in value:
+                yield from _texts(item)
+        case _:
+            pass
