@@ -224,10 +224,9 @@ class Arguments:
                 f"task {self._name!r}: {error}; its signature is {self._signature}"
             ) from None
         parameters = self._signature.parameters
-        checked: dict[str, Any] = self._values.check(
+        return self._check(
             {_field(parameters[name]): value for name, value in bound.arguments.items()}
         )
-        return checked
 
 
 class Checked(dict[str, Any]):

@@ -46,12 +46,8 @@ def is_plain(schema: Any, config: Mapping[str, Any]) -> bool:
         case "tuple":
             return all(is_plain(item, config) for item in schema["items_schema"])
         case "dict":
-            keys = schema.get("keys_schema", {})
-            return (
-                keys.get("type") in {"str", "int"}
-                and "strict" not in keys
-                and is_plain(keys, config)
-                and _inside_is_plain(schema, "values_schema", config)
+            return _is_key(schema.get("keys_schema")) and _inside_is_plain(
+                schema, "values_schema", config
             )
         case "union":
             return all(_is_scalar(choice) for choice in schema["choices"])
@@ -70,11 +66,6 @@ def is_plain(schema: Any, config: Mapping[str, Any]) -> bool:
             return _inside_is_plain(schema, "schema", config)
         case _:
             return True
-
-
-def is_any(schema: Any) -> bool:
-    """Whether the type is no type: `Any`, or no annotation."""
-    return schema["type"] == "any"
 
 
 def makes_defaults(schema: Any) -> bool:
@@ -133,9 +124,16 @@ def _inside_is_plain(schema: Any, key: str, config: Mapping[str, Any]) -> bool:
 
 
 def _is_scalar(choice: Any) -> bool:
-    return isinstance(choice, dict) and (
-        choice["type"] in {"int", "float", "str", "bool", "none"}
-        and choice.keys() <= {"type", "metadata"}
+    return _is_bare(choice, {"int", "float", "str", "bool", "none"})
+
+
+def _is_key(keys: Any) -> bool:
+    return _is_bare(keys, {"int", "str"})
+
+
+def _is_bare(schema: Any, kinds: set[str]) -> bool:
+    return isinstance(schema, dict) and (
+        schema["type"] in kinds and schema.keys() <= {"type", "metadata"}
     )
 
 
@@ -143,7 +141,7 @@ def _is_config(own: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     rest = {
         key: value for key, value in own.items() if key not in {"title", "extra_fields_behavior"}
     }
-    return rest == config
+    return bool(rest == config)
 
 
 def _needs_names(schema: Any) -> bool:

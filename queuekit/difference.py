@@ -58,7 +58,7 @@ class _Key(NamedTuple):
     """A key and its class, because 1, 1.0 and True are one key."""
 
     kind: type
-    key: Any
+    key: Hashable
 
 
 def _alike(before: Any, after: Any) -> bool:
@@ -107,11 +107,15 @@ def _equal(before: Any, after: Any) -> bool:
         case enum.Enum():
             return before is after
         case datetime() | time():
-            return _clock(before) == _clock(after)
-        case _ if type(before).__eq__ is object.__eq__:
-            return before is after or _state(before) == _state(after)
+            return bool(_clock(before) == _clock(after))
+        case _ if not _knows_its_equals(type(before)):
+            return before is after or bool(_state(before) == _state(after))
         case _:
             return bool(before == after)
+
+
+def _knows_its_equals(kind: Any) -> bool:
+    return kind.__eq__ is not object.__eq__
 
 
 def _clock(moment: Any) -> Any:
@@ -124,5 +128,5 @@ def _state(value: Any) -> Any:
     return value.__reduce_ex__(2)
 
 
-def _step(key: Any) -> Hashable:
+def _step(key: Hashable) -> Hashable:
     return key.key if isinstance(key, _Key) else key

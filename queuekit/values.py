@@ -46,6 +46,11 @@ Write: TypeAlias = Callable[[Any], bytes]
 
 SECRETS: Final = (Secret, SecretBytes, SecretStr)
 JSON_CLASSES: Final = SCALARS | {list, dict}
+ASTERISKS: Final = "**********"
+HIDDEN: Final = (
+    "a secret arrives as asterisks; pass a name by which the task finds it, "
+    "or annotate it with a PlainSerializer that writes it"
+)
 MEND: Final = "pass plain values, or mend the type so that it reads what it writes"
 
 
@@ -172,7 +177,8 @@ class Values:
         try:
             found = difference(value, self.load(text))
         except InvalidPayload as error:
-            raise InvalidPayload(f"{error}, when it is read again; {MEND}") from None
+            remedy = HIDDEN if ASTERISKS in text else MEND
+            raise InvalidPayload(f"{error}, when it is read again; {remedy}") from None
         except Exception as error:  # a class's == may raise anything
             raise InvalidPayload(
                 f"{self._what}: can't be compared: {message_of(error)}; {MEND}"
@@ -223,21 +229,18 @@ def _told(found: Difference, noun: str) -> str:
     before, after = found.before, found.after
     annotate = f"annotate the {noun} with the type of what it holds"
     if isinstance(before, SECRETS):
-        return (
-            "a secret arrives as asterisks; pass a name by which the task finds it, "
-            "or annotate it with a PlainSerializer that writes it"
-        )
+        return HIDDEN
     if before is MISSING or after is MISSING:
         return f"would be lost, or arrive by another name; {annotate}, or {MEND}"
     sent, arrives = type(before), type(after)
     if sent is arrives:
         return f"{sent.__name__} would arrive with another value; {MEND}"
-    if arrives in JSON_CLASSES or not issubclass(sent, arrives):
-        return f"{sent.__name__} would arrive as {arrives.__name__}; {annotate}, or {MEND}"
-    return (
-        f"{sent.__name__} would arrive as {arrives.__name__}; "
-        f"annotate the {noun} with {sent.__name__}, or with a union of both"
-    )
+    change = f"{sent.__name__} would arrive as {arrives.__name__}"
+    if arrives in JSON_CLASSES:
+        return f"{change}; {annotate}"
+    if issubclass(sent, arrives):
+        return f"{change}; annotate the {noun} with {sent.__name__}, or with a union of both"
+    return f"{change}; {annotate}, or {MEND}"
 
 
 def _has_long_number(data: bytes) -> bool:
