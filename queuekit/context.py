@@ -7,42 +7,67 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from queuekit.errors import QueuekitError
-from queuekit.job import Claim
-from queuekit.options import Seconds, micros
+from queuekit.errors import InvalidOption, QueuekitError
+from queuekit.failure import kind_of, printable
+from queuekit.job import Claim, Micros
+from queuekit.times import Seconds, micros, within_range
 
 
 class Snooze(QueuekitError):
-    """Raised by a task: run again after `delay` seconds without using up an attempt."""
+    """Raised by a task: run again after `delay` seconds (or a timedelta) without using up an attempt.
+
+    Raises:
+        InvalidOption: the delay is none, or out of the range.
+    """
 
     def __init__(self, delay: Seconds) -> None:
+        self.delay = _delay("Snooze", delay)
         super().__init__(f"again in {delay}")
-        self.delay = micros(delay)
 
 
 class Retry(QueuekitError):
-    """Raised by a task: this attempt failed; try again after `delay` seconds instead of the backoff's."""
+    """Raised by a task: this attempt failed; try again after `delay` seconds (or a timedelta) instead of the backoff's.
+
+    Raises:
+        InvalidOption: the delay is none, or out of the range.
+    """
 
     def __init__(
-        self, *, delay: Seconds = 0, reason: str = "the task asked for another attempt"
+        self, *, delay: Seconds = 0, reason: object = "the task asked for another attempt"
     ) -> None:
-        super().__init__(reason)
-        self.delay = micros(delay)
+        self.delay = _delay("Retry", delay)
+        super().__init__(printable(reason))
 
 
 class GiveUp(QueuekitError):
     """Raised by a task: it failed for good, whatever attempts remain."""
 
-    def __init__(self, reason: str = "the task gave up") -> None:
-        super().__init__(reason)
+    def __init__(self, reason: object = "the task gave up") -> None:
+        super().__init__(printable(reason))
 
 
 class Cancel(QueuekitError):
     """Raised by a task: the job ends as cancelled."""
 
-    def __init__(self, reason: str = "the task cancelled its job") -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, reason: object = "the task cancelled its job") -> None:
+        self.reason = printable(reason)
+        super().__init__(self.reason)
+
+
+def delay_asked(asked: Snooze | Retry) -> Micros:
+    """The delay that a task asked for, whatever a subclass made of it. Raises `InvalidOption`."""
+    try:
+        return within_range(getattr(asked, "delay", None))
+    except InvalidOption as why:
+        kind = kind_of(asked)
+        raise InvalidOption(f"{kind}.delay: {why}; let {kind} call super().__init__") from None
+
+
+def _delay(what: str, delay: Seconds) -> Micros:
+    try:
+        return micros(delay)
+    except InvalidOption as why:
+        raise InvalidOption(f"{what}: delay: {why}") from None
 
 
 class Run(Protocol):

@@ -18,11 +18,11 @@ from typing_extensions import TypedDict
 from queuekit.errors import InvalidOption
 from queuekit.job import DEATHS_ALLOWED, LAPSES_ALLOWED, JobOptions, Keep, KeyPolicy, Micros
 from queuekit.retry import Backoff, Exponential, Fixed, exponential, type_name
+from queuekit.times import Seconds, micros
 
 NAME: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 DEFAULT_BACKOFF: Final = exponential(1)
 
-Seconds: TypeAlias = float | timedelta
 Executor: TypeAlias = Literal["auto", "process"]
 KeyFunction: TypeAlias = Callable[..., str | None]
 Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
@@ -309,11 +309,6 @@ def resolve(where: str, task: Mapping[str, Any], call: Mapping[str, Any]) -> Res
         keep=task.get("keep"),
     )
     return Resolved(stored, policy, both.get("key"), both.get("id"), both.get("connection"))
-
-
-def micros(seconds: Seconds) -> Micros:
-    """A duration in microseconds."""
-    return round(_seconds(seconds) * 1_000_000)
 
 
 def _moment(at: datetime | None) -> Micros | None:

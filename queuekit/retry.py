@@ -3,9 +3,15 @@
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from queuekit.errors import InvalidOption
+from queuekit.failure import printable
+from queuekit.job import Micros
+from queuekit.times import Seconds, micros, seconds
+
+STEEPEST: Final = 1_000
+"""The greatest factor: with it no float overflows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,42 +36,53 @@ class Exponential:
 
     def __call__(self, attempt: int, error: BaseException | None = None) -> float:  # noqa: ARG002  # a Backoff's signature
         """Seconds to wait after the given attempt failed."""
-        # The exponent is bounded, as a float overflows near attempt 1,000.
+        # The exponent is bounded, else a float would overflow.
         delay = min(self.cap, self.base * self.factor ** min(attempt - 1, 64))
         return min(self.cap, delay * (1 + random.uniform(-self.jitter, self.jitter)))
 
 
-Backoff: TypeAlias = Fixed | Exponential | Callable[[int, BaseException], float]
-"""Seconds to wait, from the number of the attempt that failed and its error."""
+Backoff: TypeAlias = Fixed | Exponential | Callable[[int, BaseException], Seconds]
+"""Seconds (or a timedelta) to wait, from the number of the attempt that failed and its error."""
 
 
-def fixed(seconds: float) -> Fixed:
-    """Wait so many seconds before every further attempt."""
-    if seconds < 0:
-        raise InvalidOption(f"fixed({seconds}): a delay can't be negative; pass seconds >= 0")
-    return Fixed(seconds)
+def delay_of(backoff: Backoff, attempt: int, error: BaseException) -> Micros:
+    """How long to wait after an attempt failed; what a backoff function raises comes through.
+
+    Raises:
+        InvalidOption: it gives no duration, or one out of the range.
+    """
+    given = backoff(attempt, error)
+    try:
+        return micros(given)
+    except InvalidOption as why:
+        raise InvalidOption(f"the backoff after attempt {attempt} gave no delay: {why}") from None
+
+
+def fixed(seconds: Seconds) -> Fixed:
+    """Wait so many seconds (or a timedelta) before every further attempt. Raises `InvalidOption`."""
+    return Fixed(_duration("fixed", "seconds", seconds))
 
 
 def exponential(
-    base: float, factor: float = 2.0, *, cap: float = 3600.0, jitter: float = 0.1
+    base: Seconds, factor: float = 2.0, *, cap: Seconds = 3600.0, jitter: float = 0.1
 ) -> Exponential:
     """Wait longer before every further attempt.
 
     Args:
-        base: seconds before the second attempt.
-        factor: by which each delay is longer than the one before, at least 1.
-        cap: the longest delay, in seconds.
+        base: seconds (or a timedelta) before the second attempt.
+        factor: by which each delay is longer than the one before, 1 to 1,000.
+        cap: the longest delay, in seconds (or a timedelta).
         jitter: share of the delay by which it varies at random, 0 to 1, so that failures do not come back as a herd.
 
     Raises:
         InvalidOption: a number is out of its range.
     """
-    if base < 0 or factor < 1 or cap < 0 or not 0 <= jitter <= 1:
-        raise InvalidOption(
-            f"exponential({base}, {factor}, cap={cap}, jitter={jitter}): "
-            "base and cap must be >= 0, factor >= 1 and jitter between 0 and 1"
-        )
-    return Exponential(base, factor, cap, jitter)
+    return Exponential(
+        _duration("exponential", "base", base),
+        _number("exponential", "factor", factor, 1, STEEPEST),
+        _duration("exponential", "cap", cap),
+        _number("exponential", "jitter", jitter, 0, 1),
+    )
 
 
 def type_name(exception: type[BaseException]) -> str:
@@ -77,3 +94,19 @@ def matches(error: BaseException, names: Iterable[str]) -> bool:
     """Whether an error is an instance of one of the named exception types."""
     wanted = frozenset(names)
     return any(type_name(ancestor) in wanted for ancestor in type(error).__mro__)
+
+
+def _duration(curve: str, name: str, value: object) -> float:
+    try:
+        return seconds(value)
+    except InvalidOption as why:
+        raise InvalidOption(f"{curve}: {name}: {why}") from None
+
+
+def _number(curve: str, name: str, value: object, low: float, high: float) -> float:
+    # In this form, as NaN is neither less nor greater.
+    if isinstance(value, int | float) and low <= value <= high:
+        return value
+    raise InvalidOption(
+        f"{curve}: {name}: pass a number, {low:,} to {high:,}, not {printable(value, 40)}"
+    )
