@@ -42,6 +42,11 @@ def printable(text: object, cap: int = MESSAGE_CAP) -> str:
     return _asked(lambda: str(text), "a text that can't be shown: __str__ failed")[:cap]
 
 
+def repr_of(value: object, cap: int = 100) -> str:
+    """A value as an error's message quotes it."""
+    return _asked(lambda: repr(value), "a value that can't be shown: __repr__ failed")[:cap]
+
+
 def _asked(what: Callable[[], str], otherwise: str) -> str:
     """What an object of a task's says about itself."""
     try:

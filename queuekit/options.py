@@ -6,9 +6,10 @@ with the job, in `JobOptions` or in its ``extra`` text.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -16,12 +17,17 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from typing_extensions import TypedDict
 
 from queuekit.errors import InvalidOption
+from queuekit.failure import repr_of
 from queuekit.job import DEATHS_ALLOWED, LAPSES_ALLOWED, JobOptions, Keep, KeyPolicy, Micros
 from queuekit.retry import Backoff, Exponential, Fixed, exponential, type_name
-from queuekit.times import Seconds, micros
+from queuekit.times import SHORTEST, Seconds, micros, moment, seconds
 
 NAME: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 DEFAULT_BACKOFF: Final = exponential(1)
+SHORTEST_LEASE: Final = 0.05
+MOST_KEPT: Final = 1_000_000_000
+MOST_META: Final = 64_000
+"""Bytes of an option `meta` as JSON: it travels with every claim of the job."""
 
 Executor: TypeAlias = Literal["auto", "process"]
 KeyFunction: TypeAlias = Callable[..., str | None]
@@ -97,8 +103,8 @@ class TaskOptions(Options, total=False):
     upgrade: Upgrade
 
 
-def _seconds(value: Seconds) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else value
+def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else check(value)
 
 
 def _named(value: str) -> str:
@@ -107,17 +113,11 @@ def _named(value: str) -> str:
     return value
 
 
-def _aware(value: datetime | None) -> datetime | None:
-    if value is not None and value.tzinfo is None:
-        raise ValueError(
-            "a naive datetime is ambiguous; pass an aware one, such as datetime.now(UTC)"
-        )
-    return value
-
-
-def _exceptions(value: Sequence[Any]) -> tuple[str, ...]:
-    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in value):
-        raise ValueError("pass a sequence of exception types")
+def _exceptions(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, Collection) or not all(
+        isinstance(kind, type) and issubclass(kind, BaseException) for kind in value
+    ):
+        raise ValueError("pass a sequence of exception types, such as [ConnectionError]")
     return tuple(type_name(kind) for kind in value)
 
 
@@ -131,31 +131,30 @@ def _keep(value: Any) -> Keep:
     match value:
         case "never":
             return Keep(age=0)
-        case int() | float() | timedelta() if _seconds(value) >= 0:
-            return Keep(age=micros(value))
-        case (int() | float() | timedelta() as age, int(count)) if (
-            _seconds(age) >= 0 and count >= 0
-        ):
+        case (age, int(count)) if 0 <= count <= MOST_KEPT:
             return Keep(micros(age), count)
+        case int() | float() | timedelta():
+            return Keep(age=micros(value))
         case _:
-            raise ValueError('pass seconds, a timedelta, a pair of age and count, or "never"')
+            raise ValueError(
+                'pass a duration, a pair of it and a count (0 to 1,000,000,000), or "never"'
+            )
 
 
 def _key_until(value: Any) -> Micros | str:
     match value:
         case "started" | "finished":
             return str(value)
-        case int() | float() | timedelta() if _seconds(value) > 0:
-            return micros(value)
+        case int() | float() | timedelta():
+            return micros(value, least=SHORTEST)
         case _:
-            raise ValueError('pass "started", "finished" or seconds > 0')
+            raise ValueError('pass "started", "finished" or a duration')
 
 
 _Name = Annotated[str, AfterValidator(_named)]
-_Duration = Annotated[
-    float | timedelta, AfterValidator(_seconds), Field(ge=0, le=10 * 366 * 86_400)
-]
-_Positive = Annotated[_Duration, Field(gt=0)]
+_Duration = Annotated[Any, AfterValidator(seconds)]
+_Positive = Annotated[Any, AfterValidator(_or_none(partial(seconds, least=SHORTEST)))]
+_Lease = Annotated[Any, AfterValidator(_or_none(partial(seconds, least=SHORTEST_LEASE)))]
 _Count = Annotated[int, Field(ge=1, le=32_767, strict=True)]
 
 
@@ -165,18 +164,18 @@ class _Checked(TypedDict, total=False):
     queue: _Name
     priority: Annotated[int, Field(ge=-100, le=100)]
     delay: _Duration
-    at: Annotated[datetime | None, AfterValidator(_aware)]
+    at: Annotated[Any, AfterValidator(_or_none(moment))]
     max_attempts: _Count
     backoff: Annotated[Any, AfterValidator(_callable)]
     retry_on: Annotated[Any, AfterValidator(_exceptions)]
     give_up_on: Annotated[Any, AfterValidator(_exceptions)]
-    timeout: _Positive | None
-    expires: _Positive | None
+    timeout: _Positive
+    expires: _Positive
     key: Any
     key_policy: Literal["reject", "replace", "debounce", "throttle"]
     key_until: Annotated[Any, AfterValidator(_key_until)]
     keep: Annotated[Any, AfterValidator(_keep)]
-    lease: Annotated[_Positive, Field(ge=0.05)] | None
+    lease: _Lease
     max_crashes: _Count
     max_lapses: _Count
     tags: Annotated[Sequence[_Name], Field(max_length=32)]
@@ -236,7 +235,7 @@ def checked(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         known = ", ".join(sorted(_Checked.__annotations__))
         lines = [
-            f"{detail['loc'][0]}={detail['input']!r}: {detail['msg']}"
+            f"{detail['loc'][0]}={repr_of(detail['input'])}: {detail['msg'].removeprefix('Value error, ')}"
             if detail["type"] != "extra_forbidden"
             else f"{detail['loc'][0]} is no option; known are {known}"
             for detail in error.errors(include_url=False, include_context=False)
@@ -247,7 +246,7 @@ def checked(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_contradictions(where: str, values: Mapping[str, Any]) -> None:
-    if values.get("delay") and values.get("at"):
+    if values.get("delay") and values.get("at") is not None:
         raise InvalidOption(f"{where}: delay and at contradict each other; pass one of them")
     policy = values.get("key_policy")
     if policy == "debounce" and not values.get("delay"):
@@ -281,7 +280,7 @@ def resolve(where: str, task: Mapping[str, Any], call: Mapping[str, Any]) -> Res
     both = {**task, **call}
     if "delay" in call:
         both["at"] = call.get("at")
-    elif call.get("at"):
+    elif call.get("at") is not None:
         both.pop("delay", None)
     _refuse_contradictions(where, both)
     stored = JobOptions(
@@ -289,7 +288,7 @@ def resolve(where: str, task: Mapping[str, Any], call: Mapping[str, Any]) -> Res
         priority=both.get("priority", 0),
         max_attempts=both.get("max_attempts", 5),
         delay=micros(both.get("delay", 0)),
-        due=_moment(both.get("at")),
+        due=both.get("at"),
         expires=micros(both["expires"]) if both.get("expires") else None,
         lease=micros(both["lease"]) if both.get("lease") else None,
         max_crashes=both.get("max_crashes", DEATHS_ALLOWED),
@@ -311,10 +310,6 @@ def resolve(where: str, task: Mapping[str, Any], call: Mapping[str, Any]) -> Res
     return Resolved(stored, policy, both.get("key"), both.get("id"), both.get("connection"))
 
 
-def _moment(at: datetime | None) -> Micros | None:
-    return None if at is None else round(at.timestamp() * 1_000_000)
-
-
 def _extra(where: str, meta: Mapping[str, Any] | None, call: Mapping[str, Any]) -> str:
     extra: dict[str, Any] = {
         name: call[name] for name in ("timeout", "retry_on", "give_up_on") if name in call
@@ -332,13 +327,27 @@ def _extra(where: str, meta: Mapping[str, Any] | None, call: Mapping[str, Any]) 
                 "or pass fixed(...) or exponential(...)"
             )
     if meta:
-        extra["meta"] = dict(meta)
-    if not extra:
-        return ""
+        extra["meta"] = _plain(where, dict(meta))
+    return json.dumps(extra, separators=(",", ":")) if extra else ""
+
+
+def _plain(where: str, meta: dict[str, Any]) -> dict[str, Any]:
     try:
-        return json.dumps(extra, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError) as error:
+        text = json.dumps(meta, allow_nan=False, separators=(",", ":"))
+        plain: dict[str, Any] = json.loads(text)
+        same = plain == meta
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidOption(f"{where}: meta must be plain JSON: {error}") from None
+    if not same:
+        raise InvalidOption(
+            f"{where}: meta must be plain JSON: lists instead of tuples, and text as the keys of objects"
+        )
+    if len(text) > MOST_META:
+        raise InvalidOption(
+            f"{where}: meta has {len(text):,} bytes as JSON, {MOST_META:,} are allowed; "
+            "pass a reference (a path, a key) instead"
+        )
+    return plain
 
 
 __all__ = [

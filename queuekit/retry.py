@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from queuekit.errors import InvalidOption
-from queuekit.failure import printable
+from queuekit.failure import repr_of
 from queuekit.job import Micros
 from queuekit.times import Seconds, micros, seconds
 
@@ -108,5 +108,5 @@ def _number(curve: str, name: str, value: object, low: float, high: float) -> fl
     if isinstance(value, int | float) and low <= value <= high:
         return value
     raise InvalidOption(
-        f"{curve}: {name}: pass a number, {low:,} to {high:,}, not {printable(value, 40)}"
+        f"{curve}: {name}: pass a number, {low:,} to {high:,}, not {repr_of(value, 40)}"
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 from queuekit.errors import InvalidOption
-from queuekit.failure import printable
+from queuekit.failure import repr_of
 from queuekit.job import Micros
 
 Seconds: TypeAlias = float | timedelta
@@ -37,7 +37,7 @@ def seconds(duration: object, *, least: float = 0) -> float:
     # In this form, as NaN is neither less nor greater.
     if not least <= value <= LONGEST / 1_000_000:
         slip = "; were milliseconds or a moment meant as seconds?" if value > least else ""
-        raise InvalidOption(f"{_durations(least)}, not {printable(duration, 40)}{slip}")
+        raise InvalidOption(f"{_durations(least)}, not {repr_of(duration, 40)}{slip}")
     return float(value)
 
 
@@ -50,7 +50,7 @@ def within_range(duration: object) -> Micros:
     """A duration that is said to be in microseconds already. Raises `InvalidOption`."""
     if type(duration) is not int or not 0 <= duration <= LONGEST:
         raise InvalidOption(
-            f"0 to {LONGEST_DAYS:,} days in whole microseconds are allowed, not {printable(duration, 40)}"
+            f"0 to {LONGEST_DAYS:,} days in whole microseconds are allowed, not {repr_of(duration, 40)}"
         )
     return duration
 
@@ -81,5 +81,5 @@ def datetime_of(micros: Micros) -> datetime:
 
 
 def _durations(least: float) -> str:
-    bottom = f"{least:g} s" if least > SHORTEST else "more than 0" if least else "0"
-    return f"pass seconds or a timedelta, {bottom} to {LONGEST_DAYS:,} days"
+    bottom = "more than 0" if least == SHORTEST else f"at least {least:g}"
+    return f"pass seconds or a timedelta, {bottom} and at most {LONGEST_DAYS:,} days"

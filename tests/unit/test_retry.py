@@ -52,7 +52,9 @@ def test_impossible_curves_are_refused_and_the_number_is_named(arguments: dict[s
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "3", None, True, 10**400])
 def test_an_impossible_fixed_delay_is_refused(seconds: Any) -> None:
-    with pytest.raises(InvalidOption, match=r"^fixed: seconds: pass seconds or a timedelta, 0 to"):
+    with pytest.raises(
+        InvalidOption, match=r"^fixed: seconds: pass seconds or a timedelta, at least 0 and"
+    ):
         fixed(seconds)
 
 
@@ -82,7 +84,7 @@ def test_a_backoff_function_gives_seconds_or_a_timedelta(given_back: Any, delay:
         ("5", "not str"),
         (float("nan"), "not nan"),
         (-0.5, "not -0.5"),
-        (timedelta(-1), "not -1 day"),
+        (timedelta(-1), r"not datetime.timedelta\(days=-1\)"),
         (1_700_000_000_000, "not 1700000000000; were milliseconds or a moment meant"),
     ],
 )
