@@ -4,13 +4,16 @@ import json
 from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from queuekit.errors import InvalidOption, QueuekitError
-from queuekit.failure import kind_of, printable
+from queuekit.failure import kind_of, printable, repr_of
 from queuekit.job import Claim, Micros
 from queuekit.times import Seconds, micros, within_range
+
+LINE_CAP: Final = 1_000
+MOST_PROGRESS: Final = 1e15
 
 
 class Snooze(QueuekitError):
@@ -21,7 +24,7 @@ class Snooze(QueuekitError):
     """
 
     def __init__(self, delay: Seconds) -> None:
-        self.delay = _delay("Snooze", delay)
+        self.delay = micros(delay, "Snooze: delay")
         super().__init__(f"again in {delay}")
 
 
@@ -35,7 +38,7 @@ class Retry(QueuekitError):
     def __init__(
         self, *, delay: Seconds = 0, reason: object = "the task asked for another attempt"
     ) -> None:
-        self.delay = _delay("Retry", delay)
+        self.delay = micros(delay, "Retry: delay")
         super().__init__(printable(reason))
 
 
@@ -61,13 +64,6 @@ def delay_asked(asked: Snooze | Retry) -> Micros:
     except InvalidOption as why:
         kind = kind_of(asked)
         raise InvalidOption(f"{kind}.delay: {why}; let {kind} call super().__init__") from None
-
-
-def _delay(what: str, delay: Seconds) -> Micros:
-    try:
-        return micros(delay)
-    except InvalidOption as why:
-        raise InvalidOption(f"{what}: delay: {why}") from None
 
 
 class Run(Protocol):
@@ -176,21 +172,34 @@ class Context:
         """Whether the worker stops; what is not finished within its grace period runs again elsewhere."""
         return self._run.shutting_down
 
-    def progress(self, value: float, note: str | None = None) -> Awaitable[None]:
+    def progress(self, value: float, note: object = None) -> Awaitable[None]:
         """Keep how far the job is.
 
         Args:
-            value: from 0 to 1.
-            note: a few words about it.
+            value: a number, from 0 to 1 by custom.
+            note: a few words about it (1,000 characters).
 
         Returns:
             Something to await if you want to be sure that it is stored; it is sent in any case.
-        """
-        return self._run.report(json.dumps({"value": value, "note": note}), ())
 
-    def log(self, line: str) -> Awaitable[None]:
+        Raises:
+            InvalidOption: the value is no finite number.
+        """
+        words = None if note is None else printable(note, LINE_CAP)
+        return self._run.report(json.dumps({"value": _finite(value), "note": words}), ())
+
+    def log(self, line: object) -> Awaitable[None]:
         """Keep a line with the job (the last 100, 1,000 characters each); await it to be sure it is stored."""
-        return self._run.report(None, (line.replace("\0", "\\0")[:1000],))
+        return self._run.report(None, (printable(line, LINE_CAP),))
+
+
+def _finite(value: object) -> float:
+    # In this form, as NaN is neither less nor greater.
+    if not isinstance(value, int | float) or not -MOST_PROGRESS <= value <= MOST_PROGRESS:
+        raise InvalidOption(
+            f"ctx.progress({repr_of(value, 40)}): pass a finite number, say 0.5; words go into note="
+        )
+    return value
 
 
 current_run: ContextVar[Run] = ContextVar("queuekit_run")

@@ -1,21 +1,34 @@
 """A handle to a stored job: its result, its state, and how to cancel it."""
 
-import json
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, Protocol, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
-from queuekit.codec import Results
-from queuekit.errors import InvalidTransition, JobCancelled, JobFailed, JobNotFound
+from queuekit.codec import Arguments, Results
+from queuekit.errors import InvalidPayload, InvalidTransition, JobCancelled, JobFailed, JobNotFound
+from queuekit.failure import printable
 from queuekit.job import Failure, JobInfo, JobRecord, Micros, State
-from queuekit.options import Seconds
+from queuekit.times import Seconds, datetime_of, seconds
+
+if TYPE_CHECKING:
+    from queuekit.task import Task
 
 R = TypeVar("R")
+
+SHOWN: Final = 200
+"""Characters of a stored value that an error quotes."""
+_ANY: Final = Results("?", Any)
+_NO_ARGUMENTS: Final = Arguments("?", lambda: None)
 
 
 class Desk(Protocol):
     """What a handle needs of its app."""
+
+    @property
+    def tasks(self) -> "Mapping[str, Task[..., Any]]":
+        """All tasks, by name and former name."""
+        ...
 
     async def record(self, job_id: UUID, queue: str | None) -> JobRecord | None:
         """What is known of a job."""
@@ -64,7 +77,8 @@ class Handle(Generic[R]):
 
     async def info(self) -> JobInfo:
         """All that is known of the job. Raises `JobNotFound`."""
-        return info_of(await self._record(), self._results)
+        record = await self._record()
+        return info_of(record, self._desk.tasks.get(record.task), self._results)
 
     async def status(self) -> State:
         """The job's state. Raises `JobNotFound`."""
@@ -81,8 +95,10 @@ class Handle(Generic[R]):
             JobCancelled: it was cancelled.
             JobNotFound: its record is gone, or never was.
             TimeoutError: it has not ended in time.
+            InvalidPayload: what it returned is not of the task's annotation, as that was another one then.
+            InvalidOption: the timeout is no duration.
         """
-        limit = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        limit = None if timeout is None else seconds(timeout, "result: timeout")
         if self.queue is None:
             await self._record()
         record = await self._desk.finished(self.id, cast("str", self.queue), limit)
@@ -93,7 +109,7 @@ class Handle(Generic[R]):
                 why = f": {record.reason}" if record.reason else ""
                 raise JobCancelled(f"Job {self.id} was cancelled{why}")
             case _:
-                return cast("R", _result(record, self._results))
+                return cast("R", self._result(record))
 
     def result_sync(self, timeout: Seconds | None = None) -> R:
         """`result`, from code without an event loop."""
@@ -110,6 +126,18 @@ class Handle(Generic[R]):
         if found is not None:
             raise InvalidTransition(self.id, "cancel", found)
 
+    def _result(self, record: JobRecord) -> Any:
+        if record.result is None:
+            return None
+        try:
+            return (self._results or _ANY).load(record.result)
+        except Exception as error:
+            raise InvalidPayload(
+                f"Job {self.id} succeeded, but its stored result can't be read: {printable(error)}. "
+                f"Stored is {printable(record.result, SHOWN)}. Annotate the task's result with a type that takes it, "
+                "or read it as it is: (await handle.info()).result"
+            ) from error
+
     async def _record(self) -> JobRecord:
         record = await self._desk.record(self.id, self.queue)
         if record is None:
@@ -120,8 +148,18 @@ class Handle(Generic[R]):
         return record
 
 
-def info_of(record: JobRecord, results: Results | None = None) -> JobInfo:
-    """The public form of a record; the result has its Python type if `results` knows it."""
+def info_of(
+    record: JobRecord, task: "Task[..., Any] | None" = None, results: Results | None = None
+) -> JobInfo:
+    """The public form of any record; what fits today's code no more is shown as it is stored.
+
+    Args:
+        record: of a job.
+        task: its task, if that is known here; gives arguments and result their types.
+        results: gives the result its type where the task is not known.
+    """
+    arguments = task.arguments if task else _NO_ARGUMENTS
+    results = task.results if task else results or _ANY
     return JobInfo(
         id=record.id,
         task=record.task,
@@ -134,38 +172,42 @@ def info_of(record: JobRecord, results: Results | None = None) -> JobInfo:
         crashes=record.crashes,
         reason=record.reason,
         errors=failures_of(record.errors),
-        result=_result(record, results),
-        enqueued_at=_moment(record.enqueued_at),
-        scheduled_at=_moment_or_none(record.scheduled_at),
-        started_at=_moment_or_none(record.started_at),
-        finished_at=_moment_or_none(record.finished_at),
+        arguments=arguments.shown(record.payload),
+        result=None if record.result is None else results.shown(record.result),
+        enqueued_at=datetime_of(record.enqueued_at),
+        scheduled_at=_datetime_or_none(record.scheduled_at),
+        started_at=_datetime_or_none(record.started_at),
+        finished_at=_datetime_or_none(record.finished_at),
         key=record.key,
         tags=tuple(record.tags),
-        meta=json.loads(record.extra).get("meta", {}) if record.extra else {},
-        progress=json.loads(record.progress) if record.progress else None,
+        meta=_object(_object(record.extra).get("meta")),
+        progress=_ANY.shown(record.progress) if record.progress else None,
         logs=tuple(record.logs),
     )
 
 
 def failures_of(errors: Sequence[str]) -> tuple[Failure, ...]:
-    """Failed attempts from the texts in which they are stored."""
-    failures = []
-    for text in errors:
-        fields = json.loads(text)
-        fields["at"] = _moment(fields["at"])
-        failures.append(Failure(**fields))
-    return tuple(failures)
+    """Failed attempts from the texts in which they are stored, whatever these say."""
+    return tuple(_failure(text) for text in errors)
 
 
-def _result(record: JobRecord, results: Results | None) -> Any:
-    if record.result is None:
-        return None
-    return results.load(record.result) if results else json.loads(record.result)
+def _failure(text: str) -> Failure:
+    fields = _object(text)
+    attempt, at = fields.get("attempt"), fields.get("at")
+    return Failure(
+        attempt=attempt if isinstance(attempt, int) else 0,
+        type=str(fields.get("type", "unreadable")),
+        message=str(fields.get("message", text)),
+        traceback=str(fields.get("traceback", "")),
+        at=datetime_of(at if isinstance(at, int) else 0),
+    )
 
 
-def _moment(micros: Micros) -> datetime:
-    return datetime.fromtimestamp(micros / 1_000_000, UTC)
+def _object(stored: object) -> dict[str, Any]:
+    """What is stored as a JSON object, or as a text of one; else nothing."""
+    value = _ANY.shown(stored) if isinstance(stored, str) else stored
+    return value if isinstance(value, dict) else {}
 
 
-def _moment_or_none(micros: Micros | None) -> datetime | None:
-    return None if micros is None else _moment(micros)
+def _datetime_or_none(micros: Micros | None) -> datetime | None:
+    return None if micros is None else datetime_of(micros)

@@ -143,8 +143,7 @@ class Inspect:
         return (await self._app.backend()).inspector
 
     def _info(self, record: JobRecord) -> JobInfo:
-        task = self._app.tasks.get(record.task)
-        return info_of(record, task.results if task else None)
+        return info_of(record, self._app.tasks.get(record.task))
 
 
 def _with_states(where: JobFilter, states: frozenset[State]) -> JobFilter:

@@ -330,7 +330,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobInfo:
-    """All that is known of a job. Times are aware UTC datetimes; fields mean what they mean in the life of a job."""
+    """All that is known of a job. Times are aware UTC datetimes; fields mean what they mean in the life of a job.
+
+    Attributes:
+        arguments: by the names of the task's parameters, as they were given; a surplus is called ``*args`` and
+            ``**kwargs``. What fits the task's signature no more, or whose task is not known here, is shown as the
+            JSON values that are stored.
+        result: likewise.
+    """
 
     id: UUID
     task: str
@@ -343,6 +350,7 @@ class JobInfo:
     crashes: int
     reason: str | None
     errors: tuple[Failure, ...]
+    arguments: Mapping[str, Any]
     result: Any
     enqueued_at: datetime
     scheduled_at: datetime | None

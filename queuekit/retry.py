@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from queuekit import times
 from queuekit.errors import InvalidOption
 from queuekit.failure import repr_of
 from queuekit.job import Micros
-from queuekit.times import Seconds, micros, seconds
+from queuekit.times import Seconds
 
 STEEPEST: Final = 1_000
 """The greatest factor: with it no float overflows."""
@@ -51,16 +52,14 @@ def delay_of(backoff: Backoff, attempt: int, error: BaseException) -> Micros:
     Raises:
         InvalidOption: it gives no duration, or one out of the range.
     """
-    given = backoff(attempt, error)
-    try:
-        return micros(given)
-    except InvalidOption as why:
-        raise InvalidOption(f"the backoff after attempt {attempt} gave no delay: {why}") from None
+    return times.micros(
+        backoff(attempt, error), f"the backoff after attempt {attempt} gave no delay"
+    )
 
 
 def fixed(seconds: Seconds) -> Fixed:
     """Wait so many seconds (or a timedelta) before every further attempt. Raises `InvalidOption`."""
-    return Fixed(_duration("fixed", "seconds", seconds))
+    return Fixed(times.seconds(seconds, "fixed: seconds"))
 
 
 def exponential(
@@ -78,10 +77,10 @@ def exponential(
         InvalidOption: a number is out of its range.
     """
     return Exponential(
-        _duration("exponential", "base", base),
-        _number("exponential", "factor", factor, 1, STEEPEST),
-        _duration("exponential", "cap", cap),
-        _number("exponential", "jitter", jitter, 0, 1),
+        times.seconds(base, "exponential: base"),
+        _number(factor, "exponential: factor", 1, STEEPEST),
+        times.seconds(cap, "exponential: cap"),
+        _number(jitter, "exponential: jitter", 0, 1),
     )
 
 
@@ -96,17 +95,8 @@ def matches(error: BaseException, names: Iterable[str]) -> bool:
     return any(type_name(ancestor) in wanted for ancestor in type(error).__mro__)
 
 
-def _duration(curve: str, name: str, value: object) -> float:
-    try:
-        return seconds(value)
-    except InvalidOption as why:
-        raise InvalidOption(f"{curve}: {name}: {why}") from None
-
-
-def _number(curve: str, name: str, value: object, low: float, high: float) -> float:
+def _number(value: object, what: str, low: float, high: float) -> float:
     # In this form, as NaN is neither less nor greater.
     if isinstance(value, int | float) and low <= value <= high:
         return value
-    raise InvalidOption(
-        f"{curve}: {name}: pass a number, {low:,} to {high:,}, not {repr_of(value, 40)}"
-    )
+    raise InvalidOption(f"{what}: pass a number, {low:,} to {high:,}, not {repr_of(value, 40)}")

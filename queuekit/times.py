@@ -29,21 +29,30 @@ _FIRST_SHOWN: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LAST_SHOWN: Final = datetime(9999, 12, 30, tzinfo=UTC)
 
 
-def seconds(duration: object, *, least: float = 0) -> float:
-    """A duration as seconds, of at least `least`. Raises `InvalidOption`: it is none, or out of the range."""
+def seconds(duration: object, what: str = "", *, least: float = 0) -> float:
+    """A duration as seconds.
+
+    Args:
+        duration: to be checked.
+        what: it is, for the message.
+        least: the shortest that is allowed.
+
+    Raises:
+        InvalidOption: it is no duration, or out of the range.
+    """
     value = duration.total_seconds() if isinstance(duration, timedelta) else duration
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidOption(f"{_durations(least)}, not {type(duration).__name__}")
+        raise InvalidOption(f"{_durations(what, least)}, not {type(duration).__name__}")
     # In this form, as NaN is neither less nor greater.
     if not least <= value <= LONGEST / 1_000_000:
         slip = "; were milliseconds or a moment meant as seconds?" if value > least else ""
-        raise InvalidOption(f"{_durations(least)}, not {repr_of(duration, 40)}{slip}")
+        raise InvalidOption(f"{_durations(what, least)}, not {repr_of(duration, 40)}{slip}")
     return float(value)
 
 
-def micros(duration: object, *, least: float = 0) -> Micros:
+def micros(duration: object, what: str = "", *, least: float = 0) -> Micros:
     """A duration in microseconds. Raises `InvalidOption` as `seconds` does."""
-    return round(seconds(duration, least=least) * 1_000_000)
+    return round(seconds(duration, what, least=least) * 1_000_000)
 
 
 def within_range(duration: object) -> Micros:
@@ -80,6 +89,7 @@ def datetime_of(micros: Micros) -> datetime:
     return min(max(found, _FIRST_SHOWN), _LAST_SHOWN)
 
 
-def _durations(least: float) -> str:
+def _durations(what: str, least: float) -> str:
     bottom = "more than 0" if least == SHORTEST else f"at least {least:g}"
-    return f"pass seconds or a timedelta, {bottom} and at most {LONGEST_DAYS:,} days"
+    allowed = f"pass seconds or a timedelta, {bottom} and at most {LONGEST_DAYS:,} days"
+    return f"{what}: {allowed}" if what else allowed

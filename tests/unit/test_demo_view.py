@@ -17,7 +17,7 @@ NOW = datetime(2026, 1, 31, tzinfo=UTC)
 def job(state: State, **more: Any) -> JobInfo:
     fields: dict[str, Any] = {
         "task": "process", "queue": "charges", "priority": 0, "attempt": 1, "max_attempts": 4,
-        "lapses": 0, "crashes": 0, "reason": None, "errors": (), "result": None, "enqueued_at": NOW,
+        "lapses": 0, "crashes": 0, "reason": None, "errors": (), "arguments": {}, "result": None, "enqueued_at": NOW,
         "scheduled_at": None, "started_at": None, "finished_at": None, "key": "evt_1", "tags": (),
         "meta": {}, "progress": None, "logs": (),
     }  # fmt: skip

@@ -1,14 +1,11 @@
 """What a running task may know and tell: its context, progress and log lines."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from queuekit import (
-    Context,
-    Queuekit,
-    current,
-)
+from queuekit import Context, InvalidOption, Queuekit, current
 
 
 async def test_progress_and_logs_are_kept(qk: Queuekit) -> None:
@@ -70,3 +67,48 @@ async def test_more_reports_than_can_wait_push_the_oldest_out(
         job = await task.enqueue()
         await job.result(timeout=10)
         assert (await job.info()).logs == ("line 2", "line 3", "line 4")
+
+
+class Hostile:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+NO_PROGRESS = [float("nan"), float("-inf"), "half", None, Decimal("0.5"), 10**5_000, [1]]
+
+
+async def test_a_value_that_is_no_number_is_an_error_in_the_task_alone(qk: Queuekit) -> None:
+    @qk.task
+    async def task(ctx: Context) -> list[str]:
+        told = []
+        for value in NO_PROGRESS:
+            try:
+                await ctx.progress(value)  # type: ignore[arg-type]
+            except InvalidOption as error:
+                told.append(str(error))
+        await ctx.progress(0.5)
+        return told
+
+    async with qk, qk.worker():
+        job = await task.enqueue()
+        told = await job.result(timeout=10)
+        assert (await job.info()).progress == {"value": 0.5, "note": None}
+    assert len(told) == len(NO_PROGRESS)
+    assert all("pass a finite number" in error for error in told)
+
+
+async def test_notes_and_lines_take_any_object(qk: Queuekit) -> None:
+    @qk.task
+    async def task(ctx: Context) -> None:
+        for line in ("\0 \ud800", 5, None, Hostile(), "x" * 5_000):
+            ctx.log(line)
+        await ctx.progress(1, note="\ud800" * 5_000)
+
+    async with qk, qk.worker():
+        job = await task.enqueue()
+        await job.result(timeout=10)
+        info = await job.info()
+    assert info.logs == (
+        "\\0 \\ud800", "5", "None", "<a text that can't be shown: __str__ failed>", "x" * 1_000
+    )  # fmt: skip
+    assert info.progress["note"] == ("\\ud800" * 5_000)[:1_000]
