@@ -209,19 +209,26 @@ DECLARE
   o queuekit.options;
   given queuekit.answer;
 BEGIN
-  IF task !~ '^[A-Za-z0-9_.:/-]{1,128}$' OR queue !~ '^[A-Za-z0-9_.:/-]{1,128}$' THEN
+  -- IS NOT TRUE, as a null is refused, too.
+  IF (task ~ '^[A-Za-z0-9_.:/-]{1,128}$' AND queue ~ '^[A-Za-z0-9_.:/-]{1,128}$') IS NOT TRUE THEN
     RAISE 'Names of tasks and queues are 1 to 128 of the characters A-Z a-z 0-9 _ . : / -' USING ERRCODE = '22023';
-  ELSIF jsonb_typeof(args) <> 'object' THEN
+  ELSIF jsonb_typeof(args) IS DISTINCT FROM 'object' THEN
     RAISE 'args must be a JSON object: the task''s arguments by name' USING ERRCODE = '22023';
-  ELSIF priority NOT BETWEEN -100 AND 100 OR max_attempts < 1 OR octet_length(key) > 255 THEN
-    RAISE 'priority is -100 to 100, max_attempts at least 1, key at most 255 bytes' USING ERRCODE = '22023';
+  ELSIF (priority BETWEEN -100 AND 100) IS NOT TRUE THEN
+    RAISE 'priority must be -100 to 100, not %', priority USING ERRCODE = '22023';
+  ELSIF (extract(epoch FROM delay) BETWEEN 0 AND 316224000) IS NOT TRUE THEN
+    RAISE 'delay must be an interval of 0 to 3660 days, not %', delay USING ERRCODE = '22023';
+  ELSIF (max_attempts BETWEEN 1 AND 32767) IS NOT TRUE THEN
+    RAISE 'max_attempts must be 1 to 32767, not %', max_attempts USING ERRCODE = '22023';
+  ELSIF octet_length(key) NOT BETWEEN 1 AND 255 THEN
+    RAISE 'key must have 1 to 255 bytes, or be null' USING ERRCODE = '22023';
   END IF;
   random := set_byte(random, 6, (get_byte(random, 6) & 15) | 112);
   id := encode(overlay(random PLACING substring(int8send(ms) FROM 3) FROM 1 FOR 6), 'hex')::uuid;
   o.queue := queue;
   o.priority := priority;
   o.max_attempts := max_attempts;
-  o.delay := greatest(0, extract(epoch FROM delay) * 1000000)::bigint;
+  o.delay := (extract(epoch FROM delay) * 1000000)::bigint;
   o.max_crashes := 3;
   o.max_lapses := 20;
   o.key_policy := 'reject';

@@ -25,6 +25,7 @@ from queuekit.testing.conformance._make import (
     state_of,
     succeeded,
 )
+from queuekit.times import LONGEST, LONGEST_DAYS
 from queuekit_postgres import PostgresBackend
 from queuekit_postgres.connections import Connection
 from queuekit_postgres.cursors import HIGHEST, LOWEST
@@ -252,13 +253,62 @@ async def test_the_sql_function_knows_delays_and_keys(
 
 
 @pytest.mark.parametrize(
-    "args", ["'no name'", "'send', '[1]'", "'send', priority => 101", "'send', max_attempts => 0"]
+    ("args", "message"),
+    [
+        ("'no name'", "Names of tasks and queues"),
+        ("NULL", "Names of tasks and queues"),
+        ("'send', queue => 'no name'", "Names of tasks and queues"),
+        ("'send', queue => NULL", "Names of tasks and queues"),
+        ("'send', '[1]'", "args must be a JSON object"),
+        ("'send', NULL", "args must be a JSON object"),
+        ("'send', priority => 101", "priority must be -100 to 100, not 101"),
+        ("'send', priority => -101", "priority must be -100 to 100, not -101"),
+        ("'send', priority => NULL", "priority must be"),
+        (
+            "'send', delay => '-1 second'",
+            "delay must be an interval of 0 to 3660 days, not -00:00:01",
+        ),
+        (
+            "'send', delay => '3661 days'",
+            "delay must be an interval of 0 to 3660 days, not 3661 days",
+        ),
+        ("'send', delay => '58000 years'", "delay must be an interval of 0 to 3660 days"),
+        ("'send', delay => NULL", "delay must be"),
+        ("'send', max_attempts => 0", "max_attempts must be 1 to 32767, not 0"),
+        ("'send', max_attempts => 32768", "max_attempts must be 1 to 32767, not 32768"),
+        ("'send', max_attempts => NULL", "max_attempts must be"),
+        ("'send', key => ''", "key must have 1 to 255 bytes"),
+        ("'send', key => repeat('x', 256)", "key must have 1 to 255 bytes"),
+    ],
 )
 async def test_the_sql_function_checks(
+    backend: Backend, connection: Connection, namespace: str, args: str, message: str
+) -> None:
+    with pytest.raises(asyncpg.DataError, match=message):
+        await connection.execute(f"SELECT {namespace}.enqueue({args})")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        "delay => '3660 days'", "delay => '0'", "priority => -100", "priority => 100", "max_attempts => 32767",
+        "max_attempts => 1", "key => 'x'", "key => repeat('x', 255)",
+    ],
+)  # fmt: skip
+async def test_the_sql_function_takes_what_python_takes(
     backend: Backend, connection: Connection, namespace: str, args: str
 ) -> None:
-    with pytest.raises(asyncpg.DataError):
-        await connection.execute(f"SELECT {namespace}.enqueue({args})")
+    assert await connection.fetchval(f"SELECT {namespace}.enqueue('send', {args})")
+
+
+async def test_the_longest_delay_is_the_same_in_sql(
+    backend: Backend, connection: Connection, namespace: str
+) -> None:
+    made = await connection.fetchval(
+        f"SELECT {namespace}.enqueue('send', delay => '{LONGEST_DAYS} days')"
+    )
+    found = await record(backend, made)
+    assert found.scheduled_at == found.enqueued_at + LONGEST
 
 
 async def test_a_trigger_enqueues(backend: Backend, connection: Connection, namespace: str) -> None:
