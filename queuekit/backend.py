@@ -55,7 +55,7 @@ class BackendSettings:
     """
 
     namespace: str = "queuekit"
-    listen_url: str | None = None
+    listen_url: str | None = field(default=None, repr=False)  # it may hold a password
     pooler: str | None = None
     timeout: float = 10.0
     keep_succeeded: Keep = KEEP_SUCCEEDED

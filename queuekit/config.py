@@ -3,19 +3,28 @@
 import os
 import re
 import tomllib
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from queuekit.backend import KEEP_FAILED, KEEP_SUCCEEDED, BackendSettings
 from queuekit.errors import ConfigurationError
 from queuekit.job import Keep
 from queuekit.registry import redacted
+from queuekit.times import SHORTEST, SHORTEST_LEASE, seconds
 
 DEFAULT_URL: Final = "sqlite:///queuekit.db"
+URLS: Final = ("url", "listen_url")
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+_Duration = Annotated[float, AfterValidator(seconds)]
+_Positive = Annotated[float, AfterValidator(partial(seconds, least=SHORTEST))]
+_Lease = Annotated[float, AfterValidator(partial(seconds, least=SHORTEST_LEASE))]
 
 
 class Settings(BaseSettings):
@@ -48,20 +57,25 @@ class Settings(BaseSettings):
     namespace: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,40}$")] = "queuekit"
     listen_url: str | None = None
     pooler: Literal["transaction"] | None = None
-    timeout: Annotated[float, Field(gt=0, le=600)] = 10.0
-    lease: Annotated[float, Field(ge=0.05, le=86_400)] = 30.0
-    keep: Annotated[float, Field(ge=0)] = KEEP_SUCCEEDED.age / 1_000_000
-    keep_failed: Annotated[float, Field(ge=0)] = KEEP_FAILED.age / 1_000_000
+    timeout: Annotated[_Positive, Field(le=600)] = 10.0
+    lease: Annotated[_Lease, Field(le=86_400)] = 30.0
+    keep: _Duration = KEEP_SUCCEEDED.age / 1_000_000
+    keep_failed: _Duration = KEEP_FAILED.age / 1_000_000
     max_payload: Annotated[int, Field(gt=0, le=64_000_000)] = 1_000_000
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 50
     threads: Annotated[int, Field(ge=1, le=1_000)] = 16
     children: Annotated[int, Field(ge=1, le=64)] = Field(
         default_factory=lambda: max(2, os.cpu_count() or 1)
     )
-    grace: Annotated[float, Field(ge=0)] = 30.0
+    grace: _Duration = 30.0
     app: str | None = None
     tasks: str | list[str] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """For `repr` and `str`; URLs without their secrets."""
+        for name, value in super().__repr_args__():
+            yield name, redacted(value) if name in URLS and value else value
 
     @classmethod
     def settings_customise_sources(
@@ -119,17 +133,13 @@ def load(**arguments: Any) -> Settings:
         settings = Settings(**given)
     except ValidationError as error:
         lines = [
-            f"{detail['loc'][0]}: {detail['msg']}"
+            f"{detail['loc'][0]}: {detail['msg'].removeprefix('Value error, ')}"
             for detail in error.errors(include_url=False, include_input=False)
         ]
         raise ConfigurationError(
             f"Wrong settings (arguments, QUEUEKIT_* variables, [tool.queuekit]): {'; '.join(lines)}"
         ) from None
-    filled = {
-        name: _filled_in(value)
-        for name in ("url", "listen_url")
-        if (value := getattr(settings, name))
-    }
+    filled = {name: _filled_in(value) for name in URLS if (value := getattr(settings, name))}
     filled["url"] = _absolute(filled["url"])
     return settings.model_copy(update=filled)
 

@@ -20,11 +20,10 @@ from queuekit.errors import InvalidOption
 from queuekit.failure import repr_of
 from queuekit.job import DEATHS_ALLOWED, LAPSES_ALLOWED, JobOptions, Keep, KeyPolicy, Micros
 from queuekit.retry import Backoff, Exponential, Fixed, exponential, type_name
-from queuekit.times import SHORTEST, Seconds, micros, moment, seconds
+from queuekit.times import SHORTEST, SHORTEST_LEASE, Seconds, micros, moment, seconds
 
 NAME: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 DEFAULT_BACKOFF: Final = exponential(1)
-SHORTEST_LEASE: Final = 0.05
 MOST_KEPT: Final = 1_000_000_000
 MOST_META: Final = 64_000
 """Bytes of an option `meta` as JSON: it travels with every claim of the job."""

@@ -18,6 +18,8 @@ LONGEST_DAYS: Final = 3_660
 LONGEST: Final[Micros] = LONGEST_DAYS * 86_400_000_000
 SHORTEST: Final = 0.000_001
 """Seconds of the shortest duration that is not 0."""
+SHORTEST_LEASE: Final = 0.05
+"""Seconds."""
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2199
 

@@ -23,6 +23,7 @@ from queuekit.backend import (
 )
 from queuekit.errors import ConfigurationError
 from queuekit.job import Ack, Job, JobRecord, Micros, Return, ReturnKind, Token
+from queuekit.registry import redacted
 from queuekit_postgres.claims import Claims, Wish
 from queuekit_postgres.connections import Dialer, Lane, Lanes
 from queuekit_postgres.enqueuing import Enqueuing
@@ -235,8 +236,15 @@ def _check(url: str, settings: BackendSettings) -> None:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        raise ConfigurationError("The URL's host or port is malformed.") from error
+        malformed = "@" in parts.path + parts.fragment
+    except ValueError:
+        malformed = True
+    if malformed:
+        # Without its cause: that quotes a part of a password that has a / or # in it.
+        raise ConfigurationError(
+            f"Can't read the URL {redacted(url)}: postgresql://user:password@host:port/database is expected, "
+            "with special characters in user and password percent-encoded."
+        )
     if parts.scheme not in SCHEMES:
         raise ConfigurationError(f"{parts.scheme}:// is no URL of Postgres: use postgresql://.")
     if settings.pooler not in {None, "transaction"}:

@@ -80,7 +80,9 @@ class Dialer:
         except asyncio.CancelledError:
             self._leave(_closed_after(handshake))
             raise
-        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except ValueError as error:  # its text may show a part of the password
+            raise unreachable(error) from None
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise unreachable(error) from error
 
     async def _handshake(self, url: str, session: dict[str, str]) -> Connection:

@@ -111,8 +111,8 @@ class Pool:
         try:
             async with asyncio.timeout(self._timeout):
                 await connection.connect()  # type: ignore[no-untyped-call]
-        except ANSWERS as error:
-            raise refused(error, self.place) from error
+        except ANSWERS as error:  # one without users may quote what it was sent: the password
+            raise refused(error, self.place) from None
         except (RedisError, OSError) as error:
             raise unreachable(error, self.place) from error
         return connection

@@ -7,6 +7,8 @@ from redis import exceptions as driver
 from queuekit.errors import BackendRefused, BackendUnavailable, QueuekitError
 
 FULL: Final = "command not allowed when used memory"
+QUOTING: Final = ", with args beginning with"
+"""Behind these words a server repeats what it was sent, a password among it."""
 UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 UNAVAILABLE: Final = (
     driver.BusyLoadingError,
@@ -24,7 +26,7 @@ def refused(error: Exception, place: str) -> QueuekitError:
         error: of redis-py.
         place: the server, without a password.
     """
-    text = str(error)
+    text = str(error).partition(QUOTING)[0]
     if isinstance(error, UNAVAILABLE) or text.startswith(UNAVAILABLE_PREFIXES):
         return BackendUnavailable(f"Redis at {place} can't serve yet: {text}. Try again later.")
     if FULL in text:

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from queuekit.errors import ConfigurationError
+from queuekit.registry import redacted
 
 _NETWORK: Final = re.compile(r"nfs\d*|cifs|smb\w*|afs|ceph|lustre|(fuse\.)?(glusterfs|sshfs|s3fs)")
 """Types of file systems whose locks SQLite can't rely on."""
@@ -25,7 +26,7 @@ def parse(url: str) -> Path | None:
     path = unquote(rest.removeprefix("/"))
     if rest == url or not rest.startswith("/") or path in {"", ":memory:"} or "?" in rest:
         raise ConfigurationError(
-            f"{url!r} names no SQLite file: write sqlite:///relative/path, sqlite:////absolute/path, "
+            f"{redacted(url)} names no SQLite file: write sqlite:///relative/path, sqlite:////absolute/path, "
             "or sqlite:// for a queue in memory."
         )
     return Path(path)

@@ -1,8 +1,10 @@
 """Settings: where they come from, and what is said of wrong ones."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from hypothesis import assume, given, strategies as st
 
 from queuekit import ConfigurationError, Queuekit, config
 from queuekit.registry import backend_class, redacted
@@ -58,7 +60,16 @@ def test_variables_are_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lease": -1}, "lease: Input should be greater than"),
+        ({"lease": -1}, "lease: pass seconds or a timedelta, at least 0.05 and at most 3,660 days"),
+        ({"lease": 86_401}, "lease: Input should be less than"),
+        ({"grace": float("nan")}, "grace: pass seconds"),
+        ({"grace": float("inf")}, "grace: pass seconds"),
+        ({"grace": 1.7e12}, "grace: pass seconds .* were milliseconds or a moment meant"),
+        ({"keep": -1}, "keep: pass seconds"),
+        ({"keep": "nan"}, "keep: pass seconds"),
+        ({"keep_failed": 3_660 * 86_400 + 1}, "keep_failed: pass seconds"),
+        ({"timeout": 0}, "timeout: pass seconds or a timedelta, more than 0"),
+        ({"timeout": float("nan")}, "timeout: "),
         ({"leese": 1}, "leese: Extra inputs are not permitted"),
         ({"namespace": "A-b"}, "namespace: String should match"),
         ({"concurrency": "many"}, "concurrency: Input should be a valid integer"),
@@ -86,7 +97,71 @@ def test_a_url_nobody_serves_lists_the_known_schemes() -> None:
         backend_class("localhost:6379")
 
 
-def test_passwords_are_redacted() -> None:
-    assert redacted("redis://u:p@ss@h:1/0") == "redis://u:***@h:1/0"
-    assert redacted("sqlite:///x") == "sqlite:///x"
-    assert "hunter2" not in repr(Queuekit("redis://:hunter2@localhost"))
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://u:p@ss@h:1/0", "redis://u:***@h:1/0"),
+        ("redis://:${PASSWORD}@${HOST}:6379/0", "redis://:***@${HOST}:6379/0"),
+        ("redis://token@h", "redis://***@h"),
+        ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),
+        ("redis+cluster://u:p@h1:1,u:p@h2", "redis+cluster://u:***@h2"),
+        ("postgres://u:p@h1:1,h2:2/db?sslmode=require", "postgres://u:***@h1:1,h2:2/db?sslmode=require"),
+        ("redis://u:a/b@h/0", "redis://***"),
+        ("redis://u:a?b@h/0", "redis://***"),
+        ("redis://u:a#b@h/0", "redis://***"),
+        ("redis://:secret", "redis://***"),
+        ("unix:///run/redis.sock?db=0&password=x", "unix:///run/redis.sock?db=0&***"),
+        ("unix:///run/redis.sock?password=a&db=b", "unix:///run/redis.sock?***"),
+        ("postgres:///app?host=db&user=me&passwd=x", "postgres:///app?host=db&user=me&***"),
+        ("sqlite:///x", "sqlite:///x"),
+        ("sqlite:////home/me@work/a#b.db", "sqlite:////home/me@work/a***"),
+        ("host=db password=x", "***"),
+        ("user:password@host", "***"),
+        ("not a scheme://password", "***"),
+        ("", "***"),
+    ],
+)  # fmt: skip
+def test_only_what_is_surely_no_secret_is_shown(url: str, shown: str) -> None:
+    assert redacted(url) == shown
+
+
+PLACES = [
+    "redis://:{}@h:6379/0",
+    "redis://user:{}@h/0?db=1",
+    "unix:///run/redis.sock?db=0&password={}",
+    "unix://user:{}@/run/redis.sock?db=0",
+    "redis://h?password={}&db=1",
+    "redis://h?ssl_password={}",
+    "redis+sentinel://u:x@h,h2/main/0?sentinel_password={}",
+    "redis+cluster://u:{}@h:1,h:2",
+    "postgres://me:{}@h1:5432,h2/db?sslmode=require",
+    "postgres:///app?host=db&user=me&password={}",
+    "postgres:///app?sslpassword={}&user=me",
+    "third+party://h/x?auth_token={}",
+    "host=h user=me password={}",
+    "{}",
+    "me:{}@host",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@given(password=st.text(min_size=1) | st.text("@/?#&=:%+, ab", min_size=1), encode=st.booleans())
+def test_a_password_is_never_shown(place: str, password: str, encode: bool) -> None:
+    written = quote(password, safe="") if encode else password
+    assume("://" not in written)
+    assume(all(secret not in place.replace("{}", "***") for secret in (password, written)))
+
+    shown = redacted(place.format(written))
+
+    assert password not in shown
+    assert written not in shown
+
+
+def test_nothing_that_is_printed_has_a_password() -> None:
+    qk = Queuekit(
+        "unix:///run/redis.sock?password=hunter2", listen_url="postgres://me:hunter2@h/db"
+    )
+
+    for shown in (qk, qk.settings, str(qk.settings), qk.settings.backend):
+        assert "hunter2" not in repr(shown)
+    assert "postgres://me:***@h/db" in repr(qk.settings)
