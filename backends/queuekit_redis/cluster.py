@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import AskError, MovedError, RedisError
+from redis.exceptions import AskError, MovedError, RedisClusterException, RedisError
 
 from queuekit.errors import BackendUnavailable
 from queuekit_redis.connections import Pool, Request
@@ -86,14 +86,14 @@ class Cluster:
             async with asyncio.timeout(self._timeout):
                 await self._topology.aclose()
                 await self._topology.initialize()
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             raise unreachable(error, self.place) from error
         self._outdated = False
 
     def _node(self, key: str) -> Node:
         try:
             node = self._topology.get_node_from_key(key)
-        except (RedisError, KeyError) as error:
+        except (RedisError, RedisClusterException, KeyError) as error:
             raise unreachable(error, self.place) from error
         if node is None:
             raise BackendUnavailable(f"No node of {self.place} has the slot of {key}.")
