@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import (
     TYPE_CHECKING,
@@ -29,6 +29,7 @@ from queuekit.loops import Portal
 from queuekit.options import TaskOptions
 from queuekit.producer import Producer
 from queuekit.registry import backend_class, redacted
+from queuekit.signature import described, is_async
 from queuekit.task import AsyncTask, SyncTask, Task
 
 if TYPE_CHECKING:
@@ -36,15 +37,35 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 Hook = TypeVar("Hook", bound=Callable[[], Any])
 
 POLL_RESULT = 20.0
 """Seconds of one wait for a result; longer waits are made of several."""
 
 
+class _Anything:
+    """A type that no function names: a parameter that takes it takes any value, so its Context is not meant."""
+
+
+class _Open(Protocol[P, R_co]):
+    """A function whose first parameter takes anything."""
+
+    @overload
+    def __call__(self, first: _Anything, /, *args: Any, **kwargs: Any) -> Any: ...
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
 class _Decorate(Protocol):
     """`Queuekit.task` with its options given."""
 
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: _Open[P, Coroutine[Any, Any, R]]
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: _Open[P, R]) -> SyncTask[P, R]: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]
@@ -85,6 +106,12 @@ class Queuekit:
 
     # Defining
 
+    @overload
+    def task(  # type: ignore[overload-overlap]
+        self, function: _Open[P, Coroutine[Any, Any, R]]
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, function: _Open[P, R]) -> SyncTask[P, R]: ...  # type: ignore[overload-overlap]
     @overload
     def task(  # type: ignore[overload-overlap]
         self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]
@@ -128,13 +155,21 @@ class Queuekit:
             (answer,) = await line.producer.enqueue_now([job], atomic=True, connection=connection)
         return self._handle(job, answer)
 
+    @overload
     async def enqueue_many(
-        self, jobs: Sequence[Job[R]], *, atomic: bool = True, connection: object | None = None
-    ) -> list[Handle[R]]:
+        self, jobs: Iterable[Job[R]], *, atomic: bool = True, connection: object | None = None
+    ) -> list[Handle[R]]: ...
+    @overload
+    async def enqueue_many(
+        self, jobs: Iterable[Job[Any]], *, atomic: bool = True, connection: object | None = None
+    ) -> list[Handle[Any]]: ...
+    async def enqueue_many(
+        self, jobs: Iterable[Job[Any]], *, atomic: bool = True, connection: object | None = None
+    ) -> list[Handle[Any]]:
         """Store jobs in one round trip.
 
         Args:
-            jobs: made by `Task.job`.
+            jobs: made by `Task.job`, of one task or of several.
             atomic: all or nothing; without it a refused job is refused alone.
             connection: as in the option of that name.
 
@@ -143,6 +178,9 @@ class Queuekit:
             InvalidOption: the backend can't span their queues in one transaction; pass ``atomic=False``.
             BackendUnavailable, OutcomeUnknown: as `Task.enqueue`.
         """
+        jobs = list(jobs)
+        if not {Job}.issuperset(map(type, jobs)):
+            raise InvalidOption("enqueue_many takes jobs; make each with task.job(...)")
         if not jobs:
             return []
         line = await self._line()
@@ -300,15 +338,16 @@ class Queuekit:
             coroutine.close()
 
     def _register(self, function: Callable[..., Any], options: dict[str, Any]) -> Task[..., Any]:
-        kind = AsyncTask if asyncio.iscoroutinefunction(function) else SyncTask
-        task: Task[..., Any] = kind(self, function, options)
-        for name in (task.name, *task.aliases):
+        plain = function.__func__ if isinstance(function, staticmethod) else function
+        kind = AsyncTask if is_async(plain) else SyncTask
+        task: Task[..., Any] = kind(self, plain, options)
+        names = dict.fromkeys((task.name, *task.aliases))
+        for name in names:
             if name in self.tasks:
-                other = self.tasks[name].function
                 raise InvalidOption(
-                    f"The name {name!r} is taken by {other.__module__}.{other.__qualname__}; pass another name="
+                    f"The name {name!r} is taken by {described(self.tasks[name].function)}; pass another name="
                 )
-            self.tasks[name] = task
+        self.tasks.update(dict.fromkeys(names, task))
         return task
 
     def _handle(self, job: Job[R], answer: Answer) -> Handle[R]:

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from queuekit.core_schema import SCALARS
 from queuekit.errors import InvalidPayload, PayloadTooLarge
-from queuekit.signature import hints_of
+from queuekit.signature import signature_of
 from queuekit.values import CONFIG, Values
 
 PREFIX: Final = '{"v":1,"a":'
@@ -79,15 +79,14 @@ class Arguments:
     ) -> None:
         self._name = name
         skipped = frozenset(filled_in)
-        signature = inspect.signature(function)
-        hints = hints_of(function)
+        signature = signature_of(function)
         everything = tuple(signature.parameters.values())
         kept = [p for p in everything if p.name not in skipped]
         self._parameters = everything
         self._signature = signature.replace(parameters=kept, return_annotation=signature.empty)
         self._names = tuple(p.name for p in kept)
         self._simple = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in everything)
-        fields = {_field(p): _hint(p, hints.get(p.name, Any)) for p in kept}
+        fields = {_field(p): _hint(p) for p in kept}
         self._values = self._values_of(fields)
         self._check: Callable[[dict[str, Any]], dict[str, Any]] = self._values.check
         self._each: dict[str, Values] = {}
@@ -96,7 +95,7 @@ class Arguments:
             self._check = self._check_and_keep
             self._each = {key: self._values_of({key: hint}) for key, hint in fields.items()}
         # Only these are looked at one by one.
-        self._untyped = [_field(p) for p in kept if hints.get(p.name, Any) is Any]
+        self._untyped = [_field(p) for p in kept if p.annotation is p.empty or p.annotation is Any]
         self._or_scalars = all(one.plain or key in self._untyped for key, one in self._each.items())
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -178,9 +177,10 @@ class Arguments:
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
         for p in self._parameters:
-            if _field(p) not in bound:
+            # A default that was left out is passed: what follows it would take its place.
+            value = bound.get(_field(p), p.default)
+            if value is p.empty:
                 continue
-            value = bound[_field(p)]
             match p.kind:
                 case p.VAR_POSITIONAL:
                     args.extend(value)
@@ -254,7 +254,8 @@ def _field(parameter: inspect.Parameter) -> str:
             return parameter.name
 
 
-def _hint(parameter: inspect.Parameter, hint: Any) -> Any:
+def _hint(parameter: inspect.Parameter) -> Any:
+    hint: Any = Any if parameter.annotation is parameter.empty else parameter.annotation
     match parameter.kind:
         case parameter.VAR_POSITIONAL:
             return NotRequired[list[hint]]

@@ -20,6 +20,7 @@ from queuekit.errors import InvalidOption
 from queuekit.failure import repr_of
 from queuekit.job import DEATHS_ALLOWED, LAPSES_ALLOWED, JobOptions, Keep, KeyPolicy, Micros
 from queuekit.retry import Backoff, Exponential, Fixed, exponential, type_name
+from queuekit.signature import refuse_uncallable
 from queuekit.times import SHORTEST, SHORTEST_LEASE, Seconds, micros, moment, seconds
 
 NAME: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
@@ -120,9 +121,17 @@ def _exceptions(value: Any) -> tuple[str, ...]:
     return tuple(type_name(kind) for kind in value)
 
 
-def _callable(value: Any) -> Any:
+def _backoff(value: Any) -> Any:
     if not callable(value):
         raise ValueError("pass fixed(...), exponential(...) or a function of attempt and error")  # noqa: TRY004
+    refuse_uncallable("a backoff function", value, "attempt", "error")
+    return value
+
+
+def _upgrade(value: Any) -> Any:
+    if not callable(value):
+        raise ValueError("pass a function of the stored arguments")  # noqa: TRY004
+    refuse_uncallable("an upgrade function", value, "the stored arguments")
     return value
 
 
@@ -165,7 +174,7 @@ class _Checked(TypedDict, total=False):
     delay: _Duration
     at: Annotated[Any, AfterValidator(_or_none(moment))]
     max_attempts: _Count
-    backoff: Annotated[Any, AfterValidator(_callable)]
+    backoff: Annotated[Any, AfterValidator(_backoff)]
     retry_on: Annotated[Any, AfterValidator(_exceptions)]
     give_up_on: Annotated[Any, AfterValidator(_exceptions)]
     timeout: _Positive
@@ -185,7 +194,7 @@ class _Checked(TypedDict, total=False):
     name: _Name
     executor: Executor
     aliases: Sequence[_Name]
-    upgrade: Annotated[Any, AfterValidator(_callable)]
+    upgrade: Annotated[Any, AfterValidator(_upgrade)]
 
 
 _CHECKED: Final = TypeAdapter(_Checked)

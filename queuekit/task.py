@@ -1,23 +1,37 @@
 """A task: a function, its options, and how to make jobs of it with the types of its signature."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast
+from collections.abc import Callable, Coroutine, Sequence
+from types import NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    Union,
+    Unpack,
+    cast,
+    get_args,
+    get_origin,
+)
 
-from queuekit.codec import Arguments, Results
-from queuekit.context import Context
+from queuekit.codec import Arguments, Call, Results
+from queuekit.context import Context, current
 from queuekit.errors import InvalidOption, InvalidPayload
 from queuekit.job import Job, new_id
-from queuekit.options import Executor, Options, Policy, Resolved, Upgrade, checked, resolve
-from queuekit.signature import hints_of
+from queuekit.keying import key_maker
+from queuekit.options import NAME, Executor, Options, Policy, Resolved, Upgrade, checked, resolve
+from queuekit.signature import described, is_async, refuse_unfit, signature_of
 
 if TYPE_CHECKING:
     from queuekit.handle import Handle
 
 P = ParamSpec("P")
 R = TypeVar("R")
-KEY_LIMIT = 255
 
 
 class Enqueuer(Protocol):
@@ -48,24 +62,24 @@ class Task(Generic[P, R]):
     def __init__(
         self, app: Enqueuer, function: Callable[..., Any], options: dict[str, Any]
     ) -> None:
+        if isinstance(function, Task):
+            raise InvalidOption(f"{function!r} is a task already; pass its function")
+        refuse_unfit(function)
         self.function = function
-        self.name: str = options.get("name", function.__name__)
+        self.name: str = options["name"] if "name" in options else _own_name(function)
         where = f"task {self.name!r}"
         self._options = checked(where, {"name": self.name, **options})
         self.executor: Executor = self._options.get("executor", "auto")
         self.aliases: Sequence[str] = self._options.get("aliases", ())
         self.upgrade: Upgrade | None = self._options.get("upgrade")
-        self.is_async = inspect.iscoroutinefunction(function)
-        self.context_parameter = _context_parameter(function)
-        try:
-            filled_in = [self.context_parameter] if self.context_parameter else []
-            self.arguments = Arguments(self.name, function, filled_in)
-            self.results = Results(self.name, hints_of(function).get("return", Any))
-        except InvalidPayload as error:
-            raise InvalidOption(str(error)) from error
+        self.is_async = is_async(function)
+        self._signature = signature_of(function)
+        self.context_parameter = _context_parameter(where, self._signature)
+        self.__signature__ = _without(self._signature, self.context_parameter)
+        self.arguments, self.results = self._codecs()
         self._app = app
         self._call: dict[str, Any] = {}
-        self._use(resolve(where, self._options, {}))
+        self._use(where, resolve(where, self._options, {}))
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
         self.__wrapped__ = function
@@ -93,7 +107,7 @@ class Task(Generic[P, R]):
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
         copy._call = {**self._call, **checked(where, options)}
-        copy._use(resolve(where, self._options, copy._call))
+        copy._use(where, resolve(where, self._options, copy._call))
         return copy
 
     def job(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
@@ -101,12 +115,13 @@ class Task(Generic[P, R]):
 
         Raises:
             InvalidPayload: the arguments don't fit the signature.
+            InvalidOption: the key function failed, or made no key.
         """
-        bound = self.arguments.bind(args, kwargs)
-        payload = self.arguments.dump(bound, self._app.max_payload)
-        key = self._key(bound) if self._keyed else None
-        own = self._own_id
-        return Job(own or new_id(), self.name, payload, self._stored, key, own is None)
+        if self._connected:
+            raise InvalidOption(
+                f"task {self.name!r}: connection= does not travel with a job; pass it to enqueue_many"
+            )
+        return self._job(args, kwargs)
 
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> "Handle[R]":
         """Store a job, to be run by a worker.
@@ -116,74 +131,140 @@ class Task(Generic[P, R]):
 
         Raises:
             InvalidPayload: the arguments don't fit the signature.
+            InvalidOption: the key function failed, or made no key.
             BackendUnavailable: the server can't be reached; nothing was stored.
             BackendRefused: the server does not take it.
             OutcomeUnknown: no answer came for a minute; the id is on the error.
         """
-        return await self._app.enqueue(self.job(*args, **kwargs), self._resolved.connection)
+        return await self._app.enqueue(self._job(args, kwargs), self._resolved.connection)
 
     def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> "Handle[R]":
         """`enqueue`, from code without an event loop; from any thread, and after a fork."""
-        if self._resolved.connection is not None:
+        if self._connected:
             raise InvalidOption(f"task {self.name!r}: connection= needs enqueue, not enqueue_sync")
-        return self._app.enqueue_sync(self.job(*args, **kwargs))
+        return self._app.enqueue_sync(self._job(args, kwargs))
 
-    def _use(self, resolved: Resolved) -> None:
+    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[R]:
+        bound = self.arguments.bind(args, kwargs)
+        payload = self.arguments.dump(bound, self._app.max_payload)
+        key = self._make_key(bound) if self._make_key is not None else None
+        own = self._own_id
+        return Job(own or new_id(), self.name, payload, self._stored, key, own is None)
+
+    def _codecs(self) -> tuple[Arguments, Results]:
+        filled_in = [self.context_parameter] if self.context_parameter else []
+        result = self._signature.return_annotation
+        try:
+            arguments = Arguments(self.name, self.function, filled_in)
+            return arguments, Results(
+                self.name, Any if result is inspect.Parameter.empty else result
+            )
+        except InvalidPayload as error:
+            raise InvalidOption(str(error)) from error
+        except Exception as error:  # pydantic's, and whatever the types' own hooks raise
+            raise InvalidOption(
+                f"task {self.name!r}: pydantic can't store a type of its signature: {error}"
+            ) from error
+
+    def _use(self, where: str, resolved: Resolved) -> None:
         self._resolved = resolved
         # Spelt out, because every look-up here is paid for each job.
-        self._stored, self._own_id, self._keyed = (
+        self._stored, self._own_id, self._connected = (
             resolved.stored,
             resolved.id,
-            resolved.key is not None,
+            resolved.connection is not None,
+        )
+        self._make_key = (
+            None if resolved.key is None else key_maker(where, resolved.key, self.__signature__)
         )
 
-    def _key(self, bound: dict[str, Any]) -> str | None:
-        key = self._resolved.key
-        if callable(key):
-            call = self.arguments.spread(bound)
-            key = key(*call.args, **call.kwargs)
-        if key is None:
-            return None
-        return _storable_key(f"task {self.name!r}", key)
+    def _here(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the function gives when it is called here and now."""
+        if self.context_parameter is None:
+            return self.function(*args, **kwargs)
+        call = self._with_context(self.context_parameter, args, kwargs)
+        return self.function(*call.args, **call.kwargs)
+
+    def _with_context(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        try:
+            passed = self.__signature__.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(
+                f"task {self.name!r}: {error}; callers pass {self.__signature__}, and the Context is filled in"
+            ) from None
+        context = self._context(self._signature.parameters[name])
+        whole = inspect.BoundArguments(self._signature, passed.arguments | {name: context})
+        whole.apply_defaults()
+        return Call(whole.args, whole.kwargs)
+
+    def _context(self, parameter: inspect.Parameter) -> Any:
+        """Of the job that runs this code; without one the parameter's default."""
+        try:
+            return current()
+        except LookupError:
+            if parameter.default is not parameter.empty:
+                return parameter.default
+            raise LookupError(
+                f"task {self.name!r} takes a Context, and no job is running here; enqueue it, "
+                "or call its `function` with a Context of your own"
+            ) from None
 
 
 class AsyncTask(Task[P, R]):
     """A task whose function is a coroutine function."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
-        """Call the function here and now."""
-        return cast("Awaitable[R]", self.function(*args, **kwargs))
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Call the function here and now; a Context is that of the job that runs this code.
+
+        Raises:
+            LookupError: it takes a Context without a default, and no job is running here.
+        """
+        return cast("Coroutine[Any, Any, R]", self._here(args, kwargs))
 
 
 class SyncTask(Task[P, R]):
     """A task whose function is an ordinary function; workers run it in a thread."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function here and now."""
-        return cast("R", self.function(*args, **kwargs))
+        """Call the function here and now; a Context is that of the job that runs this code.
+
+        Raises:
+            LookupError: it takes a Context without a default, and no job is running here.
+        """
+        return cast("R", self._here(args, kwargs))
 
 
-def _context_parameter(function: Callable[..., Any]) -> str | None:
-    found = [
-        name for name, hint in hints_of(function).items() if hint is Context and name != "return"
-    ]
+def _own_name(function: Callable[..., Any]) -> str:
+    name: str = getattr(function, "__name__", "")
+    if not NAME.fullmatch(name):
+        raise InvalidOption(f"{described(function)} has no name that a task can have; pass name=")
+    return name
+
+
+def _context_parameter(where: str, signature: inspect.Signature) -> str | None:
+    found = [p for p in signature.parameters.values() if _is_context(p.annotation)]
     if len(found) > 1:
-        raise InvalidOption(
-            f"task {function.__name__!r}: only one parameter may be annotated Context"
-        )
-    return found[0] if found else None
+        raise InvalidOption(f"{where}: only one parameter may be annotated Context")
+    if any(p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in found):
+        raise InvalidOption(f"{where}: a Context is one parameter; annotate one without * or **")
+    return found[0].name if found else None
 
 
-def _storable_key(where: str, key: str) -> str:
-    try:
-        data = key.encode()
-    except UnicodeEncodeError:
-        data = b"\0"
-    if not data or b"\0" in data:
-        raise InvalidOption(
-            f"{where}: key={key!r}: a key is text, not empty, without NUL or lone surrogates"
-        )
-    return key if len(data) <= KEY_LIMIT else f"sha256:{sha256(data).hexdigest()}"
+def _is_context(hint: Any) -> bool:
+    """Whether it is Context, or Context and None, with or without metadata."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _is_context(get_args(hint)[0])
+    if origin is Union or origin is UnionType:
+        parts = [part for part in get_args(hint) if part is not NoneType]
+        return all(_is_context(part) for part in parts)
+    return hint is Context
+
+
+def _without(signature: inspect.Signature, name: str | None) -> inspect.Signature:
+    return signature.replace(
+        parameters=[p for p in signature.parameters.values() if p.name != name]
+    )
 
 
 __all__ = ["AsyncTask", "Enqueuer", "SyncTask", "Task"]

@@ -1,7 +1,8 @@
 """The types that users see. Never run: mypy and basedpyright check it (`tests/typing/test_typing.py` counts errors)."""
 
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 from uuid import UUID
 
 from queuekit import Context, Handle, Job, JobInfo, Queuekit, State
@@ -29,6 +30,21 @@ async def with_context(ctx: Context, n: int) -> list[str]:
     return [str(n)]
 
 
+@qk.task
+async def optional_context(n: int, *, ctx: Context | None = None) -> int:
+    return n
+
+
+@qk.task
+async def of_anything(data: object, n: int = 1) -> int:
+    return n
+
+
+@qk.task(queue="email")
+def of_anything_at_all(data: object = None) -> int:
+    return 1
+
+
 async def right() -> None:
     assert_type(await plain.enqueue("a"), Handle[int])
     assert_type(await plain.enqueue("a", subject="b"), Handle[int])
@@ -45,7 +61,26 @@ async def right() -> None:
     assert_type(await handle.info(), JobInfo)
     assert_type(handle.id, UUID)
     assert_type(qk.handle(handle.id, task=plain), Handle[int])
+    assert_type(qk.handle("01900000-0000-7000-8000-000000000000"), Handle[Any])
     assert_type(await plain("a"), int)
+    assert_type(plain("a"), Coroutine[Any, Any, int])
+    assert_type(resize(Path()), Path)
+    assert_type(await with_context(5), list[str])
+    assert_type(await optional_context(5), int)
+    assert_type(await of_anything(data=5, n=2), int)
+    assert_type(await of_anything.enqueue("a"), Handle[int])
+    assert_type(of_anything_at_all(), int)
+    assert_type(await qk.enqueue_many([plain.job("a"), resize.job(Path())]), list[Handle[Any]])
+    assert_type(await qk.enqueue_many((plain.job("a"), with_context.job(1))), list[Handle[Any]])
+    assert_type(await qk.enqueue_many(plain.job(to) for to in "ab"), list[Handle[int]])
+    several: list[Job[Any]] = [plain.job("a")]
+    several.append(resize.job(Path()))
+    assert_type(await qk.enqueue_many(several), list[Handle[Any]])
+    anything: Handle[object] = handle
+    await anything.result()
+    await qk.run_worker(["email"], concurrency=5, burst=True)
+    async with qk.worker(threads=2, grace=0.5, signals=True):
+        pass
 
 
 async def wrong() -> None:
@@ -59,3 +94,9 @@ async def wrong() -> None:
     resize.job(Context, Path())  # E: the context is never passed
     qk.task(queue=5)  # E: an option of another type
     plain.enqueue_sync(b"")  # E: bytes for a string
+    await with_context(Context, 5)  # E: the context is not passed to a task that is called
+    await of_anything()  # E: a missing argument of any type
+    await of_anything(5, n="a")  # E: a string for a number
+    await qk.enqueue_many([plain.enqueue("a")])  # E: coroutines for jobs
+    await qk.run_worker(concurency=5)  # E: a misspelt option of the worker
+    qk.worker(burst="yes")  # E: an option of the worker of another type

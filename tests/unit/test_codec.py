@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from pydantic import BaseModel, field_validator
 
 from queuekit.codec import Arguments, Call, Results
-from queuekit.errors import InvalidPayload, PayloadTooLarge
+from queuekit.errors import InvalidOption, InvalidPayload, PayloadTooLarge
 
 LIMIT = 1_000_000
 
@@ -226,7 +226,7 @@ def test_a_payload_that_fits_no_longer_is_refused() -> None:
 def test_an_annotation_that_is_not_importable_is_named() -> None:
     def task(n: "Missing") -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
-    with pytest.raises(InvalidPayload, match="'Missing' is not defined"):
+    with pytest.raises(InvalidOption, match="'Missing' is not defined"):
         Arguments("task", task)
 
 
