@@ -21,11 +21,13 @@ What every implementation owes, whatever the verb:
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
 from queuekit.job import Ack, Claim, Job, JobRecord, Keep, Micros, Return, State, Token
+from queuekit.times import moment, moment_in_micros
 
 PROTOCOL = 1
 """The number of this contract; registered by every process for rolling upgrades."""
@@ -313,17 +315,27 @@ class Backend(Protocol):
 class JobFilter:
     """Which jobs; all given conditions hold.
 
-    Attributes:
-        since: enqueued at or after (microseconds).
+    Args:
+        since: enqueued at or after: an aware datetime, or microseconds. Backends get microseconds.
         error: a part of the text of its last error.
+
+    Raises:
+        InvalidOption: `since` is no moment.
     """
 
     queues: Sequence[str] = ()
     tasks: Sequence[str] = ()
     states: Sequence[State] = ()
     tags: Sequence[str] = ()
-    since: Micros | None = None
+    since: datetime | Micros | None = None
     error: str | None = None
+
+    def __post_init__(self) -> None:
+        since = self.since
+        if isinstance(since, int):
+            moment_in_micros(since, "since")
+        elif since is not None:
+            object.__setattr__(self, "since", moment(since, "since"))
 
 
 class Change(NamedTuple):

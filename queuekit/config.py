@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -17,8 +18,12 @@ from queuekit.job import Keep
 from queuekit.registry import redacted
 from queuekit.times import SHORTEST, SHORTEST_LEASE, seconds
 
+PREFIX: Final = "QUEUEKIT_"
+OUR_TOOLS: Final = ("test_", "chaos")
+"""How the names of variables begin that only the test suite reads."""
 DEFAULT_URL: Final = "sqlite:///queuekit.db"
 URLS: Final = ("url", "listen_url")
+_told: Final[set[str]] = set()
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -50,7 +55,7 @@ class Settings(BaseSettings):
     """
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        env_prefix="QUEUEKIT_", extra="forbid", env_ignore_empty=True
+        env_prefix=PREFIX, extra="forbid", env_ignore_empty=True
     )
 
     url: str = DEFAULT_URL
@@ -129,6 +134,7 @@ def load(**arguments: Any) -> Settings:
         ConfigurationError: a value is wrong or a name is misspelt; all of them are named.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
+    _warn_of_unknown_variables()
     try:
         settings = Settings(**given)
     except ValidationError as error:
@@ -142,6 +148,31 @@ def load(**arguments: Any) -> Settings:
     filled = {name: _filled_in(value) for name in URLS if (value := getattr(settings, name))}
     filled["url"] = _absolute(filled["url"])
     return settings.model_copy(update=filled)
+
+
+def _warn_of_unknown_variables() -> None:
+    """Once each; no error, as they may be meant for another version."""
+    for variable in filter(_is_unknown, os.environ.keys() - _told):
+        # Not sooner, as the log would slow down the start of every program.
+        from queuekit.log import log
+
+        near = get_close_matches(_setting(variable), Settings.model_fields, 1)
+        meant = f"{PREFIX}{near[0].upper()}" if near else None
+        log.warning("unknown variable: no setting has this name", variable=variable, meant=meant)
+        _told.add(variable)
+
+
+def _is_unknown(variable: str) -> bool:
+    name = _setting(variable)
+    return (
+        variable.upper().startswith(PREFIX)
+        and name not in Settings.model_fields
+        and not name.startswith(OUR_TOOLS)
+    )
+
+
+def _setting(variable: str) -> str:
+    return variable[len(PREFIX) :].lower()
 
 
 def pyproject() -> Path | None:

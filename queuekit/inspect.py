@@ -1,12 +1,12 @@
 """`Queuekit.inspect`: looking at jobs and queues, and steering them; the command line's verbs in Python."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from queuekit.backend import Change, Inspector, JobFilter, QueueInfo, WorkerInfo
-from queuekit.errors import InvalidOption, JobNotFound
+from queuekit.errors import InvalidOption, JobNotFound, UnknownTask
 from queuekit.handle import info_of
 from queuekit.job import JobInfo, JobRecord, State
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from queuekit.app import Queuekit
 
 PAGE = 500
+NAMES_SHOWN = 50
 VERBS: dict[str, frozenset[State]] = {
     "cancel": frozenset(
         {State.SCHEDULED, State.READY, State.WAITING, State.BLOCKED, State.RUNNING}
@@ -78,16 +79,34 @@ class Inspect:
         """All processes that are present."""
         return await (await self._inspector()).workers()
 
-    async def pause(self, *queues: str) -> None:
-        """Let no job of these queues start until `resume`."""
+    async def pause(self, *queues: str, create: bool = False) -> None:
+        """Let no job of these queues start until `resume`.
+
+        Args:
+            queues: by name.
+            create: also those that have no job yet.
+
+        Raises:
+            InvalidOption: there is no such queue.
+        """
+        if not create:
+            await self.refuse_unknown_queues(
+                queues, "; to pause it before its first job: create=True (--create)"
+            )
         await (await self._inspector()).pause(queues)
 
     async def resume(self, *queues: str) -> None:
-        """Let their jobs start again."""
+        """Let their jobs start again. Raises `InvalidOption`: there is no such queue."""
+        await self.refuse_unknown_queues(queues)
         await (await self._inspector()).resume(queues)
 
     async def drain(self, queue: str) -> int:
-        """Cancel all scheduled and ready jobs of a queue; how many there were."""
+        """Cancel all scheduled and ready jobs of a queue; how many there were.
+
+        Raises:
+            InvalidOption: there is no such queue.
+        """
+        await self.refuse_unknown_queues([queue])
         inspector = await self._inspector()
         total = 0
         while count := await inspector.drain(queue):
@@ -95,12 +114,54 @@ class Inspect:
         return total
 
     async def clean(self, where: JobFilter) -> int:
-        """Remove the records of finished jobs; how many there were."""
+        """Remove the records of finished jobs; how many there were.
+
+        Raises:
+            InvalidOption, UnknownTask: the filter names a queue or a task that is not there.
+        """
         inspector = await self._inspector()
         total = 0
         while count := await inspector.clean(where):
             total += count
+        if not total:
+            await self.refuse_unknown(where)
         return total
+
+    async def refuse_unknown(self, where: JobFilter) -> None:
+        """For a filter that found nothing: is that a slip of the pen?
+
+        Raises:
+            InvalidOption: a queue is not there.
+            UnknownTask: no job is of that task, and the app has none of that name.
+        """
+        await self.refuse_unknown_queues(where.queues)
+        for task in where.tasks:
+            if task not in self._app.tasks and not await self._any(JobFilter(tasks=[task])):
+                raise UnknownTask(
+                    f"No task {task!r}: no job is of it. {_known_are(self._app.tasks, 'Tasks of the app')}"
+                )
+
+    async def refuse_unknown_queues(self, names: Sequence[str], remedy: str = "") -> None:
+        """Queues that neither hold a job or a record, nor are paused, nor served, nor of a task of the app.
+
+        Raises:
+            InvalidOption: one of them is named; so are those that are there.
+        """
+        if not names:
+            return
+        known = {task.queue for task in self._app.tasks.values()}
+        known |= {queue.name for queue in await self.queues()}
+        known |= {name for worker in await self.workers() for name in worker.presence.queues}
+        for name in names:
+            if name not in known:
+                raise InvalidOption(
+                    f"No queue {name!r}. {_known_are(known, 'Known queues')}{remedy}"
+                )
+
+    async def _any(self, where: JobFilter) -> bool:
+        async for _ in self._find(where):
+            return True
+        return False
 
     async def _steer(
         self, verb: str, jobs: Sequence[UUID] | JobFilter, queue: str | None
@@ -108,7 +169,7 @@ class Inspect:
         inspector = await self._inspector()
         done = 0
         refused: dict[UUID, Change] = {}
-        async for ids in self._pages(verb, jobs):
+        async for ids in self.pages(verb, jobs):
             changes: Sequence[Change] = await getattr(inspector, verb)(ids, queue)
             done += sum(change.done for change in changes)
             refused |= {
@@ -116,9 +177,14 @@ class Inspect:
             }
         return Steered(done, refused)
 
-    async def _pages(
+    async def pages(
         self, verb: str, jobs: Sequence[UUID] | JobFilter
     ) -> AsyncIterator[Sequence[UUID]]:
+        """The ids of the jobs that a verb is about, in portions.
+
+        Raises:
+            InvalidOption, UnknownTask: a filter by which there never is one.
+        """
         if not isinstance(jobs, JobFilter):
             yield jobs
             return
@@ -127,6 +193,8 @@ class Inspect:
             raise InvalidOption(f"No job in state {', '.join(jobs.states)} can be told to {verb}")
         # All first, as steering moves jobs between the pages that are still to be read.
         found = [record.id async for record in self._find(_with_states(jobs, states))]
+        if not found:
+            await self.refuse_unknown(jobs)
         for start in range(0, len(found), PAGE):
             yield found[start : start + PAGE]
 
@@ -148,6 +216,12 @@ class Inspect:
 
 def _with_states(where: JobFilter, states: frozenset[State]) -> JobFilter:
     return replace(where, states=tuple(sorted(states)))
+
+
+def _known_are(names: Iterable[str], what: str) -> str:
+    """What there is instead, for the message about a name that is unknown."""
+    some = sorted(names)[:NAMES_SHOWN]
+    return f"{what}: {', '.join(some) or 'none'}"
 
 
 __all__ = ["Inspect", "Steered"]

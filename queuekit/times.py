@@ -66,20 +66,29 @@ def within_range(duration: object) -> Micros:
     return duration
 
 
-def moment(given: object) -> Micros:
-    """A moment in microseconds since 1970. Raises `InvalidOption`: it is no aware datetime, or out of the range."""
+def moment(given: object, what: str = "") -> Micros:
+    """An aware datetime as microseconds since 1970; `what` it is goes into messages.
+
+    Raises:
+        InvalidOption: it is none, or out of the range.
+    """
     if not isinstance(given, datetime):
-        raise InvalidOption(f"pass an aware datetime, not {type(given).__name__}")
+        raise InvalidOption(f"{_named(what)}pass an aware datetime, not {type(given).__name__}")
     if given.utcoffset() is None:
         raise InvalidOption(
-            "a naive datetime is ambiguous; pass an aware one, such as datetime.now(UTC)"
+            f"{_named(what)}a naive datetime is ambiguous; pass an aware one, such as datetime.now(UTC)"
         )
-    found = (given - _EPOCH) // _MICROSECOND
-    if not 0 <= found < _END:
+    return moment_in_micros((given - _EPOCH) // _MICROSECOND, what)
+
+
+def moment_in_micros(given: Micros, what: str = "") -> Micros:
+    """A moment that is in microseconds already. Raises `InvalidOption`: it is out of the range."""
+    if not 0 <= given < _END:
         raise InvalidOption(
-            f"pass a datetime of the years {FIRST_YEAR} to {LAST_YEAR}, not {given.isoformat()}"
+            f"{_named(what)}pass a moment of the years {FIRST_YEAR} to {LAST_YEAR}, "
+            f"not {datetime_of(given):%Y-%m-%d}"
         )
-    return found
+    return given
 
 
 def datetime_of(micros: Micros) -> datetime:
@@ -93,5 +102,8 @@ def datetime_of(micros: Micros) -> datetime:
 
 def _durations(what: str, least: float) -> str:
     bottom = "more than 0" if least == SHORTEST else f"at least {least:g}"
-    allowed = f"pass seconds or a timedelta, {bottom} and at most {LONGEST_DAYS:,} days"
-    return f"{what}: {allowed}" if what else allowed
+    return f"{_named(what)}pass seconds or a timedelta, {bottom} and at most {LONGEST_DAYS:,} days"
+
+
+def _named(what: str) -> str:
+    return f"{what}: " if what else ""

@@ -1,11 +1,11 @@
 """The same store, for people's eyes and hands."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from queuekit.backend import Change, JobFilter, QueueInfo, WorkerInfo
-from queuekit.job import FINISHED, JobRecord, State
+from queuekit.job import FINISHED, JobRecord, Micros, State
 from queuekit_redis.reading import read_records
 from queuekit_redis.records import read_worker
 from queuekit_redis.scripts import Scripts
@@ -165,7 +165,7 @@ def matches(record: JobRecord, where: JobFilter) -> bool:
         (not where.tasks or record.task in where.tasks)
         and (not where.states or record.state in where.states)
         and set(where.tags) <= set(record.tags)
-        and (where.since is None or record.enqueued_at >= where.since)
+        and (where.since is None or record.enqueued_at >= cast("Micros", where.since))
         and (where.error is None or any(where.error in text for text in record.errors[-1:]))
     )
 

@@ -1,7 +1,6 @@
 """``queuekit jobs``: look at jobs and steer them, one or thousands."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -11,10 +10,10 @@ from queuekit.app import Queuekit
 from queuekit.backend import Change, JobFilter
 from queuekit.cli import options
 from queuekit.cli.errors import FAILED
-from queuekit.cli.output import confirm, emit, progress, say, table, text
+from queuekit.cli.output import LONGEST_SHOWN, confirm, emit, progress, say, table, text
 from queuekit.cli.store import open_store, run
-from queuekit.errors import InvalidOption
-from queuekit.inspect import PAGE, VERBS, Steered
+from queuekit.failure import repr_of
+from queuekit.inspect import PAGE, Steered
 from queuekit.job import JobInfo, State
 
 DESTRUCTIVE: Final = frozenset({"cancel", "delete"})
@@ -131,6 +130,7 @@ def _fields(job: JobInfo) -> dict[str, Any]:
         "id": job.id,
         "task": job.task,
         "queue": job.queue,
+        "arguments": _call(job.arguments),
         "state": _state(job),
         "attempt": f"{job.attempt} of {job.max_attempts}",
         "lapses": job.lapses or None,
@@ -144,8 +144,18 @@ def _fields(job: JobInfo) -> dict[str, Any]:
         "started": text(job.started_at),
         "finished": text(job.finished_at),
         "progress": job.progress,
-        "result": repr(job.result) if job.state is State.SUCCEEDED else None,
+        "result": repr_of(job.result, LONGEST_SHOWN) if job.state is State.SUCCEEDED else None,
     }
+
+
+def _call(arguments: Mapping[str, Any]) -> str:
+    """As they are written in a call."""
+    return ", ".join(_argument(*argument) for argument in arguments.items())
+
+
+def _argument(name: str, value: Any) -> str:
+    stars, shown = "*" * name.count("*"), repr_of(value, LONGEST_SHOWN)
+    return f"{stars}{shown}" if stars else f"{name}={shown}"
 
 
 def _state(job: JobInfo) -> str:
@@ -171,18 +181,7 @@ async def _find(
 
 
 async def _matching(qk: Queuekit, verb: str, where: JobFilter) -> list[UUID]:
-    """All at once, as steering moves jobs between the pages that are still to be read."""
-    states = VERBS[verb] & frozenset(where.states or State)
-    if not states:
-        raise InvalidOption(f"A job that is {' or '.join(where.states)} can't be told to {verb}")
-    where = replace(where, states=tuple(sorted(states)))
-    inspector, mark = (await qk.backend()).inspector, None
-    found: list[UUID] = []
-    while True:
-        records, mark = await inspector.find(where, limit=PAGE, after=mark)
-        found += [record.id for record in records]
-        if mark is None:
-            return found
+    return [job async for page in qk.inspect.pages(verb, where) for job in page]
 
 
 async def _steer(qk: Queuekit, verb: str, ids: Sequence[UUID], *, quiet: bool) -> Steered:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import typer
 
+from queuekit import times
 from queuekit.backend import JobFilter
 from queuekit.job import State
 from queuekit.options import NAME
@@ -20,7 +21,10 @@ def duration(text: str) -> float:
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise typer.BadParameter(f"{text!r} is no duration; write seconds, or say 90s, 15m, 2h, 3d")
-    return float(found[1]) * UNITS[found[2] or "s"]
+    value = float(found[1]) * UNITS[found[2] or "s"]
+    if value * 1_000_000 > times.LONGEST:
+        raise typer.BadParameter(f"{text!r} is too long: {times.LONGEST_DAYS:,} days are the most")
+    return value
 
 
 def moment(text: str) -> datetime:
@@ -28,11 +32,14 @@ def moment(text: str) -> datetime:
     if _DURATION.fullmatch(text.strip()):
         return datetime.now(UTC) - timedelta(seconds=duration(text))
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+        found = datetime.fromisoformat(text).astimezone(UTC)
+        times.moment(found)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{text!r} is no moment; write say 2h (ago) or 2026-01-31T12:00"
+            f"{text!r} is no moment of the years {times.FIRST_YEAR} to {times.LAST_YEAR}; "
+            "write say 2h (ago) or 2026-01-31T12:00"
         ) from None
+    return found
 
 
 def name(text: str) -> str:
@@ -101,6 +108,6 @@ def job_filter(
         tasks=tasks or (),
         states=states or (),
         tags=tags or (),
-        since=None if since is None else round(since.timestamp() * 1_000_000),
+        since=since,
         error=error,
     )

@@ -3,16 +3,22 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from queuekit.errors import QueuekitError
+from queuekit.failure import repr_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+LONGEST_SHOWN: Final = 10_000
+"""Characters of one value of a task's own type."""
+LEVELS: Final = 3
+"""A job's fields, a list of errors, a field of one."""
 WIDE: Final = 250
 """Columns where no terminal sets a limit: enough for a table not to be cut."""
 
@@ -23,10 +29,35 @@ class NotConfirmed(QueuekitError):
 
 def emit(value: Any) -> None:
     """One JSON document, on a line of its own."""
+    typer.echo(_json(_fit(value)).decode())
+
+
+def _json(value: Any) -> bytes:
     from pydantic_core import to_json
 
-    data = to_json(value, bytes_mode="base64", inf_nan_mode="strings", serialize_unknown=True)
-    typer.echo(data.decode())
+    return to_json(value, bytes_mode="base64", inf_nan_mode="strings", serialize_unknown=True)
+
+
+def _fit(value: Any, levels: int = LEVELS) -> Any:
+    """The value with a text for each part that JSON can't hold, if that is not too far inside."""
+    try:
+        # As deep as it will be, because depth is bounded, too.
+        _json([[[[value]]]])
+    except Exception:  # noqa: BLE001  # a value of a task's own type may raise anything
+        return _taken_apart(value, levels)
+    return value
+
+
+def _taken_apart(value: Any, levels: int) -> Any:
+    match value:
+        case dict() if levels:
+            return {printable(str(name)): _fit(part, levels - 1) for name, part in value.items()}
+        case list() | tuple() if levels:
+            return [_fit(part, levels - 1) for part in value]
+        case _ if levels and is_dataclass(value):
+            return {one.name: _fit(getattr(value, one.name), levels - 1) for one in fields(value)}
+        case _:
+            return repr_of(value, LONGEST_SHOWN)
 
 
 def say(text: str) -> None:

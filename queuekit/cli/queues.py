@@ -1,7 +1,7 @@
 """``queuekit queues``: look at queues and steer them."""
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -40,31 +40,33 @@ def list_queues(
         say("no queues yet; a queue is made by its first job")
 
 
-def _switching(verb: str, done: str, summary: str) -> Callable[..., None]:
-    def switch(
-        queues: options.QueueNames,
-        app: options.AppOption = None,
-        url: options.Url = None,
-        as_json: options.Json = False,
-    ) -> None:
-        qk = open_store(app, url)
-        act: Callable[..., Coroutine[Any, Any, None]] = getattr(qk.inspect, verb)
-        run(qk, act(*queues))
-        if as_json:
-            emit({done: queues})
-        else:
-            say(f"{done}: {', '.join(queues)}")
-
-    switch.__doc__ = summary
-    return switch
+@verbs.command()
+def pause(
+    queues: options.QueueNames,
+    create: Annotated[
+        bool, typer.Option("--create", help="Also queues that have no job yet.")
+    ] = False,
+    app: options.AppOption = None,
+    url: options.Url = None,
+    as_json: options.Json = False,
+) -> None:
+    """Let no job of these queues start until `resume`; those that run go on."""
+    qk = open_store(app, url)
+    run(qk, qk.inspect.pause(*queues, create=create))
+    _say_done("paused", queues, as_json=as_json)
 
 
-verbs.command("pause")(
-    _switching(
-        "pause", "paused", "Let no job of these queues start until `resume`; those that run go on."
-    )
-)
-verbs.command("resume")(_switching("resume", "resumed", "Let their jobs start again."))
+@verbs.command()
+def resume(
+    queues: options.QueueNames,
+    app: options.AppOption = None,
+    url: options.Url = None,
+    as_json: options.Json = False,
+) -> None:
+    """Let their jobs start again."""
+    qk = open_store(app, url)
+    run(qk, qk.inspect.resume(*queues))
+    _say_done("resumed", queues, as_json=as_json)
 
 
 @verbs.command()
@@ -107,6 +109,7 @@ def clean(
 
 
 async def _drainable(qk: Queuekit, queues: Sequence[str]) -> int:
+    await qk.inspect.refuse_unknown_queues(queues)
     return sum(
         queue.counts.get(state, 0)
         for queue in await qk.inspect.queues()
@@ -131,12 +134,21 @@ async def _clean(qk: Queuekit, where: JobFilter, *, quiet: bool) -> int:
         while count := await inspector.clean(where):
             done += count
             advance(count)
+    if not done:
+        await qk.inspect.refuse_unknown(where)
     return done
 
 
 def _words(where: JobFilter) -> str:
     given = {name: getattr(where, name) for name in ("queues", "tasks", "states", "tags", "error")}
     return ", ".join(f"{name} {text(value)}" for name, value in given.items() if value)
+
+
+def _say_done(done: str, queues: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        emit({done: queues})
+    else:
+        say(f"{done}: {', '.join(queues)}")
 
 
 def _say_count(what: str, count: int, *, as_json: bool) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from queuekit import Queuekit
+from queuekit.backend import Stored
+from queuekit.job import Job, JobOptions, new_id
 from tests.cli.conftest import Cli
 
 Work = Callable[[], None]
@@ -165,7 +167,7 @@ def test_a_state_that_a_verb_can_do_nothing_about(cli: Cli) -> None:
     done = cli("jobs", "promote", "--state", "failed", "--state", "succeeded")
 
     assert done.code == 1
-    assert "A job that is failed or succeeded can't be told to promote" in done.err
+    assert "No job in state failed, succeeded can be told to promote" in done.err
 
 
 def test_thousands_at_once(cli: Cli, qk: Queuekit) -> None:
@@ -189,3 +191,77 @@ def test_ids_repeated_count_once(cli: Cli, jobs: dict[str, str]) -> None:
     done = cli("jobs", "retry", jobs["failed"], jobs["failed"])
 
     assert (done.code, done.out) == (0, "1 job retried\n")
+
+
+@pytest.mark.parametrize("verb", ["retry", "cancel --yes", "delete --yes", "promote"])
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ("--task snd", "No task 'snd': no job is of it. Tasks of the app: block, import_day, send"),
+        ("--task send --task snd", "No task 'snd'"),
+        ("--queue emial", "No queue 'emial'. Known queues: default, email, notes, threads"),
+    ],
+)
+def test_a_filter_with_a_slip_of_the_pen(cli: Cli, verb: str, filters: str, message: str) -> None:
+    done = cli("jobs", *verb.split(), *filters.split(), "--json")
+
+    assert (done.code, done.out) == (1, "")
+    assert message in done.err
+
+
+def test_a_filter_that_finds_nothing_is_no_slip(cli: Cli, jobs: dict[str, str]) -> None:
+    assert cli("jobs", "promote", "--task", "whoami", "--json").document == {
+        "done": 0,
+        "refused": [],
+    }
+    assert cli("jobs", "retry", "--queue", "notes").out == "0 jobs retried\n"
+
+
+def test_arguments_are_shown_as_in_a_call(cli: Cli, jobs: dict[str, str], work: Work) -> None:
+    shown = cli("jobs", "show", jobs["ready"]).out
+    assert "arguments  day=datetime.date(2026, 1, 31)\n" in shown
+    document = cli("jobs", "show", jobs["ready"], "--json").document
+    assert document["arguments"] == {"day": "2026-01-31"}
+    assert "2026, 1, 31" not in cli("jobs", "list").out
+
+
+def stored(qk: Queuekit, *jobs: Job[Any]) -> None:
+    async def store() -> None:
+        async with qk:
+            answers = await (await qk.backend()).enqueue(jobs)
+            assert all(answer.kind is Stored.STORED for answer in answers), answers
+
+    asyncio.run(store())
+
+
+def test_any_stored_job_can_be_looked_at(cli: Cli, qk: Queuekit) -> None:
+    options = JobOptions(due=10**17, extra="no JSON")
+    jobs = [
+        Job(new_id(), task, payload, options)
+        for task in ("send", "of another version")
+        for payload in (
+            "no JSON",
+            '{"v":1,"a":{"to":"\\ud800","\\udfff":[NaN,"\\u0000"]}}',
+            '{"v":1,"a":{"to":1e400}}',
+        )
+    ]
+    stored(qk, *jobs)
+
+    for verb in ("list", "show"):
+        ids = [job.id for job in jobs] if verb == "show" else []
+        done = cli("jobs", verb, *ids, "--json")
+        assert {job["id"] for job in done.lines} == {str(job.id) for job in jobs}
+        assert {job["scheduled_at"][:5] for job in done.lines} <= {"5138-"}
+        people = cli("jobs", verb, *ids)
+        assert people.code == 0
+        assert all(str(job.id) in people.out for job in jobs)
+
+
+@pytest.mark.parametrize(
+    "since", ["99999999d", "0001-01-01", "9999-12-31T23:59:59", "1969-12-31T00:00Z"]
+)
+def test_a_moment_has_a_range(cli: Cli, since: str) -> None:
+    done = cli("jobs", "list", "--since", since)
+
+    assert done.code == 2
+    assert "too long" in done.err or "1970 to 2199" in done.err

@@ -1,5 +1,7 @@
 from collections.abc import Callable
 
+import pytest
+
 from tests.cli.conftest import Cli
 
 
@@ -22,7 +24,7 @@ def test_queues_and_their_counts(cli: Cli) -> None:
 def test_pause_and_resume(cli: Cli, work: Callable[[], None]) -> None:
     cli("enqueue", "send", '{"to": "ada"}')
 
-    assert cli("queues", "pause", "email", "sms").out == "paused: email, sms\n"
+    assert cli("queues", "pause", "email", "sms", "--create").out == "paused: email, sms\n"
     work()
     assert "paused" in cli("queues", "list").out
     assert cli("jobs", "list", "--json").document["state"] == "ready"
@@ -57,3 +59,23 @@ def test_clean_removes_records(cli: Cli, work: Callable[[], None]) -> None:
     assert counts == {"succeeded": 1, "ready": 1}
     assert cli("queues", "clean", "--queue", "email", "--yes", "--json").document == {"done": 1}
     assert cli("queues", "list", "--json").document["counts"] == {"ready": 1}
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "drain --yes", "clean --yes --queue"])
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_queue_that_is_not_there(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, verb: str, form: tuple[str, ...]
+) -> None:
+    cli("enqueue", "send", '{"to": "ada"}')
+    monkeypatch.delenv("QUEUEKIT_APP")
+
+    done = cli("queues", *verb.split(), "emial", *form)
+
+    assert (done.code, done.out) == (1, "")
+    assert "No queue 'emial'. Known queues: email" in done.err
+
+
+def test_a_queue_of_the_app_is_known_before_its_first_job(cli: Cli) -> None:
+    assert cli("queues", "pause", "email").code == 0
+    assert "to pause it before its first job" in cli("queues", "pause", "sms").err
+    assert cli("queues", "resume", "email").code == 0

@@ -1,9 +1,12 @@
 """Settings: where they come from, and what is said of wrong ones."""
 
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+import structlog
 from hypothesis import assume, given, strategies as st
 
 from queuekit import ConfigurationError, Queuekit, config
@@ -165,3 +168,53 @@ def test_nothing_that_is_printed_has_a_password() -> None:
     for shown in (qk, qk.settings, str(qk.settings), qk.settings.backend):
         assert "hunter2" not in repr(shown)
     assert "postgres://me:***@h/db" in repr(qk.settings)
+
+
+@pytest.fixture
+def warnings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[MutableMapping[str, Any]]]:
+    """What is warned of, as if no variable had been named yet."""
+    monkeypatch.setattr("queuekit.config._told", set())
+    with structlog.testing.capture_logs() as logs:
+        yield logs
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("QUEUEKIT_CONCURENCY", "QUEUEKIT_CONCURRENCY"),
+        ("queuekit_lese", "QUEUEKIT_LEASE"),
+        ("QUEUEKIT_SOMETHING_ELSE", None),
+        ("QUEUEKIT_", None),
+    ],
+)
+def test_an_unknown_variable_is_named_once(
+    monkeypatch: pytest.MonkeyPatch,
+    warnings: list[MutableMapping[str, Any]],
+    variable: str,
+    meant: str | None,
+) -> None:
+    monkeypatch.setenv(variable, "1")
+
+    config.load()
+    config.load()
+
+    (warning,) = warnings
+    assert (warning["log_level"], warning["variable"], warning["meant"]) == (
+        "warning",
+        variable,
+        meant,
+    )
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["QUEUEKIT_LEASE", "queuekit_lease", "QUEUEKIT_TEST_REDIS_URL", "QUEUEKIT_CHAOS_SEED", "OTHER"],
+)
+def test_known_variables_and_those_of_our_own_tools_are_not(
+    monkeypatch: pytest.MonkeyPatch, warnings: list[MutableMapping[str, Any]], variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+
+    config.load()
+
+    assert warnings == []
