@@ -31,6 +31,7 @@ from queuekit.producer import Producer
 from queuekit.registry import backend_class, redacted
 from queuekit.signature import described, is_async
 from queuekit.task import AsyncTask, SyncTask, Task
+from queuekit.worker.options import WorkerKeywords, WorkerOptions
 
 if TYPE_CHECKING:
     from queuekit.worker.worker import Worker
@@ -193,23 +194,26 @@ class Queuekit:
 
     @overload
     def handle(
-        self, job_id: UUID, *, task: Task[..., R], queue: str | None = None
+        self, job_id: UUID | str, *, task: Task[..., R], queue: str | None = None
     ) -> Handle[R]: ...
     @overload
     def handle(
-        self, job_id: UUID, *, task: None = None, queue: str | None = None
+        self, job_id: UUID | str, *, task: None = None, queue: str | None = None
     ) -> Handle[Any]: ...
     def handle(
-        self, job_id: UUID, *, task: Task[..., Any] | None = None, queue: str | None = None
+        self, job_id: UUID | str, *, task: Task[..., Any] | None = None, queue: str | None = None
     ) -> Handle[Any]:
         """A handle to a job known by its id, say in another process.
 
         Args:
-            job_id: as `Handle.id` gave it.
+            job_id: as `Handle.id` gave it, or that as text.
             task: whose job it is; gives the result its type.
             queue: saves asking every queue.
+
+        Raises:
+            InvalidOption: the text is no id.
         """
-        return Handle(self, job_id, queue, task.results if task else None)
+        return Handle(self, _id(job_id), queue, task)
 
     # Opening and closing
 
@@ -260,14 +264,18 @@ class Queuekit:
 
     # Running
 
-    async def run_worker(self, queues: Sequence[str] | None = None, **options: Any) -> None:
+    async def run_worker(
+        self, queues: Sequence[str] | None = None, **options: Unpack[WorkerKeywords]
+    ) -> None:
         """Run jobs until stopped by SIGTERM or SIGINT, or (``burst=True``) until there are none.
 
         Args:
             queues: to serve; None: those of the app's tasks.
             options: `concurrency`, `burst`, `grace`, and more of `queuekit.worker.options.WorkerOptions`.
+
+        Raises:
+            InvalidOption: one is misspelt or impossible.
         """
-        from queuekit.worker.options import WorkerOptions
         from queuekit.worker.worker import Worker
 
         async with self._opened():
@@ -275,15 +283,21 @@ class Queuekit:
 
     @asynccontextmanager
     async def worker(
-        self, queues: Sequence[str] | None = None, **options: Any
+        self, queues: Sequence[str] | None = None, **options: Unpack[WorkerKeywords]
     ) -> "AsyncIterator[Worker]":
-        """A worker beside the block, say inside a web server's lifespan; leaving it lets running jobs finish."""
-        from queuekit.worker.options import WorkerOptions
+        """A worker beside the block, say inside a web server's lifespan; leaving it lets running jobs finish.
+
+        Args:
+            queues: to serve; None: those of the app's tasks.
+            options: as of `run_worker`, but `signals` is false unless it is given.
+
+        Raises:
+            InvalidOption: an option is misspelt or impossible.
+        """
         from queuekit.worker.worker import Worker
 
-        worker = Worker(
-            self, WorkerOptions.of(self.settings, queues=queues, signals=False, **options)
-        )
+        chosen: WorkerKeywords = {"signals": False, **options}
+        worker = Worker(self, WorkerOptions.of(self.settings, queues=queues, **chosen))
         async with self._opened(), worker.beside():
             yield worker
 
@@ -352,13 +366,12 @@ class Queuekit:
 
     def _handle(self, job: Job[R], answer: Answer) -> Handle[R]:
         task = self.tasks.get(job.task)
-        results = task.results if task else None
         kind = answer.kind
         if kind is Stored.STORED:
-            return Handle(self, job.id, job.options.queue, results)
+            return Handle(self, job.id, job.options.queue, task)
         if kind is Stored.REFUSED:
             raise BackendRefused(f"Job {job.id} of task {job.task!r} was refused: {answer.error}")
-        return Handle(self, answer.id or job.id, job.options.queue, results, True)
+        return Handle(self, answer.id or job.id, job.options.queue, task, True)
 
     async def _line(self) -> "_Line":
         if self._pid != os.getpid():
@@ -395,3 +408,12 @@ class _Line:
     async def close(self) -> None:
         await self.producer.close()
         await self.backend.close()
+
+
+def _id(given: UUID | str) -> UUID:
+    if isinstance(given, UUID):
+        return given
+    try:
+        return UUID(given)
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidOption(f"{given!r} is no job's id; pass a UUID, or its text") from None

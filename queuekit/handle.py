@@ -14,7 +14,7 @@ from queuekit.times import Seconds, datetime_of, seconds
 if TYPE_CHECKING:
     from queuekit.task import Task
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 SHOWN: Final = 200
 """Characters of a stored value that an error quotes."""
@@ -47,7 +47,7 @@ class Desk(Protocol):
         ...
 
 
-class Handle(Generic[R]):
+class Handle(Generic[R_co]):
     """A job that was enqueued.
 
     Attributes:
@@ -56,18 +56,18 @@ class Handle(Generic[R]):
         deduplicated: whether another job held the key (or this id was known), so that nothing new was stored.
     """
 
-    __slots__ = ("_desk", "_results", "deduplicated", "id", "queue")
+    __slots__ = ("_desk", "_task", "deduplicated", "id", "queue")
 
     def __init__(
         self,
         desk: Desk,
         job_id: UUID,
         queue: str | None,
-        results: Results | None,
+        task: "Task[..., Any] | None",
         deduplicated: bool = False,
     ) -> None:
         self._desk = desk
-        self._results = results
+        self._task = task
         self.id = job_id
         self.queue = queue
         self.deduplicated = deduplicated
@@ -76,15 +76,15 @@ class Handle(Generic[R]):
         return f"<Handle of job {self.id} on queue {self.queue!r}>"
 
     async def info(self) -> JobInfo:
-        """All that is known of the job. Raises `JobNotFound`."""
+        """All that is known of the job. Raises `JobNotFound`, also if it is of another task than this handle."""
         record = await self._record()
-        return info_of(record, self._desk.tasks.get(record.task), self._results)
+        return info_of(record, self._own_task(record) or self._desk.tasks.get(record.task))
 
     async def status(self) -> State:
         """The job's state. Raises `JobNotFound`."""
         return (await self._record()).state
 
-    async def result(self, timeout: Seconds | None = None) -> R:  # noqa: ASYNC109  # the public name
+    async def result(self, timeout: Seconds | None = None) -> R_co:  # noqa: ASYNC109  # the public name
         """Wait for the job's end and return what the task returned.
 
         Args:
@@ -93,15 +93,16 @@ class Handle(Generic[R]):
         Raises:
             JobFailed: it failed for good.
             JobCancelled: it was cancelled.
-            JobNotFound: its record is gone, or never was.
+            JobNotFound: its record is gone, or never was, or it is of another task than this handle.
             TimeoutError: it has not ended in time.
             InvalidPayload: what it returned is not of the task's annotation, as that was another one then.
             InvalidOption: the timeout is no duration.
         """
         limit = None if timeout is None else seconds(timeout, "result: timeout")
         if self.queue is None:
-            await self._record()
+            self._own_task(await self._record())
         record = await self._desk.finished(self.id, cast("str", self.queue), limit)
+        task = self._own_task(record)
         match record.state:
             case State.FAILED:
                 raise JobFailed(self.id, record.reason or "failed", failures_of(record.errors))
@@ -109,11 +110,11 @@ class Handle(Generic[R]):
                 why = f": {record.reason}" if record.reason else ""
                 raise JobCancelled(f"Job {self.id} was cancelled{why}")
             case _:
-                return cast("R", self._result(record))
+                return cast("R_co", self._result(record, task.results if task else _ANY))
 
-    def result_sync(self, timeout: Seconds | None = None) -> R:
+    def result_sync(self, timeout: Seconds | None = None) -> R_co:
         """`result`, from code without an event loop."""
-        return cast("R", self._desk.run_sync(self.result(timeout)))
+        return cast("R_co", self._desk.run_sync(self.result(timeout)))
 
     async def cancel(self) -> None:
         """Cancel the job; a running one is interrupted.
@@ -126,11 +127,21 @@ class Handle(Generic[R]):
         if found is not None:
             raise InvalidTransition(self.id, "cancel", found)
 
-    def _result(self, record: JobRecord) -> Any:
+    def _own_task(self, record: JobRecord) -> "Task[..., Any] | None":
+        """This handle's task; refused is a record of another one, whose result has another type."""
+        task = self._task
+        if task is not None and record.task not in {task.name, *task.aliases}:
+            raise JobNotFound(
+                f"Job {self.id} is one of task {record.task!r}, not of {task.name!r}; "
+                "pass its own task to qk.handle, or none"
+            )
+        return task
+
+    def _result(self, record: JobRecord, results: Results) -> Any:
         if record.result is None:
             return None
         try:
-            return (self._results or _ANY).load(record.result)
+            return results.load(record.result)
         except Exception as error:
             raise InvalidPayload(
                 f"Job {self.id} succeeded, but its stored result can't be read: {printable(error)}. "
@@ -148,18 +159,15 @@ class Handle(Generic[R]):
         return record
 
 
-def info_of(
-    record: JobRecord, task: "Task[..., Any] | None" = None, results: Results | None = None
-) -> JobInfo:
+def info_of(record: JobRecord, task: "Task[..., Any] | None" = None) -> JobInfo:
     """The public form of any record; what fits today's code no more is shown as it is stored.
 
     Args:
         record: of a job.
         task: its task, if that is known here; gives arguments and result their types.
-        results: gives the result its type where the task is not known.
     """
     arguments = task.arguments if task else _NO_ARGUMENTS
-    results = task.results if task else results or _ANY
+    results = task.results if task else _ANY
     return JobInfo(
         id=record.id,
         task=record.task,

@@ -1,12 +1,42 @@
 """How to run a worker: its options, checked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from queuekit.config import Settings
 from queuekit.errors import InvalidOption
 from queuekit.options import NAME
+
+FROM_SETTINGS: Final = ("concurrency", "threads", "children", "lease", "grace")
+
+
+def _named(queue: str) -> str:
+    if not NAME.fullmatch(queue):
+        raise ValueError("1 to 128 letters, digits or one of _ . : / - are allowed")
+    return queue
+
+
+_Queue = Annotated[str, AfterValidator(_named)]
+_Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+class WorkerKeywords(TypedDict, total=False):
+    """What `Queuekit.run_worker` and `Queuekit.worker` take besides queues; None: as the settings say.
+
+    The attributes are those of `WorkerOptions`.
+    """
+
+    concurrency: int | None
+    threads: int | None
+    children: int | None
+    lease: float | None
+    grace: float | None
+    burst: bool
+    signals: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,42 +54,30 @@ class WorkerOptions:
         signals: stop by SIGTERM and SIGINT; a second one stops at once.
     """
 
-    queues: Sequence[str] | None = None
-    concurrency: int = 50
-    threads: int = 16
-    children: int = 2
-    lease: float = 30.0
-    grace: float = 30.0
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    queues: Sequence[_Queue] | None = None
+    concurrency: _Count = 50
+    threads: _Count = 16
+    children: _Count = 2
+    lease: Annotated[float, Field(ge=0.05, allow_inf_nan=False)] = 30.0
+    grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     burst: bool = False
     signals: bool = True
 
     @classmethod
     def of(cls, settings: Settings, **options: Any) -> Self:
         """From settings, with options (None: as the settings say) laid over them. Raises `InvalidOption`."""
-        names = ("concurrency", "threads", "children", "lease", "grace")
-        defaults = cls(**{name: getattr(settings, name) for name in names})
+        given = {name: value for name, value in options.items() if value is not None}
+        defaults = {name: getattr(settings, name) for name in FROM_SETTINGS}
         try:
-            made = replace(
-                defaults, **{name: value for name, value in options.items() if value is not None}
-            )
-        except TypeError:
+            return TypeAdapter(cls).validate_python({**defaults, **given})
+        except ValidationError as error:
             known = ", ".join(cls.__dataclass_fields__)
-            raise InvalidOption(
-                f"A worker's options are {known}; got {', '.join(options)}"
-            ) from None
-        if (
-            made.concurrency < 1
-            or made.threads < 1
-            or made.children < 1
-            or made.lease < 0.05
-            or made.grace < 0
-        ):
-            raise InvalidOption(
-                "concurrency, threads and children must be >= 1, lease >= 0.05 s and grace >= 0 s"
-            )
-        for queue in made.queues or ():
-            if not NAME.fullmatch(queue):
-                raise InvalidOption(
-                    f"queue {queue!r}: 1 to 128 letters, digits or one of _ . : / - are allowed"
-                )
-        return made
+            lines = [
+                f"{detail['loc'][0]}={detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}"
+                if detail["type"] != "unexpected_keyword_argument"
+                else f"{detail['loc'][0]} is no option; known are {known}"
+                for detail in error.errors(include_url=False, include_context=False)
+            ]
+            raise InvalidOption(f"worker: {'; '.join(dict.fromkeys(lines))}") from None

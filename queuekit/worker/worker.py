@@ -92,14 +92,24 @@ class Worker:
 
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[Self]:
-        """Run beside a block; a worker that fails cancels it."""
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(self.run(), name="queuekit worker")
-            try:
-                yield self
-            finally:
-                self.orders.finish()
-                await asyncio.shield(running)
+        """Run beside a block; a worker that fails cancels it. What either of them raises comes out as it is."""
+        raised: BaseException | None = None
+        failed: BaseExceptionGroup | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(self.run(), name="queuekit worker")
+                try:
+                    yield self
+                except BaseException as error:
+                    raised = error
+                    raise
+                finally:
+                    self.orders.finish()
+                    await asyncio.shield(running)
+        except BaseExceptionGroup as found:
+            failed = found
+        if failed is not None:
+            raise _own_error(raised, failed)
 
     async def _until_stopped(self, parts: Parts) -> None:
         if not self._options.burst:
@@ -186,3 +196,19 @@ class Worker:
 def _named(runs: Iterable[Run]) -> list[str]:
     names = [f"{run.claim.task} {run.claim.token.id}" for run in runs]
     return names if len(names) <= NAMED else [*names[:NAMED], f"and {len(names) - NAMED} more"]
+
+
+def _own_error(raised: BaseException | None, failed: BaseExceptionGroup) -> BaseException:
+    """What a block beside a worker has raised, else what the worker has, without the groups around a single error."""
+    of_worker = [_alone(error) for error in failed.exceptions if error is not raised]
+    if raised is None or isinstance(raised, asyncio.CancelledError):
+        return of_worker[0]
+    if of_worker:
+        raised.add_note(f"The worker beside it failed, too: {of_worker[0]!r}")
+    return raised
+
+
+def _alone(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        (error,) = error.exceptions
+    return error

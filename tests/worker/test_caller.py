@@ -1,13 +1,17 @@
 """What a caller sees: functions that stay functions, handles, keys and results."""
 
 import asyncio
+import math
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from queuekit import (
+    InvalidOption,
     JobNotFound,
     Queuekit,
+    State,
     current,
     fixed,
 )
@@ -91,3 +95,147 @@ async def test_options_of_one_call_go_before_the_tasks(qk: Queuekit) -> None:
         job = await once.enqueue()
         assert await job.result(timeout=10) == 2
         assert [error.type for error in (await job.info()).errors] == ["TimeoutError"]
+
+
+async def test_jobs_of_different_tasks_in_one_call(qk: Queuekit) -> None:
+    @qk.task
+    async def double(n: int) -> int:
+        return 2 * n
+
+    @qk.task
+    def shout(text: str) -> str:
+        return text.upper()
+
+    async with qk, qk.worker():
+        handles = await qk.enqueue_many(job for job in (double.job(4), shout.job("a")))
+        assert [await handle.result(timeout=10) for handle in handles] == [8, "A"]
+
+
+async def test_what_is_no_job_is_not_enqueued(qk: Queuekit) -> None:
+    @qk.task
+    async def double(n: int) -> int:
+        return 2 * n
+
+    async with qk:
+        unstarted = double.enqueue(4)
+        with pytest.raises(InvalidOption, match=r"takes jobs; make each with task\.job"):
+            await qk.enqueue_many([double.job(4), unstarted])  # type: ignore[list-item]
+        unstarted.close()
+        assert not await qk.inspect.list()
+
+
+async def test_a_handle_of_an_id_as_text(qk: Queuekit) -> None:
+    @qk.task
+    async def double(n: int) -> int:
+        return 2 * n
+
+    async with qk, qk.worker():
+        job = await double.enqueue(4)
+        assert await qk.handle(str(job.id), task=double).result(timeout=10) == 8
+    for nonsense in ("", "email", 5, None, job):
+        with pytest.raises(InvalidOption, match="is no job's id; pass a UUID, or its text"):
+            qk.handle(nonsense)  # type: ignore[call-overload]
+
+
+async def test_a_handle_of_another_tasks_job_says_so(qk: Queuekit) -> None:
+    @qk.task
+    async def double(n: int) -> int:
+        return 2 * n
+
+    @qk.task(name="shout", aliases=["whisper"])
+    async def shout(text: str) -> str:
+        return text
+
+    async with qk, qk.worker():
+        job = await double.enqueue(4)
+        assert await job.result(timeout=10) == 8
+        for wrong in (
+            qk.handle(job.id, task=shout),
+            qk.handle(job.id, task=shout, queue="default"),
+        ):
+            for look in (wrong.info, wrong.result):
+                with pytest.raises(
+                    JobNotFound, match=f"{job.id} is one of task 'double', not of 'shout'"
+                ):
+                    await look()
+            assert await wrong.status() is State.SUCCEEDED
+        for right in (qk.handle(job.id, task=double), qk.handle(job.id)):
+            assert await right.result() == (await right.info()).result == 8
+
+
+async def test_a_handle_of_a_task_that_was_renamed(qk: Queuekit) -> None:
+    @qk.task(name="shout", aliases=["whisper"])
+    async def shout(text: str) -> str:
+        return text
+
+    async with qk, qk.worker():
+        job = await qk.enqueue(shout.job("a")._replace(task="whisper"))
+        assert await qk.handle(job.id, task=shout).result(timeout=10) == "a"
+
+
+@pytest.mark.parametrize("timeout", [-1, math.nan, "5"])
+async def test_a_wait_that_can_not_be(qk: Queuekit, timeout: Any) -> None:
+    async with qk:
+        with pytest.raises(
+            InvalidOption, match=r"timeout=.*: pass seconds >= 0, a timedelta, or None"
+        ):
+            await qk.handle(uuid4()).result(timeout=timeout)
+
+
+# A worker beside a block
+
+
+def add_task(qk: Queuekit) -> None:
+    @qk.task
+    async def task() -> None: ...
+
+
+async def test_what_the_block_raises_comes_out_as_it_is(qk: Queuekit) -> None:
+    add_task(qk)
+    for mine in (KeyError("mine"), ExceptionGroup("mine", [KeyError("mine")])):
+        mine.__cause__ = ValueError("why")
+        with pytest.raises(type(mine)) as error:
+            async with qk.worker():
+                raise mine
+        assert error.value is mine
+        assert error.value.__context__ is None
+        assert isinstance(error.value.__cause__, ValueError)
+
+
+async def test_a_part_of_the_worker_that_fails_comes_out_of_its_groups(
+    qk: Queuekit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_task(qk)
+
+    async def fail(*_: Any) -> None:
+        raise OSError("of a part")
+
+    monkeypatch.setattr("queuekit.worker.reporter.Reporter.run", fail)
+    with pytest.raises(OSError, match="of a part"):
+        async with qk.worker():
+            await asyncio.Event().wait()
+
+
+async def test_if_both_fail_the_blocks_error_comes_out_and_tells_of_the_workers(
+    qk: Queuekit,
+) -> None:
+    add_task(qk)
+    failing = asyncio.Event()
+
+    @qk.on_startup
+    async def fail() -> None:
+        await failing.wait()
+        raise OSError("of the worker")
+
+    with pytest.raises(KeyError) as error:
+        async with qk.worker():
+            failing.set()
+            raise KeyError("mine")
+    assert error.value.__notes__ == ["The worker beside it failed, too: OSError('of the worker')"]
+
+
+async def test_a_block_that_is_cancelled_is_cancelled(qk: Queuekit) -> None:
+    add_task(qk)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), qk.worker():
+            await asyncio.Event().wait()
