@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -94,8 +95,9 @@ class Portal:
         """Run it there and wait for it.
 
         Raises:
-            RuntimeError: called on an event loop's thread, which it would block.
+            RuntimeError: called on an event loop's thread, which it would block, or where threads are none.
         """
+        _refuse_green_threads()
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -125,3 +127,21 @@ class Portal:
                 )
                 self._thread.start()
             return self._loop
+
+
+def _refuse_green_threads() -> None:
+    """Patched threads share one real one: its event loop would run inside of the caller's, and wait for itself."""
+    for library, patched in _PATCHED.items():
+        patching = sys.modules.get(library)
+        if patching is not None and patched(patching):
+            raise RuntimeError(
+                f"the *_sync methods need an event loop in a real thread, and {library.partition('.')[0]} has replaced "
+                "threads or select in this process; serve with threads instead (gunicorn -k gthread), "
+                "or with asyncio and the methods without _sync"
+            )
+
+
+_PATCHED: Final[dict[str, Callable[[Any], bool]]] = {
+    "gevent.monkey": lambda monkey: any(map(monkey.is_module_patched, ("threading", "select"))),
+    "eventlet.patcher": lambda patcher: any(map(patcher.is_monkey_patched, ("thread", "select"))),
+}

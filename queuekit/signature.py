@@ -151,11 +151,18 @@ def _written(function: Any) -> Any:
         case types.FunctionType() | types.BuiltinFunctionType() | type():
             return function
         case _:
-            return getattr(type(function), "__call__", function)
+            return _call_of(function)
 
 
 def _is(kind: Callable[[Any], bool], function: Any) -> bool:
-    return kind(function) or kind(getattr(type(function), "__call__", None))
+    while isinstance(function, functools.partial):
+        function = function.func
+    return kind(function) or kind(_call_of(function))
+
+
+def _call_of(called: Any) -> Any:
+    """What runs when an object is called."""
+    return inspect.getattr_static(type(called), "__call__", None)
 
 
 def _is_method(function: Any) -> bool:

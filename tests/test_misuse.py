@@ -3,6 +3,8 @@
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,58 @@ def test_enqueue_sync_works_after_a_fork(tmp_path: Path) -> None:
     assert child in found
     assert len(found) == 3
     qk.close_sync()
+
+
+IN_GREEN_THREADS = """
+from queuekit import Queuekit
+
+qk = Queuekit("sqlite://")
+
+@qk.task
+async def task(n: int) -> int:
+    return n
+
+job = qk.handle("01900000-0000-7000-8000-000000000000")
+for call in (lambda: task.enqueue_sync(1), lambda: task.enqueue_sync(2), job.result_sync):
+    try:
+        print(call())
+    except RuntimeError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("patch", "library"),
+    [
+        ("import gevent.monkey; gevent.monkey.patch_all()", "gevent"),
+        ("import gevent.monkey; gevent.monkey.patch_all(thread=False)", "gevent"),
+        ("import eventlet; eventlet.monkey_patch()", "eventlet"),
+    ],
+)
+def test_sync_calls_among_green_threads_say_why_not(patch: str, library: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", patch + IN_GREEN_THREADS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = run.stdout.splitlines()
+    assert len(lines) == 3, run.stderr
+    for line in lines:
+        assert f"need an event loop in a real thread, and {library} has replaced" in line
+        assert "gunicorn -k gthread" in line
+
+
+def test_gevent_that_has_patched_nothing_is_no_obstacle() -> None:
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import gevent.monkey, eventlet.patcher"
+            + IN_GREEN_THREADS.replace(", job.result_sync", ""),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout.count("<Handle of job") == 2, run.stdout + run.stderr

@@ -36,7 +36,7 @@ class Adder:
         return x + 4
 
     given = staticmethod(add)
-    of_class_given = classmethod(add)  # type: ignore[arg-type]
+    of_class_given: Any = classmethod(add)  # type: ignore[arg-type]
 
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,7 +158,9 @@ def test_a_static_method_is_a_task_of_its_class(qk: Queuekit) -> None:
 
 def test_a_task_is_made_once(qk: Queuekit) -> None:
     task = qk.task(add)
-    with pytest.raises(InvalidOption, match="<Task 'add' .*> is a task already; pass its function"):
+    with pytest.raises(
+        InvalidOption, match=r"<Task 'add' .*> is a task already; pass its function"
+    ):
         qk.task(name="again")(task)
     qk.task(name="again")(task.function)
     assert sorted(qk.tasks) == ["add", "again"]
@@ -198,7 +200,7 @@ async def quoted(ctx: "Context", number: int) -> Any:
     return ctx.attempt, number
 
 
-async def optional(number: int, ctx: Optional["Context"] = None) -> Any:  # noqa: UP045
+async def optional(number: int, ctx: Optional["Context"] = None) -> Any:
     return ctx and ctx.attempt, number
 
 
@@ -254,7 +256,7 @@ async def test_called_where_no_job_runs_a_context_has_its_default_or_is_missed(
         assert await task(*args) == (None, number)
     else:
         with pytest.raises(
-            LookupError, match="takes a Context, and no job is running .*`function`"
+            LookupError, match=r"takes a Context, and no job is running .*`function`"
         ):
             await task(*args)
 
@@ -302,7 +304,7 @@ async def surplus(first: int, *rest: int, last: int = 0, **more: int) -> None: .
         (add, lambda: "one", (1,), {}, "one"),
         (add, lambda x, other="d": f"{x}{other}", (1,), {}, "1d"),
         (add, lambda x: None, (1,), {}, None),
-        (quoted, lambda number: str(number), (7,), {}, "7"),
+        (quoted, lambda number: f"{number}", (7,), {}, "7"),
         (surplus, lambda first, *rest: f"{first}{rest}", (1, 2, 3), {}, "1(2, 3)"),
         (surplus, lambda *, last, **more: f"{last}{more}", (1,), {"m": 5}, "0{'first': 1, 'm': 5}"),
         (surplus, lambda first, m: f"{first}{m}", (1,), {"m": 5}, "15"),
@@ -373,7 +375,7 @@ def test_a_key_function_that_makes_none_is_told(
     [
         ({"backoff": lambda: 1}, "a backoff function is called with attempt and error"),
         ({"backoff": coroutine}, "a backoff function is called without await"),
-        ({"upgrade": lambda: {}}, "an upgrade function is called with the stored arguments"),
+        ({"upgrade": lambda: None}, "an upgrade function is called with the stored arguments"),
         ({"upgrade": 5}, "upgrade=5: .*pass a function of the stored arguments"),
     ],
 )

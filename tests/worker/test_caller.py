@@ -117,9 +117,9 @@ async def test_what_is_no_job_is_not_enqueued(qk: Queuekit) -> None:
         return 2 * n
 
     async with qk:
-        unstarted = double.enqueue(4)
+        unstarted: Any = double.enqueue(4)
         with pytest.raises(InvalidOption, match=r"takes jobs; make each with task\.job"):
-            await qk.enqueue_many([double.job(4), unstarted])  # type: ignore[list-item]
+            await qk.enqueue_many([double.job(4), unstarted])
         unstarted.close()
         assert not await qk.inspect.list()
 
@@ -132,9 +132,10 @@ async def test_a_handle_of_an_id_as_text(qk: Queuekit) -> None:
     async with qk, qk.worker():
         job = await double.enqueue(4)
         assert await qk.handle(str(job.id), task=double).result(timeout=10) == 8
-    for nonsense in ("", "email", 5, None, job):
+    others: list[Any] = ["", "email", 5, None, job]
+    for other in others:
         with pytest.raises(InvalidOption, match="is no job's id; pass a UUID, or its text"):
-            qk.handle(nonsense)  # type: ignore[call-overload]
+            qk.handle(other)
 
 
 async def test_a_handle_of_another_tasks_job_says_so(qk: Queuekit) -> None:
@@ -227,10 +228,13 @@ async def test_if_both_fail_the_blocks_error_comes_out_and_tells_of_the_workers(
         await failing.wait()
         raise OSError("of the worker")
 
-    with pytest.raises(KeyError) as error:
+    async def block() -> None:
         async with qk.worker():
             failing.set()
             raise KeyError("mine")
+
+    with pytest.raises(KeyError) as error:
+        await block()
     assert error.value.__notes__ == ["The worker beside it failed, too: OSError('of the worker')"]
 
 
