@@ -99,5 +99,5 @@ async def wrong() -> None:
     await of_anything()  # E: a missing argument of any type
     await of_anything(5, n="a")  # E: a string for a number
     await qk.enqueue_many([plain.enqueue("a")])  # E: coroutines for jobs
-    await qk.run_worker(concurency=5)  # E: a misspelt option of the worker
+    await qk.run_worker(concurrencies=5)  # E: a misspelt option of the worker
     qk.worker(burst="yes")  # E: an option of the worker of another type
