@@ -110,11 +110,27 @@ class Verdict(StrEnum):
     """the server would not store it; the job was settled as failed with reason `invalid_result`"""
 
 
+class Ended(NamedTuple):
+    """A job that the store itself has ended as failed (`expired`, `crashed`); told once, by the call that did it."""
+
+    queue: str
+    id: UUID
+    task: str
+    reason: str
+
+
 class Fetched(NamedTuple):
-    """What a fetch brings: claimed jobs, and a verdict for each outcome handed along."""
+    """What a fetch brings.
+
+    Attributes:
+        claims: claimed jobs.
+        verdicts: one for each outcome handed along.
+        ended: jobs that have failed by it: expired ones, which it did not claim, and of the outcomes last deaths.
+    """
 
     claims: Sequence[Claim]
     verdicts: Sequence[Verdict]
+    ended: Sequence[Ended] = ()
 
 
 class Pulse(NamedTuple):
@@ -146,13 +162,14 @@ class Upkeep(NamedTuple):
         rescued: jobs whose lease lapsed, by id.
         renewed: leases given anew because nobody had ticked for a while (an outage).
         pruned: records removed; not those that a backend drops by the table, which nobody counts.
+        ended: jobs that have failed by it: expired ones, and of the rescued those whose lease lapsed too often.
     """
 
     promoted: int = 0
     rescued: Sequence[UUID] = ()
     renewed: int = 0
-    expired: int = 0
     pruned: int = 0
+    ended: Sequence[Ended] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from queuekit.backend import (
     Answer,
     BackendSettings,
     Claimant,
+    Ended,
     Fetched,
     Held,
     Presence,
@@ -103,15 +104,18 @@ class PostgresBackend:
     ) -> Fetched:
         """Claim and settle, side by side."""
         wish = Wish(limit, claimant, lease, suspects)
+        ended: list[Ended] = []
         if not settle:
-            return Fetched(await self._claims.take(queues, wish) if limit else [], [])
+            return Fetched(await self._claims.take(queues, wish, ended) if limit else [], [], ended)
         if not limit:
-            return Fetched([], await self._settle(settle))
-        claims, verdicts = await _both(self._claims.take(queues, wish), self._settle(settle))
+            return Fetched([], await self._settle(settle, ended), ended)
+        claims, verdicts = await _both(
+            self._claims.take(queues, wish, ended), self._settle(settle, ended)
+        )
         if len(claims) < limit and any(isinstance(outcome, Return) for outcome in settle):
             wish = wish._replace(limit=limit - len(claims))
-            claims += await self._claims.take(queues, wish)
-        return Fetched(claims, verdicts)
+            claims += await self._claims.take(queues, wish, ended)
+        return Fetched(claims, verdicts, ended)
 
     async def ack(self, acks: Sequence[Ack]) -> list[Verdict]:
         """End running jobs."""
@@ -119,7 +123,10 @@ class PostgresBackend:
 
     async def retry(self, returns: Sequence[Return]) -> list[Verdict]:
         """Put running jobs back."""
-        verdicts = await self._settling.retry(returns)
+        return await self._retry(returns, [])
+
+    async def _retry(self, returns: Sequence[Return], ended: list[Ended]) -> list[Verdict]:
+        verdicts = await self._settling.retry(returns, ended)
         self._claims.went_back({r.token.queue for r in returns if r.kind is ReturnKind.RELEASE})
         return verdicts
 
@@ -185,13 +192,13 @@ class PostgresBackend:
         """The whole schema as a script."""
         return script(self._statements)
 
-    async def _settle(self, outcomes: Sequence[Ack | Return]) -> list[Verdict]:
+    async def _settle(self, outcomes: Sequence[Ack | Return], ended: list[Ended]) -> list[Verdict]:
         if {*map(type, outcomes)} == {Ack}:
             return await self.ack(cast("Sequence[Ack]", outcomes))
         acks = {n: o for n, o in enumerate(outcomes) if isinstance(o, Ack)}
         returns = {n: o for n, o in enumerate(outcomes) if isinstance(o, Return)}
         verdicts = dict(zip(acks, await self.ack(list(acks.values())), strict=True))
-        verdicts |= zip(returns, await self.retry(list(returns.values())), strict=True)
+        verdicts |= zip(returns, await self._retry(list(returns.values()), ended), strict=True)
         return [verdicts[n] for n in range(len(outcomes))]
 
     async def _report(self, given: Sequence[Report]) -> list[None]:

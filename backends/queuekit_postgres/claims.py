@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import asyncpg
 
-from queuekit.backend import Claimant
+from queuekit.backend import Claimant, Ended
 from queuekit.job import SUSPECT_AFTER, Claim, Micros, Token
 from queuekit_postgres.connections import Lane
 from queuekit_postgres.cursors import Cursor
 from queuekit_postgres.floors import Floors
+from queuekit_postgres.rows import ended
 from queuekit_postgres.statements import Statements
 
 ADVANCE_EVERY = 0.05
@@ -47,20 +48,20 @@ class Claims:
         self._advanced: dict[tuple[str, ...], float] = {}
         self._turn = 0
 
-    async def take(self, queues: Sequence[str], wish: Wish) -> list[Claim]:
-        """Claim ready jobs, due ones among them.
+    async def take(self, queues: Sequence[str], wish: Wish, expired: list[Ended]) -> list[Claim]:
+        """Claim ready jobs, due ones among them; those that have expired are added to the list.
 
         What would be less than asked for is tried again after all that may have been missed: jobs that came due, and
         those behind a cursor.
         """
         stale = time.monotonic() - self._advanced.get(tuple(queues), 0.0) > ADVANCE_EVERY
         if stale:
-            await self._advance(queues)
+            await self._advance(queues, expired)
         claims = await self._sweep(queues, wish)
         if len(claims) == wish.limit:
             self._rewind(queues, found=True, short=False)
             return claims
-        moved = not stale and await self._advance(queues)
+        moved = not stale and await self._advance(queues, expired)
         if self._rewind(queues, found=bool(claims), short=True) or moved:
             suspects = wish.suspects - sum(c.lapses >= SUSPECT_AFTER for c in claims)
             rest = wish._replace(limit=wish.limit - len(claims), suspects=suspects)
@@ -72,14 +73,16 @@ class Claims:
         for queue in queues:
             self._cursors.pop(queue, None)
 
-    async def _advance(self, queues: Sequence[str]) -> bool:
+    async def _advance(self, queues: Sequence[str], expired: list[Ended]) -> bool:
         (row,) = await self._lane.fetch(
             self._statements["advance"],
             list(queues),
             self._keep_failed,
             self._due.since(queues),
         )
-        self._due.done(queues, row["now"], row["promoted"] + row["expired"])
+        late = ended(row["expired"])
+        expired += late
+        self._due.done(queues, row["now"], row["promoted"] + len(late))
         self._advanced[tuple(queues)] = time.monotonic()
         return bool(row["promoted"] or row["handed_out"])
 

@@ -1,11 +1,14 @@
 """Between the columns of the schema and the values of the contract."""
 
+import json
 from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
+from queuekit.backend import Ended
 from queuekit.job import Ack, JobRecord, Return, ReturnKind, State
 
 STATES = {
@@ -43,6 +46,12 @@ def record(row: asyncpg.Record) -> JobRecord:
     given: dict[str, Any] = {name: row[name] for name in _FIELDS if row.get(name) is not None}
     given["state"] = STATES[row["state"]]
     return JobRecord(**given)
+
+
+def ended(told: str | None) -> list[Ended]:
+    """What the schema's `finish` tells."""
+    rows = json.loads(told) if told else ()
+    return [Ended(queue, UUID(id_), task, reason) for queue, id_, task, reason in rows]
 
 
 def codes(states: Collection[State]) -> list[int]:

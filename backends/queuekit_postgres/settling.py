@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
-from queuekit.backend import BackendSettings, Verdict
+from queuekit.backend import BackendSettings, Ended, Verdict
 from queuekit.job import Ack, Reason, Return, State
 from queuekit_postgres.connections import Lane
 from queuekit_postgres.errors import Unstorable
 from queuekit_postgres.halving import halved
-from queuekit_postgres.rows import FINAL, RETURNED, how
+from queuekit_postgres.rows import FINAL, RETURNED, ended, how
 from queuekit_postgres.statements import Statements
 
 T = TypeVar("T")
@@ -30,9 +30,11 @@ class Settling:
         """End jobs."""
         return await halved(self._ack, self._refuse, acks) if acks else []
 
-    async def retry(self, returns: Sequence[Return]) -> list[Verdict]:
-        """Put jobs back."""
-        return await halved(self._retry, self._refuse, returns) if returns else []
+    async def retry(self, returns: Sequence[Return], failed: list[Ended]) -> list[Verdict]:
+        """Put jobs back; those that have failed by it are added to the list."""
+        if not returns:
+            return []
+        return await halved(lambda some: self._retry(some, failed), self._refuse, returns)
 
     async def _ack(self, given: Sequence[Ack]) -> list[Verdict]:
         tokens, _, states, results, reasons, errors, keeps = zip(
@@ -54,7 +56,7 @@ class Settling:
         )
         return [Verdict.DONE] * done if done == len(given) else await self._settled(given)
 
-    async def _retry(self, given: Sequence[Return]) -> list[Verdict]:
+    async def _retry(self, given: Sequence[Return], failed: list[Ended]) -> list[Verdict]:
         returns = sorted(given, key=_place)
         rows = await self._lane.fetch(
             self._statements["retry"],
@@ -70,12 +72,12 @@ class Settling:
         back = {(row["id"], row["queue"], row["settled_delivery"]) for row in rows}
         for r in returns:
             if (r.token.id, r.token.queue, r.token.delivery) not in back:
-                await self._end(r)
+                failed += await self._end(r)
         return await self._settled(given)
 
-    async def _end(self, back: Return) -> None:
+    async def _end(self, back: Return) -> list[Ended]:
         """End a job that can't go back, if it is that."""
-        await self._lane.fetch(
+        (row,) = await self._lane.fetch(
             self._statements["end_return"],
             back.token.ref,
             back.token.delivery,
@@ -83,6 +85,7 @@ class Settling:
             back.error,
             self._keep[2],
         )
+        return ended(row[0])
 
     async def _settled(self, outcomes: Sequence[Ack | Return]) -> list[Verdict]:
         rows = await self._lane.fetch(

@@ -1,13 +1,17 @@
 """Moving time on."""
 
+import json
 import time
 from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
 
 from queuekit.backend import Upkeep
 from queuekit.job import Micros
 from queuekit_postgres.connections import Lanes
 from queuekit_postgres.floors import Floors
 from queuekit_postgres.migrate import DAYS_AHEAD
+from queuekit_postgres.rows import ended
 from queuekit_postgres.statements import Statements
 
 PRUNED_AT_MOST = 20_000
@@ -15,6 +19,7 @@ PRUNE_SHARE = 0.1
 """At most this share of the time goes into pruning."""
 TURN_PAGES_EVERY = 600.0
 RESCUE_FROM_START_EVERY = 30.0
+NONE_LAPSED: Final = '{"rescued":[],"crashed":null}'
 
 
 class Maintenance:
@@ -34,13 +39,14 @@ class Maintenance:
         (row,) = await self._lanes.fetch(
             self._statements["upkeep"], names, self._keep_failed, self._rescued.since(queues)
         )
-        self._rescued.done(queues, row["now"], len(row["rescued"]))
+        lapsed = json.loads(row["rescued"] or NONE_LAPSED)
+        self._rescued.done(queues, row["now"], len(lapsed["rescued"]))
         return Upkeep(
             promoted=row["promoted"],
-            rescued=row["rescued"],
+            rescued=[*map(UUID, lapsed["rescued"])],
             renewed=row["renewed"],
-            expired=row["expired"],
             pruned=await self._prune(names),
+            ended=[*ended(row["expired"]), *ended(lapsed["crashed"])],
         )
 
     async def _prune(self, queues: list[str]) -> int:

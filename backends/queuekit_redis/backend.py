@@ -26,7 +26,7 @@ from queuekit_redis.client import link_to
 from queuekit_redis.enqueueing import Batch, batches, check_atomic, refusal
 from queuekit_redis.inspect import RedisInspector
 from queuekit_redis.outcomes import Outcome, by_queue, heartbeat_arguments, report_arguments
-from queuekit_redis.records import presence_text, read_held
+from queuekit_redis.records import presence_text, read_ended, read_held
 from queuekit_redis.scripts import Scripts, raised
 from queuekit_redis.server import check_server
 from queuekit_redis.settling import Settlement
@@ -152,7 +152,8 @@ class RedisBackend:
         settlement = self._settlement(settle)
         claiming = Claiming(self._scripts, claimant, lease, self._in_turn(queues), limit, suspects)
         claims = await claiming.run(settlement)
-        return Fetched(claims, await settlement.finish())
+        verdicts = await settlement.finish()
+        return Fetched(claims, verdicts, [*claiming.ended, *settlement.ended])
 
     def _in_turn(self, queues: Sequence[str]) -> list[str]:
         """The queues, each call beginning with another, so that none starves."""
@@ -235,8 +236,12 @@ class RedisBackend:
         done = await self._scripts.run_everywhere("maintain", queues)
         return Upkeep(
             promoted=sum(one[0] for one in done),
-            rescued=[UUID(bytes=id_) for one in done for id_ in one[4]],
+            rescued=[UUID(bytes=id_) for one in done for id_ in one[3]],
             renewed=sum(one[1] for one in done),
-            expired=sum(one[2] for one in done),
-            pruned=sum(one[3] for one in done),
+            pruned=sum(one[2] for one in done),
+            ended=[
+                ended
+                for queue, one in zip(queues, done, strict=True)
+                for ended in read_ended(queue, one[4])
+            ],
         )

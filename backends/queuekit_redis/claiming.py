@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from queuekit.backend import Claimant
+from queuekit.backend import Claimant, Ended
 from queuekit.errors import QueuekitError
 from queuekit.job import SUSPECT_AFTER, Claim, Micros
-from queuekit_redis.records import read_claims
+from queuekit_redis.records import read_claims, read_ended
 from queuekit_redis.scripts import Scripts
 from queuekit_redis.settling import Settlement
 
@@ -30,6 +30,7 @@ class Claiming:
         limit: how many jobs are still wanted.
         suspects: how many of them may be suspects.
         suspicious: queues that have suspects beyond what their share allowed.
+        ended: jobs that had expired.
     """
 
     scripts: Scripts
@@ -39,6 +40,7 @@ class Claiming:
     limit: int
     suspects: int
     suspicious: list[str] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
 
     async def run(self, settlement: Settlement) -> list[Claim]:
         """Claim until there is enough or nothing is left. Raises an error only if it claimed nothing before."""
@@ -73,7 +75,8 @@ class Claiming:
                 errors.append(answer)
             else:
                 taken = read_claims(share.queue, self.lease, answer)
-                claims += self._took(share, taken, suspects_left=answer[-1] == 1)
+                claims += self._took(share, taken, suspects_left=answer[6] == 1)
+                self.ended += read_ended(share.queue, answer[7])
         if errors and not claims:
             raise errors[0]
         if self.suspects > 0:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
-from queuekit.backend import Held, Presence, WorkerInfo
+from queuekit.backend import Ended, Held, Presence, WorkerInfo
 from queuekit.job import Claim, Job, JobOptions, JobRecord, Micros, State, Token
 
 PLAIN: Final = b"p"
@@ -99,7 +99,7 @@ def read_stored(blob: bytes) -> Stored:
 
 def read_claims(queue: str, lease: Micros, reply: Sequence[Any]) -> list[Claim]:
     """The claims in the answer of the fetch script."""
-    _, ms, ids, refs, blobs, odd, _ = reply
+    _, ms, ids, refs, blobs, odd, *_ = reply
     delivery = int(ms)
     claims = []
     for id_, ref, blob in zip(ids, refs, blobs, strict=True):
@@ -128,6 +128,12 @@ def _odd_claim(claim: Claim, values: Sequence[int]) -> Claim:
         lease=lease,
         expires_in=None if left < 0 else left,
     )
+
+
+def read_ended(queue: str, reply: Sequence[bytes]) -> Iterator[Ended]:
+    """What a script ended as failed."""
+    for id_, task, reason in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
+        yield Ended(queue, UUID(bytes=id_), task.decode(), reason.decode())
 
 
 def read_held(queue: str, reply: Sequence[Any]) -> Iterator[Held]:

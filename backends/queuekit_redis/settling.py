@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from queuekit.backend import Verdict
+from queuekit.backend import Ended, Verdict
 from queuekit.errors import QueuekitError
 from queuekit.job import Keep
 from queuekit_redis.connections import Argument
@@ -18,6 +18,7 @@ from queuekit_redis.outcomes import (
     in_bulk,
     storable,
 )
+from queuekit_redis.records import read_ended
 from queuekit_redis.scripts import Call, Scripts
 
 NOTHING: tuple[Argument, ...] = (0,)
@@ -39,11 +40,15 @@ class Settlement:
         scripts: of the backend.
         outcomes: to be settled.
         keep: the backend's default retention of succeeded jobs.
+
+    Attributes:
+        ended: jobs that have failed by it, without an ack.
     """
 
     def __init__(self, scripts: Scripts, outcomes: Sequence[Outcome], keep: Keep) -> None:
         self._scripts = scripts
         self._keep = keep
+        self.ended: list[Ended] = []
         self._verdicts: list[Verdict | None] = [None] * len(outcomes)
         self._refused: set[int] = set()
         self._error: QueuekitError | None = None
@@ -97,9 +102,11 @@ class Settlement:
         if isinstance(answer, QueuekitError):
             self.failed(answer)
             return
-        for index, done in zip(indices, answer, strict=True):
+        verdicts, ended = answer
+        for index, done in zip(indices, verdicts, strict=True):
             settled = Verdict.REFUSED if index in self._refused else Verdict.DONE
             self._verdicts[index] = settled if done else Verdict.LOST
+        self.ended += read_ended(self._outcomes[indices[0]].token.queue, ended)
 
     @property
     def queues_left(self) -> list[str]:

@@ -103,7 +103,7 @@ class SqliteBackend:
         def body(tx: Transaction) -> Fetched:
             verdicts = carry_out(tx, plan)
             claims = claim(tx, order, limit, claimant, lease, suspects) if limit > 0 else []
-            return Fetched(claims, verdicts)
+            return Fetched(claims, verdicts, tx.ended)
 
         return await self._store.write(body)
 

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable
 from typing import Final, NamedTuple
+from uuid import UUID
 
-from queuekit.backend import ERRORS_KEPT, KEEP_FOR_WAITERS, REMEMBER_IDS
+from queuekit.backend import ERRORS_KEPT, KEEP_FOR_WAITERS, REMEMBER_IDS, Ended
 from queuekit.job import JobOptions, Keep, Micros, Reason, Return, ReturnKind
 from queuekit_sqlite import codes, keys
 from queuekit_sqlite.transaction import Transaction
@@ -166,8 +167,14 @@ def expire(tx: Transaction, limit: int) -> int:
     """Jobs that have not begun in time fail; how many."""
     overdue = tx.all("overdue", tx.now, limit)
     for (seq,) in overdue:
-        finish(tx, at(tx, seq), codes.FAILED, reason=Reason.EXPIRED.value)
+        fail(tx, at(tx, seq), Reason.EXPIRED)
     return len(overdue)
+
+
+def fail(tx: Transaction, row: Row, reason: Reason) -> None:
+    """End a job as failed without an ack."""
+    finish(tx, row, codes.FAILED, reason=reason.value)
+    tx.ended.append(Ended(row.queue, UUID(bytes=row.id), row.task, reason))
 
 
 def lapse(tx: Transaction, row: Row) -> None:
@@ -179,7 +186,7 @@ def lapse(tx: Transaction, row: Row) -> None:
     if row.cancel_requested:
         finish(tx, row, codes.CANCELLED)
     elif row.lapses >= row.max_lapses:
-        finish(tx, row, codes.FAILED, reason=Reason.CRASHED.value)
+        fail(tx, row, Reason.CRASHED)
     else:
         place(tx, row, None, old=True)
 
@@ -199,7 +206,7 @@ def put_back(tx: Transaction, row: Row, back: Return) -> None:
         row = row._replace(errors=_with_error(tx, row, back.error))
     amend(tx, row)
     if kind is ReturnKind.DEATH and row.crashes >= row.max_crashes:
-        finish(tx, row, codes.FAILED, reason=Reason.CRASHED.value)
+        fail(tx, row, Reason.CRASHED)
     elif row.cancel_requested:
         finish(tx, row, codes.CANCELLED)
     else:

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from queuekit.backend import BackendSettings
+from queuekit.backend import BackendSettings, Ended
 from queuekit.job import Micros
 from queuekit_sqlite.statements import MANY, OF_MANY_ROWS, SQL
 from queuekit_sqlite.wakeup import Bell, of_job, of_process
@@ -21,9 +21,10 @@ class Transaction:
         now: its moment by the clock of this machine, which is the server's: all deciding goes by it.
         stirred: queues that got work; their sleepers are rung.
         bells: where to ring once it has committed.
+        ended: jobs that have failed by it, without an ack.
     """
 
-    __slots__ = ("_db", "bells", "now", "settings", "stirred")
+    __slots__ = ("_db", "bells", "ended", "now", "settings", "stirred")
 
     def __init__(self, db: sqlite3.Connection, now: Micros, settings: BackendSettings) -> None:
         self._db = db
@@ -31,6 +32,7 @@ class Transaction:
         self.settings = settings
         self.stirred: set[str] = set()
         self.bells: set[Bell] = set()
+        self.ended: list[Ended] = []
 
     def run(self, name: str, *values: object) -> int:
         """Run a statement; how many rows it changed."""

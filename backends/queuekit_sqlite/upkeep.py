@@ -19,10 +19,10 @@ def maintain(tx: Transaction) -> Upkeep:
     renewed = _renew(tx)
     rescued = _rescue(tx)
     promoted = jobs.promote(tx, _BATCH)
-    expired = jobs.expire(tx, _BATCH)
+    jobs.expire(tx, _BATCH)
     tx.stirred.update(queue for (queue,) in tx.all("hand_out", SOLITARY_AFTER))
     pruned = _prune(tx)
-    return Upkeep(promoted, rescued, renewed, expired, pruned)
+    return Upkeep(promoted, rescued, renewed, pruned, tx.ended)
 
 
 def _renew(tx: Transaction) -> int:

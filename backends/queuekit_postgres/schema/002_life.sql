@@ -122,30 +122,35 @@ $$;
 
 -- Ends ----------------------------------------------------------------------------------------------------------
 
--- Ends jobs in any state but by an ack; age: how long their records stay unless they say so themselves.
-CREATE FUNCTION queuekit.finish(seqs bigint[], final smallint, why text, age bigint) RETURNS void
+-- Ends jobs in any state but by an ack; age: how long their records stay unless they say so themselves. Gives queue,
+-- id, task and reason of each; null if there are none.
+CREATE FUNCTION queuekit.finish(seqs bigint[], final smallint, why text, age bigint) RETURNS json
 LANGUAGE sql VOLATILE AS $$
   WITH gone AS (
     DELETE FROM queuekit.jobs j WHERE j.seq = ANY(seqs)
     RETURNING j.*, queuekit.tell(j.queue, j.id) AS awaited, queuekit.now_us() AS now
+  ), filed AS (
+    INSERT INTO queuekit.records (
+      kept_until, delivery, enqueued_at, scheduled_at, started_at, finished_at, expires_at, own_lease, settled_delivery,
+      keep_age, id, attempt, max_attempts, generation, keep_count, state, priority, lapses, crashes, max_lapses,
+      max_crashes, settled, key_hold, awaited, queue, task, payload, key, extra, progress, reason, tags, errors, history,
+      logs
+    )
+    SELECT
+      now + greatest(coalesce(keep_age, age), CASE WHEN awaited THEN 60000000 ELSE 0 END), delivery, enqueued_at,
+      scheduled_at, started_at, now, expires_at, own_lease, settled_delivery, keep_age, id, attempt, max_attempts,
+      generation, keep_count, final, priority, lapses, crashes, max_lapses, max_crashes, settled, key_hold, awaited,
+      queue, task, payload, CASE WHEN key IS NOT NULL THEN queuekit.free_key(queue, key, id) END, extra, progress, why,
+      tags, errors, history, logs
+    FROM gone
+    RETURNING queue, id, task, reason
   )
-  INSERT INTO queuekit.records (
-    kept_until, delivery, enqueued_at, scheduled_at, started_at, finished_at, expires_at, own_lease, settled_delivery,
-    keep_age, id, attempt, max_attempts, generation, keep_count, state, priority, lapses, crashes, max_lapses,
-    max_crashes, settled, key_hold, awaited, queue, task, payload, key, extra, progress, reason, tags, errors, history,
-    logs
-  )
-  SELECT
-    now + greatest(coalesce(keep_age, age), CASE WHEN awaited THEN 60000000 ELSE 0 END), delivery, enqueued_at,
-    scheduled_at, started_at, now, expires_at, own_lease, settled_delivery, keep_age, id, attempt, max_attempts,
-    generation, keep_count, final, priority, lapses, crashes, max_lapses, max_crashes, settled, key_hold, awaited,
-    queue, task, payload, CASE WHEN key IS NOT NULL THEN queuekit.free_key(queue, key, id) END, extra, progress, why,
-    tags, errors, history, logs
-  FROM gone
+  SELECT json_agg(json_build_array(queue, id, task, reason)) FROM filed
 $$;
 
--- Ends a running job that can't go back: its cancellation was requested, or this death was its last. Whether it did.
-CREATE FUNCTION queuekit.end_return(place bigint, token bigint, kind smallint, error text, age bigint) RETURNS boolean
+-- Ends a running job that can't go back: its cancellation was requested, or this death was its last. Gives what `finish`
+-- does if the job has failed by it.
+CREATE FUNCTION queuekit.end_return(place bigint, token bigint, kind smallint, error text, age bigint) RETURNS json
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   ended queuekit.jobs;
@@ -160,10 +165,10 @@ BEGIN
     AND (j.cancel_requested OR kind = 14 AND j.crashes + 1 >= j.max_crashes)
   RETURNING * INTO ended;
   IF ended.crashes >= ended.max_crashes AND kind = 14 THEN
-    PERFORM queuekit.finish(ARRAY[place], 7::smallint, 'crashed', age);
+    RETURN queuekit.finish(ARRAY[place], 7::smallint, 'crashed', age);
   ELSIF ended.id IS NOT NULL THEN
     PERFORM queuekit.finish(ARRAY[place], 8::smallint, NULL, age);
   END IF;
-  RETURN ended.id IS NOT NULL;
+  RETURN NULL;
 END
 $$;

@@ -33,8 +33,8 @@ BEGIN
 END
 $$;
 
--- Fails jobs that did not begin in time; how many.
-CREATE FUNCTION queuekit.expire(queues text[], keep bigint, since bigint) RETURNS integer
+-- Fails jobs that did not begin in time; gives what `finish` does.
+CREATE FUNCTION queuekit.expire(queues text[], keep bigint, since bigint) RETURNS json
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   late bigint[] := ARRAY(
@@ -47,9 +47,9 @@ DECLARE
   );
 BEGIN
   IF late <> '{}' THEN
-    PERFORM queuekit.finish(late, 7::smallint, 'expired', keep);
+    RETURN queuekit.finish(late, 7::smallint, 'expired', keep);
   END IF;
-  RETURN cardinality(late);
+  RETURN NULL;
 END
 $$;
 
@@ -76,8 +76,9 @@ BEGIN
 END
 $$;
 
--- Takes back jobs whose lease ran out; their ids.
-CREATE FUNCTION queuekit.rescue(queues text[], keep bigint, since bigint) RETURNS uuid[]
+-- Takes back jobs whose lease ran out. Gives their ids as `rescued`, and as `crashed` what `finish` does of those that
+-- have failed by it; null if there are none.
+CREATE FUNCTION queuekit.rescue(queues text[], keep bigint, since bigint) RETURNS json
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   lapsed bigint[] := ARRAY(
@@ -88,9 +89,10 @@ DECLARE
     ) AS j
   );
   rescued uuid[];
+  crashed json;
 BEGIN
   IF lapsed = '{}' THEN
-    RETURN '{}';
+    RETURN NULL;
   END IF;
   UPDATE queuekit.jobs
   SET state = queuekit.ready((lapses + 1)::smallint), lapses = lapses + 1, attempt = attempt - 1,
@@ -101,11 +103,11 @@ BEGIN
   PERFORM queuekit.finish(
     ARRAY(SELECT seq FROM queuekit.jobs WHERE seq = ANY(lapsed) AND cancel_requested), 8::smallint, NULL, keep
   );
-  PERFORM queuekit.finish(
+  crashed := queuekit.finish(
     ARRAY(SELECT seq FROM queuekit.jobs WHERE seq = ANY(lapsed) AND lapses >= max_lapses), 7::smallint, 'crashed', keep
   );
   PERFORM queuekit.ring(queues, cardinality(rescued));
-  RETURN rescued;
+  RETURN json_build_object('rescued', rescued, 'crashed', crashed::text);
 END
 $$;
 

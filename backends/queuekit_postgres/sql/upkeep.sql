@@ -1,4 +1,4 @@
--- Moves time on, in this order.
+-- Moves time on, in this order. What expired and what was rescued is null if there are none.
 -- $1 queues text[], $2 age of failed records, $3 up to when lapsed leases were dealt with
 SELECT
   queuekit.tick() AS renewed,

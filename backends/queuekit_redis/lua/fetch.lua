@@ -1,9 +1,9 @@
 -- Settles plain jobs that succeeded, and claims the next.
 -- ARGV: process, number of the claim, lease, limit, at most how many suspects, what `ack_plain` takes
 -- Returns whether it settled, the time in ms, and of the claimed jobs: ids, refs, records; then for those that are not at
--- their first claim or have the flag o: index, attempt, delivery, lapses, crashes, lease, expires in (-1: never); at last
--- whether suspects are left (1 or 0).
--- uses: acks promote owner counts
+-- their first claim or have the flag o: index, attempt, delivery, lapses, crashes, lease, expires in (-1: never); then
+-- whether suspects are left (1 or 0); of those that had expired: id, task, reason.
+-- uses: acks promote owner counts fail
 -- keys: jobs ready suspects running leases expiring counts paused keyed
 
 local process, number, lease = ARGV[SETTINGS + 1], ARGV[SETTINGS + 2], ARGV[SETTINGS + 3]
@@ -20,7 +20,7 @@ local function claim_odd(id, blob, score, counts)
   local left = own.expires and c.attempt == 0 and c.generation == 0 and stored_at(blob) + own.expires - now
   if own.expires then redis.call('ZREM', key.expiring, id) end
   if left and left <= 0 then
-    finish(id, blob, {state = 'failed', kind = 'expire', reason = 'expired', attempt = c.attempt})
+    fail(id, blob, {kind = 'expire', reason = 'expired', attempt = c.attempt})
     return nil
   end
   if own['until'] == 'started' then free_key(id, own) end
@@ -61,7 +61,7 @@ end
 
 local function claim_from(line, most)
   local left = math.min(most, limit - taken)
-  while left > 0 do
+  while left > 0 and #ended < 3 * BULK do
     local before, popped = taken, redis.call('ZPOPMIN', line, math.min(left, BULK))
     if #popped == 0 then return end
     claim(popped)
@@ -78,4 +78,4 @@ if limit > 0 and not present(key.paused) then
   announce(math.max(promoted - taken, 0))
 end
 ring()
-return {settled, text(ms), ids, refs, records, odd, suspects_left}
+return {settled, text(ms), ids, refs, records, odd, suspects_left, ended}

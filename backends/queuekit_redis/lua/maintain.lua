@@ -1,6 +1,6 @@
 -- Moves time on, a bounded amount of work a call.
--- Returns how many were promoted, renewed, expired, pruned, and the ids of the rescued.
--- uses: finish promote notes counts owner
+-- Returns how many were promoted, renewed, pruned; the ids of the rescued; of those that have failed: id, task, reason.
+-- uses: fail promote notes counts owner
 -- keys: jobs running leases counts cancels expiring tick solo solitary suspects failed cancelled tasks protected renewed
 -- keys: keyed succeeded scheduled ready spared
 
@@ -32,8 +32,8 @@ local function lapse(id)
     over.state = 'cancelled'
     finish(id, blob, over)
   elseif c.lapses >= (own.max_lapses or LAPSES_ALLOWED) then
-    over.state, over.reason = 'failed', 'crashed'
-    finish(id, blob, over)
+    over.reason = 'crashed'
+    fail(id, blob, over)
   else
     redis.call('ZADD', line_of(c.lapses), claim.score, id)
     watch_expiry(id, blob, own, c)
@@ -54,10 +54,9 @@ end
 local function expire(id)
   local blob = redis.call('HGET', key.jobs, id)
   redis.call('ZREM', key.expiring, id)
-  if not blob or redis.call('HEXISTS', key.running, id) == 1 then return 0 end
+  if not blob or redis.call('HEXISTS', key.running, id) == 1 then return end
   unplace(id)
-  finish(id, blob, {state = 'failed', kind = 'expire', reason = 'expired', attempt = counts_of(id).attempt})
-  return 1
+  fail(id, blob, {kind = 'expire', reason = 'expired', attempt = counts_of(id).attempt})
 end
 
 local function due(name)
@@ -93,10 +92,9 @@ local renewed = tick and renew(now - tick) or 0
 local rescued = due(key.leases)
 for _, id in ipairs(rescued) do lapse(id) end
 hand_out_solitary()
-local expired = 0
-for _, id in ipairs(due(key.expiring)) do expired = expired + expire(id) end
+for _, id in ipairs(due(key.expiring)) do expire(id) end
 local promoted = promote_due()
 announce(promoted)
 local pruned = prune()
 ring()
-return {promoted, renewed, expired, pruned, rescued}
+return {promoted, renewed, pruned, rescued, ended}

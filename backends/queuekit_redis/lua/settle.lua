@@ -1,7 +1,7 @@
 -- Settles any outcomes, one after the other.
 -- ARGV: kind (ack or a ReturnKind), id, ref, delay, error, state, reason, result, age and count ('': not asked for); for each
--- Returns 1 (done, now or earlier) or 0 (lost) for each.
--- uses: finish counts place notes doorbell
+-- Returns 1 (done, now or earlier) or 0 (lost) for each; of those whose death was their last: id, task, reason.
+-- uses: fail counts place notes doorbell
 -- keys: jobs running leases counts ended cancels
 
 local FIELDS = 10
@@ -27,7 +27,7 @@ local function put_back(id, blob, claim, kind, ref, delay)
   if kind ~= 'retry' then note_event(id, kind, c.delivery) end
   set_counts(id, c)
   if kind == 'death' and c.crashes >= (own.max_crashes or DEATHS_ALLOWED) then
-    finish(id, blob, {state = 'failed', kind = kind, attempt = c.attempt, ref = ref, reason = 'crashed'})
+    fail(id, blob, {kind = kind, attempt = c.attempt, ref = ref, reason = 'crashed'})
   elseif redis.call('HEXISTS', key.cancels, id) == 1 then
     finish(id, blob, {state = 'cancelled', kind = kind, attempt = c.attempt, ref = ref})
   else
@@ -64,4 +64,4 @@ for i = SETTINGS + 1, #ARGV, FIELDS do
   verdicts[#verdicts + 1] = settle(unpack(ARGV, i, i + FIELDS - 1))
 end
 ring()
-return verdicts
+return {verdicts, ended}

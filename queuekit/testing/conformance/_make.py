@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from queuekit.backend import Backend, Claimant, JobFilter, Stored, Verdict
+from queuekit.backend import Backend, Claimant, Ended, JobFilter, Stored, Verdict
 from queuekit.job import (
     Ack,
     Claim,
@@ -236,16 +236,23 @@ async def state_of(backend: Backend, id: UUID, queue: str | None = None) -> Stat
     return found.state if found else None
 
 
-async def lapse(backend: Backend, *claims: Claim) -> None:
-    """Tick until those leases have lapsed. One of them may be renewed once, if this machine sleeps meanwhile."""
+async def lapse(backend: Backend, *claims: Claim) -> list[Ended]:
+    """Tick until those leases have lapsed; what was told of ends.
+
+    One of them may be renewed once, if this machine sleeps meanwhile.
+    """
     left = {claim.token.id for claim in claims}
     queues = sorted({claim.token.queue for claim in claims})
+    ended: list[Ended] = []
 
     async def all_rescued() -> bool:
-        left.difference_update((await backend.maintain(queues)).rescued)
+        done = await backend.maintain(queues)
+        left.difference_update(done.rescued)
+        ended.extend(done.ended)
         return not left
 
     await eventually(all_rescued)
+    return ended
 
 
 async def lapse_times(backend: Backend, times: int, *jobs: Job[Any], suspects: int = 100) -> None:

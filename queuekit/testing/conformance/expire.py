@@ -1,10 +1,12 @@
 """Jobs that are of no use after a while."""
 
 import asyncio
+from collections import Counter
+from typing import Any
 from uuid import UUID
 
-from queuekit.backend import Backend
-from queuekit.job import JobRecord, Micros, Reason, State
+from queuekit.backend import Backend, Ended
+from queuekit.job import Job, JobRecord, Keep, Micros, Reason, State
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -47,16 +49,80 @@ class ExpireCases:
         assert (found.state, found.reason) == (State.FAILED, Reason.EXPIRED)
         assert found.finished_at is not None
 
-    async def test_maintain_counts_what_expired(self, backend: Backend) -> None:
-        await put(backend, *(job(expires=SOON) for _ in range(5)))
-        expired = 0
+    async def test_maintain_tells_what_expired(self, backend: Backend) -> None:
+        jobs = [job(expires=SOON, queue=queue, task=f"of.{queue}") for queue in ("left", "right")]
+        await put(backend, *jobs)
+        ended: list[Ended] = []
 
-        async def five() -> bool:
-            nonlocal expired
-            expired += (await backend.maintain(["default"])).expired
-            return expired == 5
+        async def both() -> bool:
+            ended.extend((await backend.maintain(["left", "right"])).ended)
+            return len(ended) >= 2
 
-        await eventually(five)
+        await eventually(both)
+        assert set(ended) == {self._told(one) for one in jobs}
+        assert not (await backend.maintain(["left", "right"])).ended
+
+    async def test_a_fetch_tells_what_expired(self, backend: Backend) -> None:
+        jobs = [job(expires=SOON, queue=queue, task=f"of.{queue}") for queue in ("left", "right")]
+        await put(backend, *jobs)
+        await asyncio.sleep(0.01)
+        ended: list[Ended] = []
+
+        async def both() -> bool:
+            found = await backend.fetch(["left", "right"], 5, claimant(), lease=LONG)
+            ended.extend(found.ended)
+            return len(ended) >= 2
+
+        await eventually(both)
+        assert set(ended) == {self._told(one) for one in jobs}
+        assert not (await backend.fetch(["left", "right"], 5, claimant(), lease=LONG)).ended
+
+    async def test_what_expired_without_a_record_is_told(self, backend: Backend) -> None:
+        one = job(expires=SOON, keep=Keep(0))
+        await put(backend, one)
+
+        async def told() -> list[Ended]:
+            return [*(await backend.maintain(["default"])).ended]
+
+        assert await eventually(told) == [self._told(one)]
+        assert await state_of(backend, one.id) is None
+
+    async def test_what_expired_is_told_once_whoever_meets_it(
+        self, backend: Backend, other: Backend
+    ) -> None:
+        jobs = [job(expires=SOON) for _ in range(300)]
+        await put(backend, *jobs)
+        await asyncio.sleep(0.01)
+        told: Counter[UUID] = Counter()
+
+        async def meet(store: Backend) -> None:
+            async def all_told() -> bool:
+                found = await store.fetch(["default"], 10, claimant(), lease=LONG)
+                done = await store.maintain(["default"])
+                told.update(one.id for one in (*found.ended, *done.ended))
+                return len(told) == len(jobs)
+
+            await eventually(all_told)
+
+        await asyncio.gather(*(meet(store) for store in (backend, other) for _ in range(3)))
+        assert told == Counter(one.id for one in jobs)
+
+    async def test_nothing_is_told_of_jobs_that_did_not_fail(self, backend: Backend) -> None:
+        await put(backend, job(expires=LONG), job(), *numbered(2, expires=LONG, delay=LONG))
+        (begun,) = await claim(backend, 1)
+        found = await backend.fetch(
+            ["default"], 5, claimant(), lease=LONG, settle=[succeeded(begun)]
+        )
+        assert (len(found.claims), list(found.ended)) == (1, [])
+        assert not (await backend.maintain(["default"])).ended
+
+    async def test_many_expired_jobs_hold_up_no_claim_for_long(self, backend: Backend) -> None:
+        await put(backend, *numbered(2500, expires=SOON), job("late"))
+        await asyncio.sleep(0.01)
+        assert (await claim_one(backend)).payload == "late"
+
+    def _told(self, one: Job[Any]) -> Ended:
+        return Ended(one.options.queue, one.id, one.task, Reason.EXPIRED)
 
     async def test_a_scheduled_job_expires_as_well(self, backend: Backend) -> None:
         one = job(expires=SOON, delay=LONG)

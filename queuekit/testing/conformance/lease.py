@@ -4,8 +4,8 @@ import asyncio
 import json
 from uuid import UUID
 
-from queuekit.backend import Backend
-from queuekit.job import LAPSES_ALLOWED, Reason, State
+from queuekit.backend import Backend, Ended
+from queuekit.job import LAPSES_ALLOWED, Keep, Reason, State
 from queuekit.testing.conformance._make import (
     ALICE,
     BOB,
@@ -236,6 +236,20 @@ class LapseCases:
         assert (found.state, found.reason) == (State.FAILED, Reason.CRASHED)
         assert found.lapses == LAPSES_ALLOWED
         await claims_nothing(backend, suspects=10)
+
+    async def test_the_last_lapse_is_told(self, backend: Backend) -> None:
+        one, two = job(max_lapses=1, task="a"), job(max_lapses=1, task="b", keep=Keep(0))
+        await put(backend, one, two)
+        ended = await lapse(backend, *await claim(backend, 2, lease=BRIEF))
+        assert set(ended) == {
+            Ended("default", lost.id, lost.task, Reason.CRASHED) for lost in (one, two)
+        }
+
+    async def test_nothing_is_told_of_a_lapse_that_fails_no_job(self, backend: Backend) -> None:
+        await put(backend, job(max_lapses=2), job(max_lapses=1))
+        spared, asked = await claim(backend, 2, lease=BRIEF)
+        await backend.inspector.cancel([asked.token.id])
+        assert await lapse(backend, spared, asked) == []
 
     async def test_a_job_has_lapses_of_its_own(self, backend: Backend) -> None:
         one = job(max_lapses=1)

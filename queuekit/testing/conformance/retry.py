@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from queuekit.backend import Backend, Verdict
-from queuekit.job import DEATHS_ALLOWED, Claim, Keep, Reason, Return, State
+from queuekit.backend import Backend, Ended, Verdict
+from queuekit.job import DEATHS_ALLOWED, Ack, Claim, Keep, Reason, Return, State
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -15,6 +15,7 @@ from queuekit.testing.conformance._make import (
     ack,
     claim,
     claim_one,
+    claimant,
     claims_nothing,
     dead,
     events,
@@ -335,6 +336,22 @@ class DeathCases:
         assert (found.state, found.reason) == (State.FAILED, Reason.CRASHED)
         assert found.crashes == DEATHS_ALLOWED
         await claims_nothing(backend, suspects=1)
+
+    @pytest.mark.parametrize("limit", [0, 5])
+    async def test_a_fetch_tells_of_last_deaths(self, backend: Backend, limit: int) -> None:
+        first, second, asked, spared = [
+            await running(backend, max_crashes=allowed) for allowed in (1, 1, 2, 2)
+        ]
+        elsewhere = await running(backend, max_crashes=1, queue="b", task="c", keep=Keep(0))
+        await backend.inspector.cancel([asked.token.id])
+        deaths = [dead(one) for one in (asked, spared, second, elsewhere)]
+        settle: list[Ack | Return] = [succeeded(first), *deaths]
+        found = await backend.fetch(["none"], limit, claimant(), lease=LONG, settle=settle)
+        assert list(found.verdicts) == [Verdict.DONE] * 5
+        assert set(found.ended) == {
+            Ended(one.token.queue, one.token.id, one.task, Reason.CRASHED)
+            for one in (second, elsewhere)
+        }
 
     async def test_a_job_has_deaths_of_its_own(self, backend: Backend) -> None:
         one = await running(backend, max_crashes=1)
