@@ -3,8 +3,9 @@
 import os
 import re
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import unquote
 
 from queuekit.errors import ConfigurationError
@@ -12,6 +13,9 @@ from queuekit.registry import redacted
 
 _NETWORK: Final = re.compile(r"nfs\d*|cifs|smb\w*|afs|ceph|lustre|(fuse\.)?(glusterfs|sshfs|s3fs)")
 """Types of file systems whose locks SQLite can't rely on."""
+
+Identity: TypeAlias = "tuple[tuple[int, int] | None, ...]"
+"""Of files: device and inode of each; None: it is not there."""
 
 
 def parse(url: str) -> Path | None:
@@ -55,6 +59,25 @@ def check(path: Path) -> None:
                 f"{folder} is on a network file system ({kind}), where SQLite loses data: "
                 "choose a local folder, or use Postgres or Redis."
             )
+
+
+def files(path: str) -> Sequence[str]:
+    """The files of an open database: itself and, beside what a link leads to, SQLite's own two."""
+    real = os.path.realpath(path)
+    return os.path.abspath(path), f"{real}-wal", f"{real}-shm"  # noqa: PTH100  # Path.absolute keeps ".."
+
+
+def identity(paths: Iterable[str]) -> Identity:
+    """What is at these paths: another one as soon as a file is deleted, moved or replaced."""
+    return tuple(map(_identity, paths))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116  # once a transaction
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def network_file_system(folder: Path, mounts: str) -> str | None:

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar, Final, TypeVar
 
@@ -17,6 +17,7 @@ from queuekit.errors import (
     QueuekitError,
     ReplyLost,
 )
+from queuekit_sqlite.place import Identity, files, identity
 from queuekit_sqlite.transaction import Transaction
 from queuekit_sqlite.wakeup import ring
 
@@ -42,6 +43,8 @@ class Store:
 
     def __init__(self, place: str, settings: BackendSettings) -> None:
         self._place = place
+        self._files: Sequence[str] = ()
+        self._identity: Identity = ()
         self.settings = settings
         self._thread = ThreadPoolExecutor(1, "queuekit-sqlite")
         self._db: sqlite3.Connection | None = None
@@ -98,7 +101,7 @@ class Store:
 
     async def version(self) -> tuple[int, int]:
         """Changes whenever anybody changes the store."""
-        return await self._in_thread(lambda _: self._version(self._connection()))
+        return await self._in_thread(lambda _: self._version())
 
     async def _in_thread(self, work: Callable[[float], T]) -> T:
         timeout = self.settings.timeout
@@ -130,6 +133,9 @@ class Store:
             db.close()
             raise
         self._db = db
+        if self._shared_as is None:
+            self._files = files(self._place)
+            self._identity = identity(self._files)
         return done
 
     def _disconnect(self) -> None:
@@ -141,15 +147,27 @@ class Store:
         self, body: Callable[[Transaction], T], begin: str, deadline: float, *, durable: bool
     ) -> T:
         db = self._connection()
-        return _while_busy(lambda: self._attempt(db, body, begin, durable=durable), deadline)
+        try:
+            return _while_busy(lambda: self._attempt(db, body, begin, durable=durable), deadline)
+        finally:
+            # Only now: what was committed to a file that is gone by then was accepted by nobody.
+            self._check_place()
+
+    def _check_place(self) -> None:
+        if identity(self._files) != self._identity:
+            raise BackendRefused(
+                f"{self._place} or its -wal or -shm was deleted, moved or replaced while it was open: what is stored "
+                "now would be lost. Stop all processes that use it, see that the right file is there, and start them."
+            )
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
             raise BackendUnavailable("The SQLite backend is not open: open it first.")
         return self._db
 
-    @staticmethod
-    def _version(db: sqlite3.Connection) -> tuple[int, int]:
+    def _version(self) -> tuple[int, int]:
+        db = self._connection()
+        self._check_place()
         # the first number counts what others change, the second one what this connection does
         (others,) = db.execute("PRAGMA data_version").fetchone()
         return others, db.total_changes
