@@ -7,9 +7,9 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 
 from queuekit.backend import BackendSettings
-from queuekit.errors import BackendUnavailable, QueuekitError
+from queuekit.errors import BackendUnavailable, ConfigurationError, QueuekitError
 from queuekit.loops import start
-from queuekit_postgres.errors import breaks, conflicts, failed, unreachable
+from queuekit_postgres.errors import POOLED, breaks, conflicts, failed, unreachable
 
 T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -32,6 +32,7 @@ class Dialer:
 
     Attributes:
         pooled: the URL leads through a pooler that gives every transaction another session.
+        session: the settings of a session.
     """
 
     def __init__(self, url: str, settings: BackendSettings) -> None:
@@ -42,13 +43,13 @@ class Dialer:
         limit = str(round(settings.timeout * 1000))
         timeouts = {"statement_timeout": limit, "idle_in_transaction_session_timeout": limit}
         isolation = {"default_transaction_isolation": "read committed"}
-        self._session = timeouts | isolation | STEADY_PLANS
+        self.session = timeouts | isolation | STEADY_PLANS
         self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def set_local(self) -> str:
         """The session's settings, for one transaction."""
-        return "".join(f"SET LOCAL {name} = '{value}';" for name, value in self._session.items())
+        return "".join(f"SET LOCAL {name} = '{value}';" for name, value in self.session.items())
 
     @property
     def can_listen(self) -> bool:
@@ -57,7 +58,7 @@ class Dialer:
 
     async def connect(self) -> Connection:
         """A connection for statements. Raises `BackendUnavailable` or `ConfigurationError`."""
-        return await self._connect(self._url, {} if self.pooled else self._session)
+        return await self._connect(self._url, {} if self.pooled else self.session)
 
     async def connect_to_listen(self) -> Connection:
         """A connection for doorbells. Raises like `connect`."""
@@ -86,12 +87,20 @@ class Dialer:
             raise unreachable(error) from error
 
     async def _handshake(self, url: str, session: dict[str, str]) -> Connection:
-        return await asyncpg.connect(
+        connection: Connection = await asyncpg.connect(
             url,
             timeout=self.timeout,
             statement_cache_size=0 if self.pooled else 200,
             server_settings={"application_name": "queuekit"} | session,
         )
+        # A pooler may drop them without a word, and then no session is ours.
+        if (
+            session
+            and await connection.fetchval("SHOW enable_seqscan") != session["enable_seqscan"]
+        ):
+            connection.terminate()
+            raise ConfigurationError(POOLED)
+        return connection
 
     def _leave(self, closing: Coroutine[Any, Any, None]) -> None:
         task = start(closing, "queuekit postgres closing")
@@ -188,7 +197,7 @@ async def _closed(connection: Connection) -> None:
 async def _closed_after(handshake: "asyncio.Task[Connection]") -> None:
     try:
         connection = await handshake
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, QueuekitError):
         return
     await _closed(connection)
 

@@ -1,5 +1,6 @@
 """The seam to the driver: its errors become queuekit's, here and nowhere else."""
 
+import re
 import ssl
 
 import asyncpg
@@ -17,6 +18,9 @@ _UNSTORABLE = ("22", "23", "54")  # bad data, a violated constraint, a limit of 
 _BROKEN = ("08", "57")  # the connection, an operator or the statement's timeout ended it
 _CONFLICT = ("40", "55P03")  # rolled back for the sake of another transaction
 _LOGIN = ("28", "3D")
+_OTHER_SESSION = ("26000", "42P05")  # a prepared statement is missing, or there already
+_OTHERS_WORDS = re.compile("unsupported startup parameter|prepared statement")
+"""What tells of a pooler where the code doesn't: pgbouncer says 08P01 whatever the matter is."""
 
 _REMEDIES = {
     "25006": "the server or the role is read-only; point the URL at the primary",
@@ -29,14 +33,29 @@ _REMEDIES = {
 }
 
 
+POOLED = (
+    "The URL leads through a pooler, which keeps no session for us (pgbouncer, for one): "
+    'set pooler="transaction" (QUEUEKIT_POOLER=transaction).'
+)
+
+
 class Unstorable(BackendRefused):
     """The server refuses something in this batch, and would take the rest."""
+
+
+class Pooled(BackendRefused):
+    """There is a pooler that the settings don't tell of."""
+
+    def __init__(self) -> None:
+        super().__init__(POOLED)
 
 
 def unreachable(error: BaseException) -> QueuekitError:
     """What an error means that came before anything was sent."""
     if isinstance(error, asyncpg.PostgresError) and _code(error).startswith(_LOGIN):
         return ConfigurationError(f"The server does not let us in: {error}. Correct QUEUEKIT_URL.")
+    if isinstance(error, asyncpg.PostgresError) and _is_of_a_pooler(error):
+        return ConfigurationError(POOLED)
     if isinstance(error, ssl.SSLCertVerificationError):
         return BackendUnavailable(
             f"Postgres can't be reached: {error}. Nothing was stored. "
@@ -51,6 +70,8 @@ def unreachable(error: BaseException) -> QueuekitError:
 
 def failed(error: BaseException) -> QueuekitError:
     """What an error means that came after the statement went out."""
+    if isinstance(error, asyncpg.PostgresError) and _is_of_a_pooler(error):
+        return Pooled()
     if isinstance(error, asyncpg.PostgresError) and not _code(error).startswith(_BROKEN):
         return _refused(error)
     if isinstance(error, asyncpg.DataError | UnicodeError):  # the driver can't encode it
@@ -79,6 +100,11 @@ def _refused(error: asyncpg.PostgresError) -> QueuekitError:
         return BackendUnavailable(f"Postgres is too busy: {error}. Nothing was stored; try again.")
     remedy = _REMEDIES.get(code, f"SQLSTATE {code}")
     return BackendRefused(f"Postgres refuses: {error} ({remedy})")
+
+
+def _is_of_a_pooler(error: asyncpg.PostgresError) -> bool:
+    code = _code(error)
+    return code in _OTHER_SESSION or (code == "08P01" and bool(_OTHERS_WORDS.search(str(error))))
 
 
 def _code(error: asyncpg.PostgresError) -> str:

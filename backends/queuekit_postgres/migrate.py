@@ -4,6 +4,7 @@ from typing import Final
 
 from queuekit.errors import BackendRefused, ConfigurationError
 from queuekit_postgres.connections import Connection, Lanes
+from queuekit_postgres.errors import Pooled
 from queuekit_postgres.statements import Migration, Statements
 
 OLDEST_SERVER: Final = (13, 0)
@@ -29,6 +30,8 @@ async def migrate(lanes: Lanes, statements: Statements) -> list[str]:
 
     try:
         ran = await lanes.run(run)
+    except Pooled as error:
+        raise ConfigurationError(str(error)) from error
     except BackendRefused as error:
         raise ConfigurationError(
             f"The schema {statements.schema} can't be made: {error}. Let somebody who may do it run the script that "

@@ -317,11 +317,12 @@ def postgres_server(
 
 
 @contextlib.contextmanager
-def pgbouncer(url: str) -> Iterator[Server]:
+def pgbouncer(url: str, *, settings: str = "") -> Iterator[Server]:
     """The pgbouncer on the PATH, in transaction mode, for as long as the context lasts.
 
     Args:
         url: the Postgres behind it.
+        settings: further lines for its file of settings.
 
     Raises:
         ConfigurationError: there is none, or it does not start.
@@ -336,12 +337,13 @@ def pgbouncer(url: str) -> Iterator[Server]:
     if place.password:
         behind += f" password='{unquote(place.password)}'"
     with _temporary_folder() as folder:
-        binary, settings = _usable(found[0], folder), folder / "pgbouncer.ini"
+        binary, file = _usable(found[0], folder), folder / "pgbouncer.ini"
 
         def command(port: int) -> list[str]:
-            settings.write_text(PGBOUNCER.format(server=behind, listen=HOST, port=port))
-            settings.chmod(0o644)
-            return [str(binary), str(settings)]
+            ours = PGBOUNCER.format(server=behind, listen=HOST, port=port)
+            file.write_text(f"{ours}{settings}\n")
+            file.chmod(0o644)
+            return [str(binary), str(file)]
 
         running = _Kind(
             command,

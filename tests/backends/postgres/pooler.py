@@ -6,7 +6,7 @@ before. What relies on a session finds another one.
 
 import asyncio
 import contextlib
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from queuekit.testing.proxy import Between, Stream
 
@@ -16,6 +16,9 @@ CANCEL: Final = 1234 << 16 | 5678
 ENCRYPTION: Final = (1234 << 16 | 5679, 1234 << 16 | 5680)
 PASSWORD_REQUESTS: Final = (3, 5, 10, 11)
 ENDS_OF_REQUESTS: Final = (b"Q", b"S")
+KNOWN: Final = (b"user", b"database", b"application_name")
+
+Parameters: TypeAlias = Literal["passed on", "dropped", "refused"]
 
 
 class Session:
@@ -100,10 +103,16 @@ class Pooler(Between):
     """Stands between clients and a Postgres server.
 
     Each login brings a session into the line, so that there are as many as clients.
+
+    Args:
+        host: the server's.
+        port: the server's.
+        parameters: what becomes of those in a login that only its session would have.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, parameters: Parameters = "passed on") -> None:
         super().__init__(host, port)
+        self._parameters = parameters
         self._line: asyncio.Queue[Session] = asyncio.Queue()
         self._sessions: list[Session] = []
         self._clients: dict[bytes, Client] = {}
@@ -122,6 +131,12 @@ class Pooler(Between):
         if code == CANCEL:
             await self._cancel(packet)
             return
+        if self._parameters != "passed on":
+            known = only_known(packet)
+            if self._parameters == "refused" and known != packet:
+                client[1].write(REFUSAL)
+                return
+            packet = known
         session = Session(await asyncio.open_connection(*self._upstream))
         self._sessions.append(session)
         await session.log_in(packet, client)
@@ -142,6 +157,28 @@ class Pooler(Between):
                 await reader.read()
             finally:
                 writer.transport.abort()
+
+
+def only_known(startup: bytes) -> bytes:
+    """A login without the parameters of the session."""
+    texts = startup[8:-2].split(b"\0")
+    kept = [
+        text
+        for pair in zip(texts[::2], texts[1::2], strict=True)
+        if pair[0] in KNOWN
+        for text in pair
+    ]
+    body = startup[4:8] + b"\0".join(kept) + b"\0\0"
+    return (len(body) + 4).to_bytes(4, "big") + body
+
+
+def error_message(code: str, text: str) -> bytes:
+    """An error as the server tells it."""
+    body = f"SFATAL\0C{code}\0M{text}\0\0".encode()
+    return b"E" + (len(body) + 4).to_bytes(4, "big") + body
+
+
+REFUSAL: Final = error_message("08P01", "unsupported startup parameter: statement_timeout")
 
 
 async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

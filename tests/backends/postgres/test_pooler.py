@@ -6,11 +6,12 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
-from queuekit.backend import Backend
-from queuekit.errors import BackendUnavailable, ReplyLost
+from queuekit.backend import Backend, BackendSettings
+from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationError, ReplyLost
 from queuekit.job import Job
 from queuekit.testing.conformance import LosingProxy, Lossy
 from queuekit.testing.conformance._make import eventually, job, put
@@ -24,13 +25,15 @@ from queuekit.testing.conformance.results import ResultsCases
 from queuekit.testing.conformance.wait import WaitCases
 from queuekit.testing.proxy import Proxy
 from queuekit.testing.servers import pgbouncer
-from queuekit_postgres.connections import Connection
+from queuekit_postgres import PostgresBackend
+from queuekit_postgres.connections import Connection, Dialer
 from tests.backends.postgres.locks import is_waiting_for
-from tests.backends.postgres.pooler import Pooler
+from tests.backends.postgres.pooler import Parameters, Pooler
 from tests.conformance import test_postgres
 
 Make = Callable[..., Awaitable[Backend]]
 POOLERS = ["ours", *(["pgbouncer"] if shutil.which("pgbouncer") else [])]
+IGNORING = f"ignore_startup_parameters = {','.join(Dialer('', BackendSettings()).session)}"
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +111,62 @@ async def test_a_call_under_way_has_its_deadline_when_the_pooler_hangs(
                 await asyncio.wait_for(storing, 5)
         proxy.resume()
         await eventually(lambda: is_stored(backend, job()))
+
+
+@contextlib.asynccontextmanager
+async def untold(url: str, parameters: Parameters) -> AsyncIterator[PostgresBackend]:
+    """A backend behind a pooler, whose settings tell of none."""
+    place = urlsplit(url)
+    async with Pooler(place.hostname or "", place.port or 0, parameters=parameters) as pooler:
+        settings = BackendSettings(namespace=f"untold_{uuid4().hex}")
+        backend = PostgresBackend(pooler.url_for(url), settings)
+        yield backend
+        await backend.close()
+
+
+NAMED = r"pooler=\"transaction\" \(QUEUEKIT_POOLER=transaction\)\.$"
+
+
+@pytest.mark.parametrize("parameters", ["dropped", "refused"])
+async def test_a_pooler_that_the_settings_do_not_tell_of_is_seen_at_the_start(
+    postgres_url: str, parameters: Parameters
+) -> None:
+    async with untold(postgres_url, parameters) as backend:
+        with pytest.raises(ConfigurationError, match=NAMED):
+            await backend.open()
+
+
+async def test_one_that_is_seen_later_is_named_as_well(postgres_url: str) -> None:
+    """The sessions of our own pooler have all settings, so only what is missing there tells of it."""
+    async with untold(postgres_url, "passed on") as backend:
+        await backend.open()
+        with pytest.raises(BackendRefused, match=NAMED):
+            await eventually(lambda: side_by_side(lambda: backend.enqueue([job(key="k")])))
+
+
+async def test_one_that_is_seen_while_the_schema_is_made_is_named_as_well(
+    postgres_url: str,
+) -> None:
+    async with untold(postgres_url, "passed on") as backend:
+        with pytest.raises(ConfigurationError, match=NAMED):
+            await eventually(lambda: side_by_side(backend.open))
+
+
+async def side_by_side(call: Callable[[], Awaitable[object]]) -> bool:
+    """By several connections, whose sessions are others each time."""
+    await asyncio.gather(*(call() for _ in range(4)))
+    return False
+
+
+if "pgbouncer" in POOLERS:
+
+    @pytest.mark.parametrize("ignored", ["", IGNORING])
+    async def test_pgbouncer_is_seen_at_the_start(postgres_url: str, ignored: str) -> None:
+        with pgbouncer(postgres_url, settings=ignored) as server:
+            backend = PostgresBackend(server.url, BackendSettings())
+            with pytest.raises(ConfigurationError, match=NAMED):
+                await backend.open()
+            await backend.close()
 
 
 async def is_stored(backend: Backend, one: Job[Any]) -> bool:
