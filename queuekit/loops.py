@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import Context
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -57,9 +58,17 @@ async def _endless(loop: Callable[[], Coroutine[Any, Any, None]], leaving: async
     raise LoopEnded(f"{loop.__qualname__} was ended by other code of this process")
 
 
-def start(work: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
-    """Start one piece of work whose owner keeps the task and awaits or cancels it."""
-    return asyncio.get_running_loop().create_task(work, name=name)
+def start(
+    work: Coroutine[Any, Any, T], name: str, context: Context | None = None
+) -> "asyncio.Task[T]":
+    """Start one piece of work whose owner keeps the task and awaits or cancels it.
+
+    Args:
+        work: to be done.
+        name: of the asyncio task.
+        context: its context variables; None: a copy of those that are set here.
+    """
+    return asyncio.get_running_loop().create_task(work, name=name, context=context)
 
 
 def current_task() -> "asyncio.Task[Any]":

@@ -26,6 +26,7 @@ from queuekit.worker.executor import Executor
 from queuekit.worker.isolated import LINE_LIMIT, encode
 from queuekit.worker.orders import LAST_WORDS
 from queuekit.worker.run import Interruption, Run
+from queuekit.worker.steps import Clean
 
 CANT_SPEAK: Final = 70
 """The exit code of a child that can't tell its parent what came of a job (EX_SOFTWARE of sysexits.h)."""
@@ -106,7 +107,7 @@ async def serve(
     threading.Thread(target=listen, name="queuekit-orders", daemon=True).start()
     board = Board(pipe, 1, 1e6)
     await app.run_hooks("startup")
-    executor = Executor(app.tasks, board, 1, None, _never)
+    executor = Executor(app.tasks, board, 1, None, _never, Clean())
     run: Run | None = None
     while message := await messages.get():
         if "claim" in message:

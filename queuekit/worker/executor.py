@@ -3,22 +3,23 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 from typing import Any, Final, Protocol
 
 from queuekit.backend import UNKNOWN_TASK_PATIENCE
 from queuekit.codec import Call
-from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze
-from queuekit.errors import UnknownTask
+from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, delay_asked
+from queuekit.errors import InvalidOption, UnknownTask
 from queuekit.failure import failure, printable
 from queuekit.job import SUSPECT_AFTER, Micros, Reason
 from queuekit.lifecycle import Cancelled, Failed, Outcome, Released, Snoozed, Succeeded
 from queuekit.log import log
-from queuekit.options import Policy, micros
-from queuekit.retry import matches
+from queuekit.options import Policy
+from queuekit.retry import delay_of, matches
 from queuekit.task import Task
 from queuekit.worker.board import Board
 from queuekit.worker.run import Interruption, NotBegun, Run
-from queuekit.worker.steps import Abandoned, Clean, drive, in_context
+from queuekit.worker.steps import Abandoned, Clean, first, others
 from queuekit.worker.threads import Threads
 
 UNKNOWN_TASK_SNOOZE: Final[Micros] = 30_000_000
@@ -35,7 +36,7 @@ class Isolation(Protocol):
 
 
 class Executor:
-    """Runs jobs of one app; each begins with the context variables that are set when this is made.
+    """Runs jobs of one app.
 
     Args:
         tasks: by name.
@@ -43,6 +44,7 @@ class Executor:
         threads: how many sync tasks run at once.
         isolation: where suspects and ``executor="process"`` run; None inside a child.
         enqueued_at: asks when a job was enqueued, for unknown tasks.
+        clean: the context variables that each begins with; `run` is called in a copy of them.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Executor:
         threads: int,
         isolation: Isolation | None,
         enqueued_at: Callable[[Run], Awaitable[int]],
+        clean: Clean,
     ) -> None:
         self._tasks = tasks
         self._board = board
@@ -60,7 +63,7 @@ class Executor:
         self._isolation = isolation
         self._enqueued_at = enqueued_at
         self._unknown: set[str] = set()
-        self._clean = Clean()
+        self._clean = clean
 
     async def run(self, run: Run) -> Outcome | None:
         """Run to the end; None if nothing is to be written, because the lease is lost or the run was abandoned."""
@@ -81,16 +84,20 @@ class Executor:
             return _interrupted(run)
         except Exception as error:  # noqa: BLE001  # an upgrade function may raise anything
             return Failed(failure(error, claim.attempt), Reason.INVALID)
+        limit = policy.timeout
         try:
             if call is None:
                 assert self._isolation is not None
-                return await self._isolation.run(run, policy.timeout)
+                return await self._isolation.run(run, limit)
             if not task.is_async:
-                value = await self._in_thread(run, task.function, call, policy.timeout)
-            elif policy.timeout is None:
-                value = await drive(run, self._clean.copy(), task.function, call)
+                value = await self._in_thread(run, task.function, call, limit)
             else:
-                value = await self._within(run, task.function, call, policy.timeout)
+                self._clean.begin(run)
+                if limit is not None:
+                    run.time_out_after(limit)
+                ended, value = first(run, task.function, call)
+                if not ended:
+                    value = await self._others(run, value)
         except Abandoned:
             return None
         except BaseException as error:  # noqa: BLE001  # SystemExit of a task is its failure, not the worker's
@@ -112,13 +119,13 @@ class Executor:
         policy = self._tasks[claim.task].policy.overlaid(json.loads(claim.extra or "{}"))
         return _judged(run, _timeout(policy), policy)
 
-    async def _within(
-        self, run: Run, function: Callable[..., Any], call: Call, limit: float
-    ) -> Any:
-        run.time_out_after(limit)
-        timer = asyncio.get_running_loop().call_later(limit, run.interrupt, Interruption.TIMED_OUT)
+    async def _others(self, run: Run, waits_for: Any) -> Any:
+        if run.ends_at is None:
+            return await others(run, waits_for)
+        left, loop = run.ends_at - monotonic(), asyncio.get_running_loop()
+        timer = loop.call_later(max(left, 0), run.interrupt, Interruption.TIMED_OUT)
         try:
-            return await drive(run, self._clean.copy(), function, call)
+            return await others(run, waits_for)
         finally:
             timer.cancel()
 
@@ -130,7 +137,7 @@ class Executor:
 
         def work() -> Any:
             run.check()
-            return in_context(run, context, function, call)
+            return context.run(self._clean.call, run, function, call)
 
         async with self._board.place(self._places, run):
             if limit is not None:
@@ -185,6 +192,8 @@ def _judged(run: Run, error: BaseException, policy: Policy) -> Outcome | None:
     """What an error means, even if it raises another one when it is looked at."""
     try:
         return _raised(run, error, policy)
+    except InvalidOption as why:  # a delay out of the range
+        return Failed(failure(why, run.claim.attempt), delay=AFTER_TROUBLE)
     except BaseException:  # noqa: BLE001  # say of a property named __class__
         return Failed(failure(error, run.claim.attempt), delay=AFTER_TROUBLE)
 
@@ -194,13 +203,13 @@ def _raised(run: Run, error: BaseException, policy: Policy) -> Outcome | None:
         case NotBegun():
             return _interrupted(run)
         case Snooze():
-            return Snoozed(error.delay)
+            return Snoozed(delay_asked(error))
         case Cancel():
             return Cancelled(printable(error.reason))
         case _ if run.interruption not in {None, Interruption.TIMED_OUT}:
             return _interrupted(run)
         case Retry():
-            return Failed(failure(error, run.claim.attempt), delay=error.delay)
+            return Failed(failure(error, run.claim.attempt), delay=delay_asked(error))
         case GiveUp():
             return Failed(failure(error, run.claim.attempt), Reason.GAVE_UP)
         case asyncio.CancelledError() if run.interruption is None:
@@ -220,7 +229,7 @@ def _failed(run: Run, error: BaseException, policy: Policy) -> Failed:
     ):
         return Failed(text, Reason.GAVE_UP)
     try:
-        delay = micros(max(0.0, policy.backoff(attempt, error)))
+        delay = delay_of(policy.backoff, attempt, error)
     except BaseException:  # noqa: BLE001  # a backoff function of the user's own
         log.exception("the backoff function failed; trying again in 60 s", task=run.claim.task)
         delay = AFTER_TROUBLE

@@ -12,6 +12,7 @@ from queuekit.job import Ack, Micros, Return, ReturnKind
 from queuekit.lifecycle import Released, settle
 from queuekit.log import Repeated
 from queuekit.loops import first_of
+from queuekit.worker import journal
 from queuekit.worker.acker import Acker
 from queuekit.worker.board import Board
 from queuekit.worker.link import Link
@@ -140,6 +141,7 @@ class Fetcher:
         asked_at = monotonic()
         fetched = await self._ask(room)
         self._acker.settled(fetched.verdicts)
+        journal.tell_ended(fetched.ended)
         board = self._board
         board.deliver([Run(board, claim, asked_at) for claim in fetched.claims])
         returned = any(_goes_back(one) for one in outcomes)

@@ -1,8 +1,10 @@
 """What a worker logs of its jobs: a warning for each failed attempt, an error for each job that failed for good."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from queuekit.backend import Ended
 from queuekit.job import Ack, Claim, Return, ReturnKind, State
 from queuekit.lifecycle import Died, Failed, Outcome
 from queuekit.log import log
@@ -30,6 +32,14 @@ def tell(claim: Claim, outcome: Outcome, settled: Ack | Return) -> None:
         log.warning("a job's process died; it does not count as an attempt", **fields)
     else:
         log.warning("attempt failed", again=_in(settled.delay), **fields)
+
+
+def tell_ended(ended: Sequence[Ended]) -> None:
+    """Log the jobs that the store itself has ended as failed."""
+    for one in ended:
+        log.error(
+            "job failed", reason=one.reason, task=one.task, job_id=str(one.id), queue=one.queue
+        )
 
 
 def _in(delay: int) -> str:

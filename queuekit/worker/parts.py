@@ -25,6 +25,7 @@ from queuekit.worker.options import WorkerOptions
 from queuekit.worker.reporter import Reporter
 from queuekit.worker.run import Run
 from queuekit.worker.slots import Slots
+from queuekit.worker.steps import Clean
 from queuekit.worker.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -76,8 +77,11 @@ class Parts:
         upkeep = Upkeep(
             backend, queues, board, self.fetcher, self.link, presence, self._give_back_strays
         )
-        executor = Executor(app.tasks, board, options.threads, self.children, self._enqueued_at)
-        self.slots = Slots(board, executor, self.reporter, self._settle)
+        clean = Clean()
+        executor = Executor(
+            app.tasks, board, options.threads, self.children, self._enqueued_at, clean
+        )
+        self.slots = Slots(board, executor, self.reporter, clean, self._settle)
         self._tasks = app.tasks
         self._process = process
         self.loops = (

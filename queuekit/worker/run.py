@@ -55,6 +55,7 @@ class Run:
 
     Attributes:
         claimed_at, renewed_at: by `time.monotonic`, as a loop's clock may stand still for a whole turn, stopped or not.
+        ends_at, deadline: when it times out, by `time.monotonic` and for the task.
         slot: the asyncio task that runs it, once it has begun.
         interruptible: whether cancelling the slot's asyncio task would reach the task.
         interruption: set when somebody wants it to stop.
@@ -71,6 +72,7 @@ class Run:
         "claimed_at",
         "context",
         "deadline",
+        "ends_at",
         "interruptible",
         "interruption",
         "kept",
@@ -88,6 +90,7 @@ class Run:
         self._board = board
         self.claim = claim
         self.claimed_at = self.renewed_at = now
+        self.ends_at: float | None = None
         self.deadline: datetime | None = None
         self.lease_lost = False
         self.interruption: Interruption | None = None
@@ -151,6 +154,7 @@ class Run:
 
     def time_out_after(self, seconds: float) -> None:
         """Set the deadline that the task sees."""
+        self.ends_at = monotonic() + seconds
         self.deadline = datetime.now(UTC) + timedelta(seconds=seconds)
 
     def report(self, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:

@@ -15,6 +15,7 @@ from queuekit.worker.executor import AFTER_TROUBLE, Executor
 from queuekit.worker.orders import LAST_SECOND
 from queuekit.worker.reporter import Reporter
 from queuekit.worker.run import Interruption, Run
+from queuekit.worker.steps import Clean
 
 TURN: Final = 0.001
 """Seconds for which all slots together may hold the event loop, if no task awaits anything, before others come on."""
@@ -24,6 +25,7 @@ class Slots:
     """As many asyncio tasks as jobs may run at once; one that has served a run that may still hold it is replaced.
 
     Args:
+        clean: the context variables of each.
         settle: is told what came of each run.
     """
 
@@ -32,11 +34,13 @@ class Slots:
         board: Board,
         executor: Executor,
         reporter: Reporter,
+        clean: Clean,
         settle: Callable[[Run, Outcome], None],
     ) -> None:
         self._board = board
         self._executor = executor
         self._reporter = reporter
+        self._clean = clean
         self._settle = settle
         self._slots: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -91,7 +95,7 @@ class Slots:
         self._open_one(run, outcome)
 
     def _open_one(self, run: Run | None = None, outcome: Outcome | None = None) -> None:
-        slot = start(self._serve(run, outcome), "queuekit slot")
+        slot = start(self._serve(run, outcome), "queuekit slot", self._clean.copy())
         self._slots.add(slot)
         slot.add_done_callback(self._ended)
 

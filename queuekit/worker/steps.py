@@ -1,11 +1,12 @@
-"""An async task's coroutine, run in context variables of its own without an asyncio task of its own.
+"""An async task's coroutine, step by step, in its slot's asyncio task.
 
-An asyncio task for each run would cost as much as all else that a worker does for a job. Most short tasks end in their
-first step, or wait only a few times, so the slot's asyncio task takes their steps, each in the run's context.
+An asyncio task for each run would cost a quarter of all that a worker does for a job. Short runs don't need one: they
+end in their first step and leave nothing behind. `Run.kept` tells which do.
 """
 
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from contextvars import Context, copy_context
 from decimal import Context as DecimalContext, getcontext, setcontext
 from sys import getrefcount
@@ -34,72 +35,59 @@ class Clean:
         self._decimal: DecimalContext | None = getcontext().copy() if DECIMAL in known else None
 
     def copy(self) -> Context:
-        """For one run."""
-        context = self._variables.copy()
+        """For one slot, or one run in a thread."""
+        return self._variables.copy()
+
+    def begin(self, run: Run) -> None:
+        """Set what a run must not share with others; inside of a copy."""
+        current_run.set(run)
         if self._decimal is not None:
-            context.run(setcontext, self._decimal.copy())
-        return context
+            setcontext(self._decimal.copy())
+
+    def call(self, run: Run, function: Callable[..., Any], call: Call) -> Any:
+        """Call a sync task's function; inside of a copy."""
+        self.begin(run)
+        return function(*call.args, **call.kwargs)
 
 
-def in_context(run: Run, context: Context, function: Callable[..., Any], call: Call) -> Any:
-    """Call a sync task's function."""
-    return context.run(_call, run, function, call)
+def first(run: Run, function: Callable[..., Any], call: Call) -> tuple[bool, Any]:
+    """Take the first step of an async task, in a context where the run has begun.
 
+    `Run.kept` says afterwards whether it may have left something behind: it has changed context variables, has waited,
+    so that others could take its asyncio task from the loop, or there are more references to that than before. With any
+    of these a late ``task.cancel()`` or a variable would hit the next run of that asyncio task.
 
-async def drive(run: Run, context: Context, function: Callable[..., Any], call: Call) -> Any:
-    """What an async task's function returns or raises.
-
-    `Run.kept` says afterwards whether the code may still hold the asyncio task that took its steps: it waited, so that
-    others could take it from the loop, or there are more references to it than before. A late ``task.cancel()`` would
-    hit the next run in that asyncio task.
+    Returns:
+        True and what the task returned, or False and what it waits for.
     """
-    slot, here = run.slot, forks.here()
+    slot, here, variables = run.slot, forks.here(), copy_context()
     references, weak = getrefcount(slot), getweakrefcount(slot)
+    run.kept = True
     try:
-        waits_for = context.run(_begin, run, function, call)
+        work = function(*call.args, **call.kwargs)
+        if type(work) is not types.CoroutineType:
+            work = _awaited(work)
+        waits_for = work.send(None)
     except StopIteration as done:
+        with suppress(BaseException):  # values of context variables are compared, too
+            run.kept = (
+                getrefcount(slot) != references
+                or getweakrefcount(slot) != weak
+                or slot.cancelling() != 0
+                or copy_context() != variables
+            )
+        return True, done.value
+    finally:
         forks.leave(here)
-        run.kept = (
-            getrefcount(slot) != references
-            or getweakrefcount(slot) != weak
-            or slot.cancelling() != 0
-        )
-        return done.value
-    except BaseException:
-        forks.leave(here)
-        run.kept = True
-        raise
-    forks.leave(here)
-    run.kept = run.interruptible = True
-    run.context = context
-    assert run.work is not None
-    return await _rest(run, context, run.work, waits_for)
-
-
-def _begin(run: Run, function: Callable[..., Any], call: Call) -> Any:
-    """The first step, up to what it waits for. Raises `StopIteration` with the value if it waits for nothing."""
-    work = _call(run, function, call)
-    if type(work) is not types.CoroutineType:
-        work = _awaited(work)
-    run.work = work
-    return work.send(None)
-
-
-def _call(run: Run, function: Callable[..., Any], call: Call) -> Any:
-    current_run.set(run)
-    return function(*call.args, **call.kwargs)
-
-
-async def _awaited(work: Any) -> Any:
-    return await work
+    run.work, run.context, run.interruptible = work, copy_context(), True
+    return False, waits_for
 
 
 @types.coroutine
-def _rest(
-    run: Run, context: Context, work: Coroutine[Any, Any, Any], waits_for: Any
-) -> Generator[Any, None, Any]:
-    """All further steps."""
-    here = forks.here()
+def others(run: Run, waits_for: Any) -> Generator[Any, None, Any]:
+    """Take all further steps; what the task returned."""
+    work, here = run.work, forks.here()
+    assert work is not None
     while True:
         step: Callable[[Any], Any] = work.send
         value: BaseException | None = None
@@ -110,15 +98,19 @@ def _rest(
         if run.abandoned:
             raise Abandoned
         try:
-            waits_for = context.run(step, value)
+            waits_for = step(value)
         except StopIteration as done:
             return done.value
         finally:
             forks.leave(here)
 
 
-FRAMES: Final = frozenset({drive.__code__, _rest.__code__})
+async def _awaited(work: Any) -> Any:
+    return await work
+
+
+FRAMES: Final = frozenset({first.__code__, others.__code__})
 """The code that calls a task's; in a frame of it the local variable ``run`` tells which one that is."""
 
 
-__all__ = ["FRAMES", "Abandoned", "Clean", "drive", "in_context"]
+__all__ = ["FRAMES", "Abandoned", "Clean", "first", "others"]

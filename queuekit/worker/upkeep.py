@@ -8,6 +8,7 @@ from typing import Final
 from queuekit.backend import Backend, Presence
 from queuekit.errors import BackendRefused, BackendUnavailable
 from queuekit.log import Repeated, log
+from queuekit.worker import journal
 from queuekit.worker.board import Board
 from queuekit.worker.fetcher import UNREAD_AFTER, Fetcher
 from queuekit.worker.link import Link
@@ -63,6 +64,7 @@ class Upkeep:
             await self._backend.present(self._presence)
             self._present_at = now + PRESENT_EVERY
         done = await self._backend.maintain(self._queues)
+        journal.tell_ended(done.ended)
         if done.rescued:
             log.warning("rescued jobs whose worker was not heard of", count=len(done.rescued))
         if now - self._link.back_at < STRAYS_FOR:
