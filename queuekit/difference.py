@@ -78,7 +78,9 @@ def _parts(value: Any) -> dict[Any, Any] | None:
             return None
         case BaseModel():
             fields = {name: value.__dict__.get(name, MISSING) for name in type(value).model_fields}
-            return fields | (value.__pydantic_extra__ or {}) | (value.__pydantic_private__ or {})
+            # What is extra may have the name of a field, if that has an alias.
+            extra = {_Key(dict, name): part for name, part in (value.model_extra or {}).items()}
+            return {**fields, **extra, **(value.__pydantic_private__ or {})}
         case Mapping():
             return {_Key(type(key), key): part for key, part in value.items()}
         case AbstractSet():

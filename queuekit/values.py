@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pydantic import (
     ConfigDict,
@@ -39,6 +39,7 @@ WHOLE: Final[Mapping[str, Any]] = (
 )
 
 SUSPICIOUS: Final = re.compile(rb"NaN|Infinity|\\u0000").search
+SURROGATE: Final = re.compile("[\ud800-\udfff]").search
 DIGITS: Final = 4_300
 """An integer of more can't be read from JSON."""
 
@@ -46,6 +47,8 @@ Write: TypeAlias = Callable[[Any], bytes]
 
 SECRETS: Final = (Secret, SecretBytes, SecretStr)
 JSON_CLASSES: Final = SCALARS | {list, dict}
+NUL: Final = "NUL characters can't be stored; remove them or pass bytes"
+LONG: Final = f"an integer of more than {DIGITS:,} digits can't be read; pass it as text or bytes"
 ASTERISKS: Final = "**********"
 HIDDEN: Final = (
     "a secret arrives as asterisks; pass a name by which the task finds it, "
@@ -128,13 +131,12 @@ class Values:
         try:
             data = write(value) if write else self._to_json(value, warnings=False)
         except Exception as error:  # a serializer may raise anything
-            raise InvalidPayload(
-                f"{self._what}: can't be written as JSON: {message_of(error)}"
-            ) from error
-        if SUSPICIOUS(data):
-            self._look_closer(data)
-        if len(data) > DIGITS and _has_long_number(data):
-            self._refuse_unless_read(data)
+            told = f"can't be written as JSON: {message_of(error)}; {MEND}"
+            raise self._refusal(value, told) from error
+        if SUSPICIOUS(data) and (unfit := _no_json(data)):
+            raise self._refusal(value, unfit)
+        if len(data) > DIGITS and _has_long_number(data) and not self._is_read(data):
+            raise self._refusal(value, LONG)
         return data.decode()
 
     def prove(self, value: Any, given: Any) -> str:
@@ -147,14 +149,13 @@ class Values:
         Raises:
             InvalidPayload: no text of it is read as an equal value.
         """
-        problems = []
-        for source, write in self._ways(value, given):
-            try:
-                return self._proved(value, source, write)
-            except InvalidPayload as problem:
-                problems.append(problem)
-        self._refuse_not_finite(value)
-        raise problems[self._forms.index(self._by_name)]
+        try:
+            return self._prove(value, given)
+        except InvalidPayload:
+            raise
+        except Exception as error:  # a class's == may raise anything
+            told = f"can't be compared with what arrives: {message_of(error)}; {MEND}"
+            raise InvalidPayload(f"{self._what}: {self._top(value)}: {told}") from error
 
     def load(self, text: str) -> Any:
         """The value of a JSON text. Raises `InvalidPayload`."""
@@ -164,6 +165,15 @@ class Values:
             raise InvalidPayload(self._explain(error)) from None
         except Exception as error:  # a validator may raise anything
             raise InvalidPayload(self._explain_other(error)) from error
+
+    def _prove(self, value: Any, given: Any) -> str:
+        problems = []
+        for source, write in self._ways(value, given):
+            try:
+                return self._proved(value, source, write)
+            except InvalidPayload as problem:
+                problems.append(problem)
+        raise self._unstorable(value) or problems[self._forms.index(self._by_name)]
 
     def _ways(self, value: Any, given: Any) -> Iterator[tuple[Any, Write]]:
         # Who passes a secret's bare text has not asked for it to be stored.
@@ -175,41 +185,37 @@ class Values:
     def _proved(self, value: Any, source: Any, write: Write) -> str:
         text = self.dump(source, write)
         try:
-            found = difference(value, self.load(text))
+            back = self.load(text)
         except InvalidPayload as error:
             remedy = HIDDEN if ASTERISKS in text else MEND
-            raise InvalidPayload(f"{error}, when it is read again; {remedy}") from None
-        except Exception as error:  # a class's == may raise anything
-            raise InvalidPayload(
-                f"{self._what}: can't be compared: {message_of(error)}; {MEND}"
-            ) from error
+            raise InvalidPayload(f"{error}, when it is read again; {remedy}") from error.__cause__
+        found = difference(value, back)
         if found is not None:
             where = self._where(found.path)
             raise InvalidPayload(f"{self._what}: {where}: {_told(found, self._noun)}")
         return text
 
-    def _look_closer(self, data: bytes) -> None:
-        for text in _texts(json.loads(data, parse_constant=self._refuse_constant)):
-            if "\0" in text:
-                raise InvalidPayload(
-                    f"{self._what}: NUL characters can't be stored; remove them or pass bytes"
-                )
-
-    def _refuse_constant(self, name: str) -> NoReturn:
-        raise InvalidPayload(f"{self._what}: {name} is no JSON; pass None or a string instead")
-
-    def _refuse_not_finite(self, value: Any) -> None:
-        for _, leaf in leaves(value):
-            if isinstance(leaf, float) and not math.isfinite(leaf):
-                self._refuse_constant("NaN" if math.isnan(leaf) else "Infinity")
-
-    def _refuse_unless_read(self, data: bytes) -> None:
+    def _is_read(self, data: bytes) -> bool:
         try:
             self._validate_json(data)
-        except ValidationError as error:
-            raise InvalidPayload(
-                f"{self._what}: an integer of more than {DIGITS:,} digits can't be read; pass it as str or bytes"
-            ) from error
+        except ValidationError:
+            return False
+        return True
+
+    def _refusal(self, value: Any, told: str) -> InvalidPayload:
+        where = self._top(value)
+        return self._unstorable(value) or InvalidPayload(f"{self._what}: {where}: {told}")
+
+    def _top(self, value: Any) -> str:
+        return self._where([*value][:1] if isinstance(value, dict) else [])
+
+    def _unstorable(self, value: Any) -> InvalidPayload | None:
+        """What can't be stored whatever its type, and where it is."""
+        for path, leaf in leaves(value):
+            for part in (*path, leaf):
+                if told := _no_store(part):
+                    return InvalidPayload(f"{self._what}: {self._where(path)}: {told}")
+        return None
 
     def _explain(self, error: ValidationError) -> str:
         lines = [
@@ -241,6 +247,33 @@ def _told(found: Difference, noun: str) -> str:
     if issubclass(sent, arrives):
         return f"{change}; annotate the {noun} with {sent.__name__}, or with a union of both"
     return f"{change}; {annotate}, or {MEND}"
+
+
+def _no_store(part: Any) -> str | None:
+    match part:
+        case float() if not math.isfinite(part):
+            return _constant("NaN" if math.isnan(part) else "Infinity")
+        case str() if "\0" in part:
+            return NUL
+        case str() if SURROGATE(part):
+            return "lone surrogates can't be stored; remove them or pass bytes"
+        case int() if part.bit_length() > DIGITS * 3 and abs(part) >= 10**DIGITS:
+            return LONG
+        case _:
+            return None
+
+
+def _no_json(data: bytes) -> str | None:
+    """What of a text that pydantic wrote is no JSON, or can't be stored as it."""
+    found: list[str] = []
+    texts = _texts(json.loads(data, parse_constant=found.append, parse_int=float))
+    if found:
+        return _constant(found[0].lstrip("-"))
+    return NUL if any("\0" in text for text in texts) else None
+
+
+def _constant(name: str) -> str:
+    return f"{name} is no JSON; pass None or a string instead"
 
 
 def _has_long_number(data: bytes) -> bool:

@@ -137,15 +137,15 @@ def test_text_round_trips_or_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"y": math.nan}, "NaN is no JSON"),
-        ({"x": math.inf}, "Infinity is no JSON"),
-        ({"x": [{"deep": -math.inf}]}, "Infinity is no JSON"),
-        ({"model": Model(x=math.nan)}, "NaN is no JSON"),
-        ({"s": "a\0b"}, "NUL characters can't be stored"),
+        ({"y": math.nan}, "y: NaN is no JSON"),
+        ({"x": math.inf}, "x: Infinity is no JSON"),
+        ({"x": [{"deep": -math.inf}]}, "x.0.deep: Infinity is no JSON"),
+        ({"model": Model(x=math.nan)}, "model.x: NaN is no JSON"),
+        ({"s": "a\0b"}, "s: NUL characters can't be stored"),
         ({"x": {"a\0": 1}}, "NUL characters can't be stored"),
-        ({"s": "\ud800"}, "surrogates not allowed"),
-        ({"x": object()}, "can't be written as JSON"),
-        ({"model": Model(raw=b"\xff")}, "can't be written as JSON"),
+        ({"s": "\ud800"}, "s: lone surrogates can't be stored"),
+        ({"x": object()}, "x: can't be written as JSON"),
+        ({"model": Model(raw=b"\xff")}, "model: can't be written as JSON"),
     ],
 )
 def test_what_json_does_not_have_is_refused(kwargs: dict[str, Any], message: str) -> None:

@@ -462,7 +462,7 @@ ARRIVE: list[tuple[Any, Any]] = [
 
 
 # Those that pydantic reads as something else than what it is given are below.
-@pytest.mark.parametrize(("hint", "value"), ARRIVE, ids=str)
+@pytest.mark.parametrize(("hint", "value"), ARRIVE, ids=range(len(ARRIVE)))
 @pytest.mark.parametrize("way", [sent, returned])
 def test_what_is_sent_arrives(way: Any, hint: Any, value: Any) -> None:
     assert difference(value, way(hint, value)) is None
@@ -559,7 +559,7 @@ READ: list[tuple[Any, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "value", "read"), READ, ids=str)
+@pytest.mark.parametrize(("hint", "value", "read"), READ, ids=range(len(READ)))
 @pytest.mark.parametrize("way", [sent, returned])
 def test_what_pydantic_reads_it_as_arrives(way: Any, hint: Any, value: Any, read: Any) -> None:
     assert difference(read, way(hint, value)) is None
@@ -623,14 +623,14 @@ AnyIncomparable = Annotated[
         (Hostile, Hostile.model_construct(n=1), "a validator failed: RuntimeError"),
         (Annotated[int, AfterValidator(speechless)], 1, "a validator failed: Unspeakable: <its"),
         (Annotated[int, PlainSerializer(speechless)], 1, "can't be written as JSON"),
-        (AnyIncomparable, Incomparable(1), "can't be compared: never ask"),
+        (AnyIncomparable, Incomparable(1), "can't be compared with what arrives: never ask"),
     ],
 )
 @pytest.mark.parametrize("way", [sent, returned])
 def test_code_of_a_type_that_fails_is_told(way: Any, hint: Any, value: Any, message: str) -> None:
     with pytest.raises(InvalidPayload, match=message) as error:
         way(hint, value)
-    assert error.value.__cause__ is not None or isinstance(value, BaseModel)
+    assert isinstance(error.value.__cause__, Exception)
 
 
 def test_a_validator_that_fails_in_the_worker_is_told() -> None:
