@@ -4,12 +4,13 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
+from datetime import timedelta
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from queuekit.backend import KEEP_FAILED, KEEP_SUCCEEDED, BackendSettings
@@ -27,9 +28,17 @@ _told: Final[set[str]] = set()
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-_Duration = Annotated[float, AfterValidator(seconds)]
-_Positive = Annotated[float, AfterValidator(partial(seconds, least=SHORTEST))]
-_Lease = Annotated[float, AfterValidator(partial(seconds, least=SHORTEST_LEASE))]
+def _number(value: object) -> object:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+Duration = Annotated[float, BeforeValidator(_number), AfterValidator(seconds)]
+Positive = Annotated[
+    float, BeforeValidator(_number), AfterValidator(partial(seconds, least=SHORTEST))
+]
+Lease = Annotated[
+    float, BeforeValidator(_number), AfterValidator(partial(seconds, least=SHORTEST_LEASE))
+]
 
 
 class Settings(BaseSettings):
@@ -62,17 +71,17 @@ class Settings(BaseSettings):
     namespace: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,40}$")] = "queuekit"
     listen_url: str | None = None
     pooler: Literal["transaction"] | None = None
-    timeout: Annotated[_Positive, Field(le=600)] = 10.0
-    lease: Annotated[_Lease, Field(le=86_400)] = 30.0
-    keep: _Duration = KEEP_SUCCEEDED.age / 1_000_000
-    keep_failed: _Duration = KEEP_FAILED.age / 1_000_000
+    timeout: Annotated[Positive, Field(le=600)] = 10.0
+    lease: Annotated[Lease, Field(le=86_400)] = 30.0
+    keep: Duration = KEEP_SUCCEEDED.age / 1_000_000
+    keep_failed: Duration = KEEP_FAILED.age / 1_000_000
     max_payload: Annotated[int, Field(gt=0, le=64_000_000)] = 1_000_000
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 50
     threads: Annotated[int, Field(ge=1, le=1_000)] = 16
     children: Annotated[int, Field(ge=1, le=64)] = Field(
         default_factory=lambda: max(2, os.cpu_count() or 1)
     )
-    grace: _Duration = 30.0
+    grace: Duration = 30.0
     app: str | None = None
     tasks: str | list[str] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from queuekit.config import Settings
+from queuekit.config import Duration, Lease, Settings
 from queuekit.errors import InvalidOption
-from queuekit.options import NAME
+from queuekit.failure import repr_of
+from queuekit.options import NAME, Seconds
 
 FROM_SETTINGS: Final = ("concurrency", "threads", "children", "lease", "grace")
 
@@ -33,8 +34,8 @@ class WorkerKeywords(TypedDict, total=False):
     concurrency: int | None
     threads: int | None
     children: int | None
-    lease: float | None
-    grace: float | None
+    lease: Seconds | None
+    grace: Seconds | None
     burst: bool
     signals: bool
 
@@ -48,8 +49,8 @@ class WorkerOptions:
         concurrency: jobs at once.
         threads: of those, how many in threads.
         children: child processes for ``executor="process"`` and suspects.
-        lease: seconds after which a worker that was not heard of counts as dead.
-        grace: seconds that running jobs get to finish when the worker stops.
+        lease: seconds (or a timedelta) after which a worker that was not heard of counts as dead.
+        grace: seconds (or a timedelta) that running jobs get to finish when the worker stops.
         burst: stop when there is nothing to run.
         signals: stop by SIGTERM and SIGINT; a second one stops at once.
     """
@@ -60,8 +61,8 @@ class WorkerOptions:
     concurrency: _Count = 50
     threads: _Count = 16
     children: _Count = 2
-    lease: Annotated[float, Field(ge=0.05, allow_inf_nan=False)] = 30.0
-    grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+    lease: Lease = 30.0
+    grace: Duration = 30.0
     burst: bool = False
     signals: bool = True
 
@@ -75,7 +76,7 @@ class WorkerOptions:
         except ValidationError as error:
             known = ", ".join(cls.__dataclass_fields__)
             lines = [
-                f"{detail['loc'][0]}={detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}"
+                f"{detail['loc'][0]}={repr_of(detail['input'])}: {detail['msg'].removeprefix('Value error, ')}"
                 if detail["type"] != "unexpected_keyword_argument"
                 else f"{detail['loc'][0]} is no option; known are {known}"
                 for detail in error.errors(include_url=False, include_context=False)

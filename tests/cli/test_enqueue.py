@@ -92,3 +92,14 @@ def test_another_store_by_url(cli: Cli, tmp_path: Path) -> None:
 )
 def test_durations(text: str, seconds: float) -> None:
     assert options.duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["99999999d", "1" * 400, "3661d"])
+def test_a_duration_has_a_range(cli: Cli, text: str) -> None:
+    for done in (
+        cli("enqueue", "send", '{"to": "ada"}', "--delay", text),
+        cli("worker", "--grace", text),
+    ):
+        assert done.code == 2
+        assert "3,660 days are the most" in " ".join(done.err.split())
+    assert options.duration("3660d") == 3_660 * 86_400

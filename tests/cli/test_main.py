@@ -119,7 +119,7 @@ def test_errors_are_one_line_on_stderr(cli: Cli, monkeypatch: pytest.MonkeyPatch
         ("worker shop.py:nothing", "not a Queuekit object"),
         ("worker shop.py", "module:attribute"),
         ("enqueue mail {}", "No task 'mail' in this app; known are: block, import_day, send"),
-        ("worker --lease 10ms", "lease >= 0.05 s"),
+        ("worker --lease 10ms", "lease=0.01: pass seconds or a timedelta, at least 0.05"),
     ],
 )
 def test_what_is_wrong_is_said(cli: Cli, arguments: str, says: str) -> None:

@@ -1,6 +1,7 @@
 """Settings: where they come from, and what is said of wrong ones."""
 
 from collections.abc import Iterator, MutableMapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -82,6 +83,12 @@ def test_variables_are_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_value_is_one_clear_error(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Queuekit("sqlite://", **settings)
+
+
+def test_durations_may_be_timedeltas() -> None:
+    settings = config.load(url="sqlite://", lease=timedelta(minutes=1), keep=timedelta(days=3_660))
+
+    assert (settings.lease, settings.keep) == (60, 3_660 * 86_400)
 
 
 def test_a_broken_file_is_named(folder: Path) -> None:

@@ -1,13 +1,14 @@
 """`Queuekit.inspect`: by ids or by filter, one job or thousands."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from queuekit import GiveUp, Handle, InvalidOption, JobNotFound, Queuekit, State
+from queuekit import GiveUp, Handle, InvalidOption, JobNotFound, Queuekit, State, UnknownTask
 from queuekit.backend import JobFilter
 
 
@@ -161,3 +162,58 @@ async def test_workers_that_are_present(shop: Shop) -> None:
         assert await job.status() is State.SUCCEEDED
         assert await shop.qk.inspect.workers() == []
     assert seen == [("mail",)]
+
+
+async def test_a_queue_that_is_not_there_is_refused(shop: Shop, tmp_path: Path) -> None:
+    stranger = Queuekit(f"sqlite:///{tmp_path}/queue.db")
+    async with shop.qk, stranger:
+        await shop.jobs("ada")
+        inspect = stranger.inspect
+        acts = [inspect.pause("mial"), inspect.resume("mail", "mial"), inspect.drain("mial"),
+                inspect.clean(JobFilter(queues=["mial"])), inspect.retry(JobFilter(queues=["mial"]))]  # fmt: skip
+        for act in acts:
+            with pytest.raises(InvalidOption, match=r"No queue 'mial'\. Known queues: mail"):
+                await act
+        assert not any(queue.paused for queue in await inspect.queues())
+
+        await inspect.pause("mial", create=True)
+        await inspect.resume("mial")
+
+
+async def test_a_queue_is_known_by_its_tasks_and_its_workers(shop: Shop, tmp_path: Path) -> None:
+    stranger = Queuekit(f"sqlite:///{tmp_path}/queue.db")
+    async with shop.qk, stranger:
+        await shop.qk.inspect.pause("mail")
+        await shop.qk.inspect.resume("mail")
+        with pytest.raises(InvalidOption, match="Known queues: none"):
+            await stranger.inspect.pause("mail")
+        async with shop.qk.worker(queues=["served"]):
+            await stranger.inspect.pause("served")
+
+
+async def test_a_task_that_is_not_there_is_refused(shop: Shop, tmp_path: Path) -> None:
+    stranger = Queuekit(f"sqlite:///{tmp_path}/queue.db")
+    async with shop.qk, stranger:
+        (job,) = await shop.jobs("ada")
+        for app in (shop.qk, stranger):
+            with pytest.raises(UnknownTask, match="No task 'snd': no job is of it"):
+                await app.inspect.cancel(JobFilter(tasks=["snd"]))
+            assert await app.inspect.promote(JobFilter(tasks=["send"])) == (0, {})
+        assert await shop.qk.inspect.delete([job]) == (1, {})
+        assert await shop.qk.inspect.cancel(JobFilter(tasks=["send"])) == (0, {})
+
+
+@pytest.mark.parametrize(
+    ("since", "message"),
+    [
+        (datetime(2026, 1, 1), "since: a naive datetime is ambiguous"),  # noqa: DTZ001
+        (datetime.max.replace(tzinfo=UTC), "since: pass a moment of the years 1970 to 2199"),
+        (2**63, "since: pass a moment of the years 1970 to 2199"),
+        (-1, "since: pass a moment"),
+        ("2026-01-01", "since: pass an aware datetime, not str"),
+        (1.7e9, "since: pass an aware datetime, not float"),
+    ],
+)
+def test_since_is_a_moment(since: Any, message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
+        JobFilter(since=since)

@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -125,8 +126,12 @@ async def test_after_the_grace_period_jobs_are_released_uncounted(qk: Queuekit) 
         ),
         ({"concurrency": 0}, "concurrency=0: .*greater than or equal to 1"),
         ({"concurrency": "5"}, "concurrency='5': .*a valid integer"),
-        ({"lease": 0.01}, "lease=0.01: .*greater than or equal to 0.05"),
-        ({"grace": math.nan}, "grace=nan: .*a finite number"),
+        ({"lease": 0.01}, "lease=0.01: pass seconds or a timedelta, at least 0.05 and at most"),
+        ({"lease": timedelta(days=3_661)}, "lease=.*: pass seconds or a timedelta, at least 0.05"),
+        ({"grace": -1}, "grace=-1: pass seconds or a timedelta, at least 0"),
+        ({"grace": math.nan}, "grace=nan: pass seconds"),
+        ({"grace": math.inf}, "grace=inf: pass seconds"),
+        ({"grace": 1.7e12}, "grace=.*were milliseconds or a moment meant as seconds"),
         ({"queues": ["a b"]}, "queues='a b': 1 to 128 letters"),
         ({"queues": "email"}, "queues='email': .*not allowed as a Sequence"),
     ],
@@ -143,6 +148,15 @@ async def test_wrong_options_are_refused_before_anything_runs(
         with pytest.raises(InvalidOption, match=says):
             async with qk.worker(**options):
                 pass
+
+
+async def test_durations_of_a_worker_may_be_timedeltas(qk: Queuekit) -> None:
+    @qk.task
+    async def task() -> int:
+        return 1
+
+    async with qk, qk.worker(lease=timedelta(minutes=1), grace=timedelta(seconds=5)):
+        assert await (await task.enqueue()).result(timeout=timedelta(seconds=10)) == 1
 
 
 async def test_an_app_without_tasks_has_nothing_to_serve(qk: Queuekit) -> None:

@@ -1,5 +1,6 @@
 """Looking at jobs and queues."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from queuekit.backend import Backend, JobFilter
@@ -24,6 +25,7 @@ from queuekit.testing.conformance._make import (
     state_of,
     succeeded,
 )
+from queuekit.times import datetime_of
 
 
 class GetCases:
@@ -128,6 +130,14 @@ class FindCases:
         since = (await record(backend, one.id)).enqueued_at
         assert one.id in await self._find(backend, JobFilter(since=since))
         assert await self._find(backend, JobFilter(since=since + LONG)) == set()
+
+    async def test_jobs_since_a_datetime(self, backend: Backend) -> None:
+        one = job()
+        await put(backend, one)
+        since = datetime_of((await record(backend, one.id)).enqueued_at)
+        assert await self._find(backend, JobFilter(since=since)) == {one.id}
+        later = JobFilter(since=since + timedelta(microseconds=1))
+        assert await self._find(backend, later) == set()
 
     async def test_jobs_by_a_part_of_their_last_error(self, backend: Backend) -> None:
         await put(backend, *numbered(3))
