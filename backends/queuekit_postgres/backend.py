@@ -240,19 +240,23 @@ def _merged(reports: Sequence[Report]) -> list[Report]:
 
 
 def _check(url: str, settings: BackendSettings) -> None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-        malformed = "@" in parts.path + parts.fragment
-    except ValueError:
-        malformed = True
-    if malformed:
-        # Without its cause: that quotes a part of a password that has a / or # in it.
+    if _is_malformed(url):
+        # Without a cause: that quotes a part of a password that has a / or # in it.
         raise ConfigurationError(
             f"Can't read the URL {redacted(url)}: postgresql://user:password@host:port/database is expected, "
             "with special characters in user and password percent-encoded."
         )
-    if parts.scheme not in SCHEMES:
-        raise ConfigurationError(f"{parts.scheme}:// is no URL of Postgres: use postgresql://.")
+    scheme = urlsplit(url).scheme
+    if scheme not in SCHEMES:
+        raise ConfigurationError(f"{scheme}:// is no URL of Postgres: use postgresql://.")
     if settings.pooler not in {None, "transaction"}:
         raise ConfigurationError(f'pooler {settings.pooler!r} is unknown: use "transaction".')
+
+
+def _is_malformed(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return True
+    return "@" in parts.path + parts.fragment

@@ -169,15 +169,15 @@ async def test_a_queue_that_is_not_there_is_refused(shop: Shop, tmp_path: Path) 
     async with shop.qk, stranger:
         await shop.jobs("ada")
         inspect = stranger.inspect
-        acts = [inspect.pause("mial"), inspect.resume("mail", "mial"), inspect.drain("mial"),
-                inspect.clean(JobFilter(queues=["mial"])), inspect.retry(JobFilter(queues=["mial"]))]  # fmt: skip
+        acts = [inspect.pause("post"), inspect.resume("mail", "post"), inspect.drain("post"),
+                inspect.clean(JobFilter(queues=["post"])), inspect.retry(JobFilter(queues=["post"]))]  # fmt: skip
         for act in acts:
-            with pytest.raises(InvalidOption, match=r"No queue 'mial'\. Known queues: mail"):
+            with pytest.raises(InvalidOption, match=r"No queue 'post'\. Known queues: mail"):
                 await act
         assert not any(queue.paused for queue in await inspect.queues())
 
-        await inspect.pause("mial", create=True)
-        await inspect.resume("mial")
+        await inspect.pause("post", create=True)
+        await inspect.resume("post")
 
 
 async def test_a_queue_is_known_by_its_tasks_and_its_workers(shop: Shop, tmp_path: Path) -> None:
