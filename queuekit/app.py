@@ -29,7 +29,7 @@ from queuekit.loops import Portal
 from queuekit.options import TaskOptions
 from queuekit.producer import Producer
 from queuekit.registry import backend_class, redacted
-from queuekit.signature import described, is_async
+from queuekit.signature import described, is_async, refuse_uncallable
 from queuekit.task import AsyncTask, SyncTask, Task
 from queuekit.worker.options import WorkerKeywords, WorkerOptions
 
@@ -136,13 +136,21 @@ class Queuekit:
         return self._register(function, options)
 
     def on_startup(self, hook: Hook) -> Hook:
-        """Call a function (or coroutine function) before a worker of this app takes its first job."""
-        self._startup.append(hook)
+        """Call a function (or coroutine function) before a worker of this app takes its first job.
+
+        Raises:
+            InvalidOption: it can't be called without arguments.
+        """
+        self._startup.append(_hook("on_startup", hook))
         return hook
 
     def on_shutdown(self, hook: Hook) -> Hook:
-        """Call a function (or coroutine function) after a worker of this app has settled its last job."""
-        self._shutdown.append(hook)
+        """Call a function (or coroutine function) after a worker of this app has settled its last job.
+
+        Raises:
+            InvalidOption: it can't be called without arguments.
+        """
+        self._shutdown.append(_hook("on_shutdown", hook))
         return hook
 
     # Enqueueing
@@ -211,8 +219,10 @@ class Queuekit:
             queue: saves asking every queue.
 
         Raises:
-            InvalidOption: the text is no id.
+            InvalidOption: the text is no id, or `task` no task.
         """
+        if task is not None and not isinstance(task, Task):
+            raise InvalidOption(f"task={task!r} is no task; pass what @qk.task has made")
         return Handle(self, _id(job_id), queue, task)
 
     # Opening and closing
@@ -408,6 +418,14 @@ class _Line:
     async def close(self) -> None:
         await self.producer.close()
         await self.backend.close()
+
+
+def _hook(where: str, hook: Hook) -> Hook:
+    try:
+        refuse_uncallable(f"{where}: a hook", hook, awaited=True)
+    except ValueError as error:
+        raise InvalidOption(f"{error}; got {described(hook)}") from None
+    return hook
 
 
 def _id(given: UUID | str) -> UUID:

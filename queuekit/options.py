@@ -129,8 +129,6 @@ def _backoff(value: Any) -> Any:
 
 
 def _upgrade(value: Any) -> Any:
-    if not callable(value):
-        raise ValueError("pass a function of the stored arguments")  # noqa: TRY004
     refuse_uncallable("an upgrade function", value, "the stored arguments")
     return value
 
@@ -198,6 +196,9 @@ class _Checked(TypedDict, total=False):
 
 
 _CHECKED: Final = TypeAdapter(_Checked)
+DECORATOR_ONLY: Final = frozenset(
+    TaskOptions.__annotations__.keys() - Options.__annotations__.keys()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +360,7 @@ def _plain(where: str, meta: dict[str, Any]) -> dict[str, Any]:
 
 
 __all__ = [
+    "DECORATOR_ONLY",
     "DEFAULT_BACKOFF",
     "Executor",
     "Options",

@@ -62,9 +62,12 @@ def refuse_unfit(function: Any) -> None:
         )
 
 
-def refuse_uncallable(what: str, function: Callable[..., Any], *arguments: str) -> None:
-    """Raise `ValueError` if it can't be called with so many arguments, or gives a coroutine."""
-    if is_async(function):
+def refuse_uncallable(what: str, function: Any, *arguments: str, awaited: bool = False) -> None:
+    """Raise `ValueError` if it can't be called with so many arguments, or gives a coroutine that nobody awaits."""
+    how = f"with {' and '.join(arguments)}" if arguments else "without arguments"
+    if not callable(function):
+        raise ValueError(f"{what} is a function, called {how}")  # noqa: TRY004
+    if is_async(function) and not awaited:
         raise ValueError(f"{what} is called without await; pass an ordinary function")
     try:
         signature = inspect.signature(function)
@@ -73,7 +76,7 @@ def refuse_uncallable(what: str, function: Callable[..., Any], *arguments: str) 
     try:
         signature.bind(*arguments)
     except TypeError:
-        raise ValueError(f"{what} is called with {' and '.join(arguments)}") from None
+        raise ValueError(f"{what} is called {how}") from None
 
 
 def described(function: Any) -> str:

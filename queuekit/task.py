@@ -24,7 +24,17 @@ from queuekit.context import Context, current
 from queuekit.errors import InvalidOption, InvalidPayload
 from queuekit.job import Job, new_id
 from queuekit.keying import key_maker
-from queuekit.options import NAME, Executor, Options, Policy, Resolved, Upgrade, checked, resolve
+from queuekit.options import (
+    DECORATOR_ONLY,
+    NAME,
+    Executor,
+    Options,
+    Policy,
+    Resolved,
+    Upgrade,
+    checked,
+    resolve,
+)
 from queuekit.signature import described, is_async, refuse_unfit, signature_of
 
 if TYPE_CHECKING:
@@ -104,6 +114,8 @@ class Task(Generic[P, R]):
             InvalidOption: one is misspelt or impossible.
         """
         where = f"task {self.name!r}.with_options"
+        if misplaced := DECORATOR_ONLY & options.keys():
+            raise InvalidOption(f"{where}: {', '.join(sorted(misplaced))}: on the decorator alone")
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
         copy._call = {**self._call, **checked(where, options)}

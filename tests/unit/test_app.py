@@ -152,3 +152,23 @@ def test_a_task_called_here_and_now_is_its_function(qk: Queuekit) -> None:
     assert half.__doc__ == "Of a number."
     assert repr(half) == "<Task 'half' on queue 'default'>"
     assert repr(qk).endswith("queue.db: 1 tasks>")
+
+
+@pytest.mark.parametrize("when", ["on_startup", "on_shutdown"])
+def test_hooks_are_functions_without_arguments(qk: Queuekit, when: str) -> None:
+    async def fine(app: object = None) -> None: ...
+
+    def one(app: object) -> None: ...
+
+    assert getattr(qk, when)(fine) is fine
+    with pytest.raises(
+        InvalidOption, match=rf"{when}: a hook is called without arguments; got .*one"
+    ):
+        getattr(qk, when)(one)
+    with pytest.raises(InvalidOption, match=rf"{when}: a hook is a function, .*; got 5"):
+        getattr(qk, when)(5)
+
+
+def test_a_handle_of_a_function_that_is_no_task(qk: Queuekit) -> None:
+    with pytest.raises(InvalidOption, match=r"is no task; pass what @qk.task has made"):
+        qk.handle("01900000-0000-7000-8000-000000000000", task=len)  # type: ignore[call-overload]

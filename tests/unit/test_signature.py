@@ -27,9 +27,13 @@ def starred(*users: "User", **by_name: "User") -> None: ...
 def annotated(user: Annotated["User", "whatever"]) -> None: ...
 
 
+def quoted_twice(users: 'list["User"]') -> "None": ...
+
+
 @pytest.mark.parametrize(
     ("function", "hints"),
     [
+        (quoted_twice, [list[User], type(None)]),
         (nested, [list[User], User | None, dict[str, User]]),
         (starred, [User, User, type(None)]),
         (annotated, [Annotated[User, "whatever"], type(None)]),

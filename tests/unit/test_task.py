@@ -376,7 +376,7 @@ def test_a_key_function_that_makes_none_is_told(
         ({"backoff": lambda: 1}, "a backoff function is called with attempt and error"),
         ({"backoff": coroutine}, "a backoff function is called without await"),
         ({"upgrade": lambda: None}, "an upgrade function is called with the stored arguments"),
-        ({"upgrade": 5}, "upgrade=5: .*pass a function of the stored arguments"),
+        ({"upgrade": 5}, "upgrade=5: .*an upgrade function is a function, called with the stored"),
     ],
 )
 def test_functions_that_can_not_be_called_are_refused(
@@ -392,3 +392,15 @@ def test_a_connection_does_not_travel_with_a_job(qk: Queuekit) -> None:
         InvalidOption, match="connection= does not travel with a job; pass it to enqueue_many"
     ):
         task.job(1)
+
+
+@pytest.mark.parametrize(
+    "option", [{"name": "other"}, {"executor": "process"}, {"aliases": ["a"]}, {"upgrade": dict}]
+)
+def test_what_belongs_on_the_decorator_is_refused_for_one_call(qk: Queuekit, option: Any) -> None:
+    task = qk.task(add)
+    (name,) = option
+    with pytest.raises(
+        InvalidOption, match=f"task 'add'.with_options: {name}: on the decorator alone"
+    ):
+        task.with_options(**option)
