@@ -1,5 +1,6 @@
 """What a function's signature says, with its annotations evaluated; and which functions can be no task."""
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -81,8 +82,8 @@ def refuse_uncallable(what: str, function: Any, *arguments: str, awaited: bool =
 
 def described(function: Any) -> str:
     """How messages call a function."""
-    name = getattr(function, "__qualname__", None)
-    return f"{getattr(function, '__module__', '?')}.{name}" if name else repr(function)
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    return f"{module}.{name}" if module and name else repr(function)
 
 
 class _Names:
@@ -145,7 +146,8 @@ def _enclosed(function: Any) -> dict[str, Any]:
 
 def _written(function: Any) -> Any:
     """The function whose source has the annotations: behind decorators, partials, methods and callable objects."""
-    function = inspect.unwrap(function)
+    with contextlib.suppress(ValueError):  # of functions that wrap themselves
+        function = inspect.unwrap(function)
     match function:
         case functools.partial():
             return _written(function.func)
@@ -170,7 +172,7 @@ def _call_of(called: Any) -> Any:
 
 def _is_method(function: Any) -> bool:
     """Whether it is written in a class and takes the object: by custom its first parameter is self or cls."""
-    written = inspect.unwrap(function) if isinstance(function, types.FunctionType) else None
+    written = _written(function) if isinstance(function, types.FunctionType) else None
     if not isinstance(written, types.FunctionType):
         return False
     owner = written.__qualname__.rpartition(".")[0]

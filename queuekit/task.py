@@ -91,7 +91,7 @@ class Task(Generic[P, R]):
         self._call: dict[str, Any] = {}
         self._use(where, resolve(where, self._options, {}))
         self.__doc__ = function.__doc__
-        self.__module__ = function.__module__
+        self.__module__ = getattr(function, "__module__", None) or type(self).__module__
         self.__wrapped__ = function
 
     def __repr__(self) -> str:

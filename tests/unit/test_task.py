@@ -58,6 +58,8 @@ def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
         (Adder.of_class, (1,), 4),
         (Adder.static, (1,), 5),
         (Adder.__dict__["given"], (1,), "1a"),
+        (str.upper, ("a",), "A"),
+        ("a".__add__, ("b",), "ab"),
         (wrapped(add), (1,), "1a"),
     ],
 )
@@ -89,6 +91,12 @@ def double_starred(**contexts: Context) -> None: ...
 def context_or_number(ctx: Context | int) -> None: ...
 
 
+def its_own_wrapper() -> None: ...
+
+
+its_own_wrapper.__wrapped__ = its_own_wrapper  # type: ignore[attr-defined]
+
+
 class Strange:
     @classmethod
     def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
@@ -116,6 +124,7 @@ def of_strange(one: Strange) -> None: ...
         (context_or_number, "pydantic can't store this type: .*Context"),
         (of_strange, "pydantic can't store a type of its signature: .*strange"),
         (max, "Python does not tell its signature"),
+        (its_own_wrapper, "Python does not tell its signature"),
     ],
 )
 def test_what_can_not_be_a_task_is_refused(qk: Queuekit, function: Any, message: str) -> None:

@@ -164,6 +164,25 @@ async def test_a_handle_of_another_tasks_job_says_so(qk: Queuekit) -> None:
             assert await right.result() == (await right.info()).result == 8
 
 
+async def test_the_job_that_holds_a_key_may_be_another_tasks(qk: Queuekit) -> None:
+    @qk.task(key="one")
+    async def double(n: int) -> int:
+        return 2 * n
+
+    @qk.task(key="one")
+    async def shout(text: str) -> str:
+        return text
+
+    async with qk:
+        first = await double.enqueue(4)
+        second = await shout.enqueue("a")
+        assert second.deduplicated
+        assert second.id == first.id
+        assert await second.status() is State.READY
+        with pytest.raises(JobNotFound, match="is one of task 'double', not of 'shout'"):
+            await second.info()
+
+
 async def test_a_handle_of_a_task_that_was_renamed(qk: Queuekit) -> None:
     @qk.task(name="shout", aliases=["whisper"])
     async def shout(text: str) -> str:
