@@ -1,6 +1,7 @@
 """`Queuekit`: opening, enqueueing and waiting, on a store that needs no server."""
 
 import asyncio
+import dataclasses
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from queuekit import BackendRefused, Context, InvalidOption, Queuekit, State
+from queuekit.worker.options import WorkerKeywords, WorkerOptions
 
 
 @pytest.fixture
@@ -172,3 +174,8 @@ def test_hooks_are_functions_without_arguments(qk: Queuekit, when: str) -> None:
 def test_a_handle_of_a_function_that_is_no_task(qk: Queuekit) -> None:
     with pytest.raises(InvalidOption, match=r"is no task; pass what @qk.task has made"):
         qk.handle("01900000-0000-7000-8000-000000000000", task=len)  # type: ignore[call-overload]
+
+
+def test_type_checkers_know_every_option_of_a_worker() -> None:
+    names = [field.name for field in dataclasses.fields(WorkerOptions)]
+    assert ["queues", *WorkerKeywords.__annotations__] == names
