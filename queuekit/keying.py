@@ -56,7 +56,7 @@ def _fitting(
         )
     try:
         parameters = tuple(inspect.signature(key).parameters.values())
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, NameError) as error:
         raise InvalidOption(
             f"{where}: Python does not tell the signature of {key!r}; pass a lambda that calls it as key="
         ) from error

@@ -72,8 +72,8 @@ def refuse_uncallable(what: str, function: Any, *arguments: str, awaited: bool =
         raise ValueError(f"{what} is called without await; pass an ordinary function")
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return  # of C, say: calling it will tell
+    except (TypeError, ValueError, NameError):
+        return  # of C, or with annotations that are not known yet: calling it will tell
     try:
         signature.bind(*arguments)
     except TypeError:
