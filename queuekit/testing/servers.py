@@ -294,7 +294,7 @@ def postgres_server(
         yield Server(given)
         return
     with _temporary_folder() as folder:
-        binaries = _usable(_postgres_binaries(version), folder)
+        binaries = _usable_binaries(_postgres_binaries(version), folder)
         data = folder / "data"
         _initdb(binaries / "initdb", data)
         options = ["-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="]
@@ -382,7 +382,7 @@ def _redis_kind(binary: Path) -> str:
 
 def _postgres_binaries(version: int | None) -> Path:
     """The folder with postgres and initdb."""
-    found = [program.resolve() for program in _on_path("postgres")]
+    found = [place for program in _on_path("postgres") for place in (program, program.resolve())]
     found += sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True)
     found += sorted(_packaged(POSTGRES_PACKAGE, "postgres"), reverse=True)
     for candidate in found:
@@ -413,7 +413,7 @@ def _postgres_version(binary: Path) -> int:
 
 def _on_path(program: str) -> list[Path]:
     place = shutil.which(program)
-    return [Path(place)] if place else []
+    return [Path(place).absolute()] if place else []
 
 
 def _packaged(package: str, program: str) -> list[Path]:
@@ -489,15 +489,33 @@ def _reachable(place: Path) -> bool:
 
 
 def _usable(program: Path, folder: Path) -> Path:
-    """A program, or the folder of several, or a copy of it that the servers' user can run."""
-    program = program.resolve()
-    if program.is_dir():
-        return program if _reachable(program) else _copied(program, folder)
-    if _reachable(program.parent) and os.access(program, os.X_OK):
+    """A program, or a copy that the servers' user can run.
+
+    It keeps the name by which it was found: Debian's redis-server is a link to redis-check-rdb, which goes by the name
+    it is called by.
+    """
+    if _runs(program):
         return program
     copy = Path(shutil.copy(program, folder / program.name))
     copy.chmod(0o755)
     return copy
+
+
+def _usable_binaries(binaries: Path, folder: Path) -> Path:
+    """A folder with postgres and initdb, or a copy that the servers' user can run."""
+    postgres = binaries / "postgres"
+    return binaries if _runs(postgres) else _copied(postgres.resolve().parent, folder)
+
+
+def _runs(program: Path) -> bool:
+    """Whether the servers' user can run a program."""
+    try:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, check=False, **_identity()._asdict()
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def _copied(binaries: Path, folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """Throwaway servers: where they come from, how they are treated, and what is said when there is none."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -240,6 +241,65 @@ async def test_a_program_that_its_user_can_not_reach_is_copied(
 
     with redis_server(own=True, kind="redis") as server:
         assert await works(server)
+
+
+@pytest.fixture(params=["ours alone", "open to all"])
+def links(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Path]:
+    """A folder that comes first on the PATH, where the servers' user may enter or not, so that it needs a copy."""
+    with servers._temporary_folder() as open_to_all:
+        folder = (tmp_path if request.param == "ours alone" else open_to_all) / "links" / "bin"
+        folder.mkdir(parents=True)
+        tmp_path.chmod(0o700)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        yield folder
+
+
+@pytest.mark.parametrize("kind", ["redis", "valkey"])
+async def test_a_program_that_goes_by_its_name_is_called_by_it(
+    links: Path, kind: servers.RedisKind
+) -> None:
+    """As Debian's: one program, which checks a file or serves, and a link to it."""
+    shutil.copy(servers._redis_binary(kind), links / f"{kind}-check-rdb")
+    (links / f"{kind}-server").symlink_to(f"{kind}-check-rdb")
+
+    with redis_server(own=True, kind=kind) as server:
+        assert await works(server)
+        called = Path(psutil.Process(server.pid).cmdline()[0].partition(" ")[0])
+        assert called.name == f"{kind}-server"
+
+
+async def test_a_postgres_that_goes_by_its_name_is_called_by_it(
+    links: Path, tmp_path: Path
+) -> None:
+    real = servers._postgres_binaries(None)
+    with servers._temporary_folder() as folder:
+        usable = servers._usable_binaries(real, folder)
+        (links / "all-in-one").write_text(f'#!/bin/sh\nexec {usable}/$(basename $0) "$@"\n')
+        (links / "all-in-one").chmod(0o755)
+        for name in ("postgres", "initdb"):
+            (links / name).symlink_to("all-in-one")
+
+        with postgres_server(own=True) as server:
+            assert servers._postgres_binaries(None) == links
+            assert await works(server)
+
+
+def test_one_that_its_user_may_not_run_is_copied_by_the_name_it_was_found_by(
+    links: Path, tmp_path: Path
+) -> None:
+    (links / "all-in-one").write_text('#!/bin/sh\n[ "$(basename $0)" = pgbouncer ]\n')
+    (links / "all-in-one").chmod(0o755)
+    (links / "pgbouncer").symlink_to("all-in-one")
+    (found,) = servers._on_path("pgbouncer")
+
+    with servers._temporary_folder() as folder:
+        usable = servers._usable(found, folder)
+        assert usable.name == "pgbouncer"
+        assert servers._runs(usable)
 
 
 def test_one_without_initdb_is_passed_over(program: Callable[[str, str], Path]) -> None:
