@@ -55,6 +55,8 @@ async def _endless(loop: Callable[[], Coroutine[Any, Any, None]], leaving: async
     except asyncio.CancelledError:
         if leaving.is_set():
             raise
+    finally:
+        leaving.set()  # the others are cancelled for this one
     raise LoopEnded(f"{loop.__qualname__} was ended by other code of this process")
 
 

@@ -155,13 +155,17 @@ class Executor:
         return value
 
     async def _unmoved(self, run: Run, future: "asyncio.Future[Any]") -> Any:
-        """Wait for a thread, even if somebody cancels all asyncio tasks that there are: it goes on all the same."""
+        """Wait for a thread, even if somebody cancels all asyncio tasks that there are: it goes on all the same.
+
+        Raises:
+            Abandoned: the worker ends without waiting for it, so that nobody may have the job before its lease is over.
+        """
         while True:
             try:
                 return await asyncio.shield(future)
             except asyncio.CancelledError:
                 if self._board.stopping.is_set():
-                    raise
+                    raise Abandoned from None
                 run.slot.uncancel()
 
     async def _unknown_task(self, run: Run) -> Outcome:

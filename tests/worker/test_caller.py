@@ -196,9 +196,7 @@ async def test_a_handle_of_a_task_that_was_renamed(qk: Queuekit) -> None:
 @pytest.mark.parametrize("timeout", [-1, math.nan, "5"])
 async def test_a_wait_that_can_not_be(qk: Queuekit, timeout: Any) -> None:
     async with qk:
-        with pytest.raises(
-            InvalidOption, match=r"timeout=.*: pass seconds >= 0, a timedelta, or None"
-        ):
+        with pytest.raises(InvalidOption, match="timeout: pass seconds or a timedelta, at least 0"):
             await qk.handle(uuid4()).result(timeout=timeout)
 
 

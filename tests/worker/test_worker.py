@@ -264,5 +264,7 @@ async def test_a_worker_that_is_cancelled_still_closes_what_it_opened(
             await worker
         go.set()
         assert seen == ["shutdown"]
-        assert [await job.status() for job in jobs] == [State.RUNNING] * 2
+        states = [await job.status() for job in jobs]
+        # What has not begun may have been given back on the way.
+        assert states == [State.RUNNING] * 2 or (threads and states == [State.RUNNING, State.READY])
         assert await qk.inspect.workers() == []
