@@ -124,12 +124,21 @@ class Arguments:
         text = self._values.dump(bound) if plain else self._prove(bound)
         payload = f"{PREFIX}{text}}}"
         # A character is at most 4 bytes, so most payloads need not be encoded to be measured.
-        if len(payload) * 4 > limit and len(payload.encode()) > limit:
-            raise PayloadTooLarge(
-                f"task {self._name!r}: the payload has {len(payload.encode()):,} bytes, over the limit of {limit:,}. "
-                "Pass a reference (a path, a key) instead, or raise max_payload."
-            )
+        if len(payload) * 4 > limit:
+            self._refuse_if_over(limit, payload)
         return payload
+
+    def take(self, text: str, limit: int) -> tuple[dict[str, Any], str]:
+        """The arguments of a JSON object, and its payload, for doors at which there are no Python values.
+
+        Raises:
+            InvalidPayload: they don't fit the signature, or can't be stored.
+            PayloadTooLarge: over `limit` bytes.
+        """
+        bound: dict[str, Any] = self._values.take(text)
+        payload = f"{PREFIX}{text}}}"
+        self._refuse_if_over(limit, payload)
+        return bound, payload
 
     def load(
         self, payload: str, upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None
@@ -153,7 +162,7 @@ class Arguments:
         except InvalidPayload:
             if upgrade is None:
                 raise
-            bound = self._values.check(upgrade(json.loads(text)))
+            bound = self._read_upgraded(upgrade(json.loads(text)))
         return bound
 
     def shown(self, payload: str) -> dict[str, Any]:
@@ -191,6 +200,24 @@ class Arguments:
                 case _:
                     args.append(value)
         return Call(tuple(args), kwargs)
+
+    def _refuse_if_over(self, limit: int, payload: str) -> None:
+        size = len(payload.encode())
+        if size > limit:
+            raise PayloadTooLarge(
+                f"task {self._name!r}: the payload has {size:,} bytes, over the limit of {limit:,}. "
+                "Pass a reference (a path, a key) instead, or raise max_payload."
+            )
+
+    def _read_upgraded(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What is still JSON is read as such: bytes are base64, and some enums are names."""
+        try:
+            text = json.dumps(arguments)
+        except (TypeError, ValueError):
+            checked: dict[str, Any] = self._values.check(arguments)
+            return checked
+        read: dict[str, Any] = self._values.load(text)
+        return read
 
     def _values_of(self, fields: dict[str, Any]) -> Values:
         make: Any = TypedDict

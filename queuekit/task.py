@@ -135,6 +135,17 @@ class Task(Generic[P, R]):
             )
         return self._job(args, kwargs)
 
+    def job_of_json(self, text: str) -> Job[R]:
+        """`job`, with the arguments as a JSON object; they are stored as they are written.
+
+        Raises:
+            InvalidPayload: the arguments don't fit the signature.
+        """
+        bound, payload = self.arguments.take(text, self._app.max_payload)
+        key = self._key(bound) if self._keyed else None
+        own = self._own_id
+        return Job(own or new_id(), self.name, payload, self._stored, key, own is None)
+
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> "Handle[R]":
         """Store a job, to be run by a worker.
 

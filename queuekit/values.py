@@ -166,6 +166,13 @@ class Values:
         except Exception as error:  # a validator may raise anything
             raise InvalidPayload(self._explain_other(error)) from error
 
+    def take(self, text: str) -> Any:
+        """The value of a JSON text that somebody else wrote and that is to be stored. Raises `InvalidPayload`."""
+        value = self.load(text)
+        if unfit := _no_json(text.encode()):
+            raise self._refusal(value, unfit)
+        return value
+
     def _prove(self, value: Any, given: Any) -> str:
         problems = []
         for source, write in self._ways(value, given):
@@ -207,7 +214,7 @@ class Values:
         return self._unstorable(value) or InvalidPayload(f"{self._what}: {where}: {told}")
 
     def _top(self, value: Any) -> str:
-        return self._where([*value][:1] if isinstance(value, dict) else [])
+        return self._where([*value] if isinstance(value, dict) and len(value) == 1 else [])
 
     def _unstorable(self, value: Any) -> InvalidPayload | None:
         """What can't be stored whatever its type, and where it is."""

@@ -9,9 +9,6 @@ import typer
 from queuekit.cli import options
 from queuekit.cli.output import emit, say
 from queuekit.cli.store import open_app, run
-from queuekit.codec import PREFIX
-from queuekit.handle import Handle
-from queuekit.task import Task
 
 
 def enqueue(
@@ -37,19 +34,13 @@ def enqueue(
     given = {"queue": queue, "delay": delay, "priority": priority, "key": key}
     chosen: Any = {name: value for name, value in given.items() if value is not None}
     found = qk.find_task(task).with_options(**chosen)
-    handle = run(qk, _enqueue(found, text))
+    handle = run(qk, qk.enqueue(found.job_of_json(text)))
     if as_json:
         emit({"id": handle.id, "queue": handle.queue, "deduplicated": handle.deduplicated})
     elif handle.deduplicated:
         say(f"{handle.id} holds the key: nothing new was stored")
     else:
         say(f"{handle.id} on queue {handle.queue}")
-
-
-async def _enqueue(task: Task[..., Any], text: str) -> Handle[Any]:
-    # Read as a payload is, so that bytes are base64 and dates are text here, too.
-    call = task.arguments.spread(task.arguments.load(f"{PREFIX}{text}}}"))
-    return await task.enqueue(*call.args, **call.kwargs)
 
 
 def _refuse_unless_object(text: str) -> None:

@@ -19,6 +19,8 @@ from queuekit.loading import load_app
 SHOP = '''
 import asyncio, os, sys, threading, time
 from datetime import date
+from typing import Annotated
+from pydantic import AfterValidator
 from queuekit import Context, GiveUp, Queuekit, fixed
 
 qk = Queuekit()
@@ -33,6 +35,10 @@ async def send(to: str, times: int = 1) -> str:
 @qk.task(tags=["slow"])
 async def import_day(day: date, raw: bytes = b"") -> int:
     return day.year + len(raw)
+
+@qk.task
+async def charge(cents: Annotated[int, AfterValidator(lambda euros: euros * 100)]) -> int:
+    return cents
 
 @qk.task
 async def whoami() -> int:

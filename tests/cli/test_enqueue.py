@@ -59,6 +59,15 @@ def test_arguments_are_read_as_payloads_are(cli: Cli, work: Callable[[], None]) 
     assert (job["state"], job["result"]) == ("succeeded", 2029)
 
 
+def test_arguments_are_validated_once(cli: Cli, work: Callable[[], None]) -> None:
+    cli("enqueue", "charge", '{"cents": 3}')
+
+    work()
+
+    job = cli("jobs", "list", "--json").document
+    assert (job["state"], job["result"]) == ("succeeded", 300)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

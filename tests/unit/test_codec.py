@@ -211,6 +211,29 @@ def test_upgrade_turns_old_arguments_into_new_ones() -> None:
     assert bound == {"address": "ada", "subject": "hi"}
 
 
+class Corner(enum.Enum):
+    TOP = (0, 1)
+
+
+def test_upgrade_hands_on_what_is_stored() -> None:
+    def old(raw: bytes, corner: Corner) -> None: ...
+    def new(data: bytes, corner: Corner, n: Any) -> None: ...
+
+    before = Arguments("task", old)
+    payload = before.dump(before.bind((b"\xff", Corner.TOP), {}), LIMIT)
+
+    for n in (1, {2}):
+        bound = Arguments("task", new).load(
+            payload,
+            lambda old, n=n: {  # type: ignore[misc]
+                "data": old["raw"],
+                "corner": old["corner"] if n == 1 else Corner.TOP,
+                "n": n,
+            },
+        )
+        assert bound == {"data": b"\xff", "corner": Corner.TOP, "n": n}
+
+
 def test_a_payload_of_an_unknown_version_is_refused() -> None:
     with pytest.raises(InvalidPayload, match="upgrade queuekit"):
         Arguments("loose", loose).load('{"v":2,"a":{}}')
@@ -327,3 +350,36 @@ def test_a_validator_that_raises_anything_can_be_shown() -> None:
 )
 def test_any_result_can_be_shown(text: str, shown: Any) -> None:
     assert Results("task", Path).shown(text) == shown
+
+
+def test_a_json_object_is_taken_as_it_is_written() -> None:
+    text = '{"point": {"raw": "_w==", "x": 1}, "n" : 5}'
+
+    def task(n: int, point: Point) -> None: ...
+
+    bound, payload = Arguments("task", task).take(text, LIMIT)
+
+    assert bound == {"n": 5, "point": Point(b"\xff", 1)}
+    assert payload == f'{{"v":1,"a":{text}}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ('{"x": NaN}', InvalidPayload, "x: NaN is no JSON"),
+        ('{"x": -Infinity}', InvalidPayload, "x: Infinity is no JSON"),
+        ('{"x": {"a\\u0000": 1}}', InvalidPayload, "NUL characters can't be stored"),
+        ('{"x": "\ud800"}', InvalidPayload, "unable to parse raw data"),
+        ('{"x": "\\ud800"}', InvalidPayload, "hex escape"),
+        (f'{{"x": {HUGE}}}', InvalidPayload, "number out of range"),
+        (f'{{"x": {DEEP}}}', InvalidPayload, "recursion"),
+        ('{"z": 1}', InvalidPayload, "z: Extra inputs"),
+        ("[]", InvalidPayload, "should be an object"),
+        ('{"s": "' + "é" * 100 + '"}', PayloadTooLarge, "over the limit of 100"),
+    ],
+)
+def test_a_json_object_that_can_not_be_stored_is_refused(
+    text: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Arguments("loose", loose).take(text, 100 if error is PayloadTooLarge else LIMIT)
