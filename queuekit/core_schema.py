@@ -68,9 +68,11 @@ def is_plain(schema: Any, config: Mapping[str, Any]) -> bool:
             return True
 
 
-def makes_defaults(schema: Any) -> bool:
-    """Whether a default is made by a function, so that it may be another one tomorrow."""
-    return any("default_factory" in part for part in _parts(schema))
+def none_is_default(schema: Any) -> bool:
+    """Whether all defaults are None; any other may be another one in another process, or tomorrow."""
+    return all(
+        "default_factory" not in part and part.get("default") is None for part in _parts(schema)
+    )
 
 
 def adapted(schema: CoreSchema) -> CoreSchema:

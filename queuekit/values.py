@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -22,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import CoreConfig, SchemaSerializer, SchemaValidator
 
-from queuekit.core_schema import SCALARS, adapted, is_plain, makes_defaults
+from queuekit.core_schema import SCALARS, adapted, is_plain, none_is_default
 from queuekit.difference import MISSING, Difference, difference, leaves
 from queuekit.errors import InvalidPayload
 from queuekit.failure import kind_of, message_of, printable
@@ -66,7 +67,7 @@ class Values:
         config: for types without one of their own.
         noun: what may be annotated with another type.
         depth: how many steps from the outside in say nothing to people.
-        spare_defaults: don't write fields of models that were not set, so that they stay unset.
+        spare_defaults: don't write fields that were not set, if all defaults are None, so that they stay unset.
 
     Attributes:
         plain: whether each value arrives equal, without a proof.
@@ -106,7 +107,7 @@ class Values:
         form = partial(self._to_json, warnings=False, round_trip=True)
         self._by_name = partial(form, by_alias=False)
         self._forms = [self._by_name, partial(form, by_alias=True)]
-        if spare_defaults and not makes_defaults(schema):
+        if spare_defaults and none_is_default(schema):
             self._forms.insert(0, partial(self._by_name, exclude_unset=True))
 
     def check(self, value: Any) -> Any:
@@ -183,11 +184,12 @@ class Values:
         raise self._unstorable(value) or problems[self._forms.index(self._by_name)]
 
     def _ways(self, value: Any, given: Any) -> Iterator[tuple[Any, Write]]:
+        for write in self._forms:
+            yield value, write
         # Who passes a secret's bare text has not asked for it to be stored.
-        hides = any(isinstance(leaf, SECRETS) for _, leaf in leaves(value))
-        for source in (value,) if hides else (value, given):
+        if not _may_hold_a_secret(value):
             for write in self._forms:
-                yield source, write
+                yield given, write
 
     def _proved(self, value: Any, source: Any, write: Write) -> str:
         text = self.dump(source, write)
@@ -218,9 +220,11 @@ class Values:
 
     def _unstorable(self, value: Any) -> InvalidPayload | None:
         """What can't be stored whatever its type, and where it is."""
-        for path, leaf in leaves(value):
-            for part in (*path, leaf):
-                if told := _no_store(part):
+        with suppress(
+            Exception
+        ):  # an endless value, or one that can't be looked at, has other faults
+            for path, leaf in leaves(value):
+                for told in filter(None, map(_no_store, (*path, leaf))):
                     return InvalidPayload(f"{self._what}: {self._where(path)}: {told}")
         return None
 
@@ -254,6 +258,12 @@ def _told(found: Difference, noun: str) -> str:
     if issubclass(sent, arrives):
         return f"{change}; annotate the {noun} with {sent.__name__}, or with a union of both"
     return f"{change}; {annotate}, or {MEND}"
+
+
+def _may_hold_a_secret(value: Any) -> bool:
+    with suppress(Exception):
+        return any(isinstance(leaf, SECRETS) for _, leaf in leaves(value))
+    return True
 
 
 def _no_store(part: Any) -> str | None:

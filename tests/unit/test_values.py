@@ -364,20 +364,20 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 ARRIVE: list[tuple[Any, Any]] = [
     (Alias, Alias(userId=7)),
-    (ValidationAlias, ValidationAlias(userId=7)),
+    (ValidationAlias, ValidationAlias.model_validate({"userId": 7})),
     (SerializationAlias, SerializationAlias(user_id=7)),
     (BothAliases, BothAliases(**{"in": 7})),
-    (Choices, Choices(id=7)),
+    (Choices, Choices.model_validate({"id": 7})),
     (InPath, InPath.model_validate({"user": {"ids": [7]}})),
-    (Camel, Camel(userId=1, inner=Alias(userId=2))),
-    (ByName, ByName(user_id=7)),
+    (Camel, Camel.model_validate({"userId": 1, "inner": {"userId": 2}})),
+    (ByName, ByName.model_validate({"user_id": 7})),
     (Swapped, Swapped(a=1, b=2)),
     (list[Swapped | Alias], [Swapped(a=1, b=2), Alias(userId=7)]),
     (Computed, Computed(width=3)),
     (Patch, Patch(name="ada")),
     (Stamped, Stamped()),
     (Excluded, Excluded(name="a")),
-    (Extra, Extra(name="a", more=[1, {"b": None}])),
+    (Extra, Extra.model_validate({"name": "a", "more": [1, {"b": None}]})),
     (Private, Private(name="a")),
     (Frozen, Frozen(n=1)),
     (Box[Order], Box[Order](item=Order(5))),
@@ -446,7 +446,7 @@ ARRIVE: list[tuple[Any, Any]] = [
     (ipaddress.IPv6Network, ipaddress.IPv6Network("::/64")),
     (re.Pattern[str], re.compile("a+")),
     (set[int], {1, 2}),
-    (frozenset[Frozen], frozenset({Frozen(n=1), Frozen(n=2)})),
+    (frozenset[Frozen], frozenset(map(Frozen.model_validate, [{"n": 1}, {"n": 2}]))),
     (deque[int], deque([1, 2])),
     (OrderedDict[str, int], OrderedDict(b=1, a=2)),
     (Sequence[int], [1, 2]),
@@ -494,7 +494,11 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (Doubling, Doubling(n=1), "n: int would arrive with another value"),
     (Event, Event.model_construct(**NO_NAME), "name: Input should be a valid string"),
     (Event, Event.model_construct(**NOTHING), "name: "),
-    (Extra, Extra(name="a", at=date(2026, 1, 1)), "at: date would arrive as str"),
+    (
+        Extra,
+        Extra.model_validate({"name": "a", "at": date(2026, 1, 1)}),
+        "at: date would arrive as str",
+    ),
     (Whatever, Whatever(data=(1,)), f"data: tuple would arrive as list; {ANNOTATE}"),
     (NotFinite, NotFinite(x=float("nan")), "NaN is no JSON"),
     (Box[float], Box[float](item=float("inf")), "Infinity is no JSON"),
@@ -607,6 +611,8 @@ class Incomparable:
     __hash__ = None  # type: ignore[assignment]
 
 
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
 AnyIncomparable = Annotated[
     Any,
     BeforeValidator(
@@ -623,6 +629,7 @@ AnyIncomparable = Annotated[
         (Hostile, Hostile.model_construct(n=1), "a validator failed: RuntimeError"),
         (Annotated[int, AfterValidator(speechless)], 1, "a validator failed: Unspeakable: <its"),
         (Annotated[int, PlainSerializer(speechless)], 1, "can't be written as JSON"),
+        (list, ENDLESS, "Circular reference"),
         (AnyIncomparable, Incomparable(1), "can't be compared with what arrives: never ask"),
     ],
 )
@@ -650,6 +657,13 @@ def test_payloads_of_others_are_read_by_names_and_by_aliases(hint: Any, name: st
 def test_fields_that_were_not_set_stay_so() -> None:
     assert sent(Patch, Patch(name="ada")).model_fields_set == {"name"}
     assert sent(list[Patch], [Patch(), Patch(age=None)])[1].model_fields_set == {"age"}
+
+
+def test_any_other_default_than_none_is_stored() -> None:
+    arguments = arguments_of(Cat)
+    payload = arguments.dump(arguments.bind((Cat(),), {}), LIMIT)
+
+    assert payload == '{"v":1,"a":{"value":{"kind":"cat","lives":9}}}'
 
 
 def test_a_default_that_is_made_is_stored() -> None:

@@ -119,7 +119,7 @@ async def test_what_would_not_arrive_is_refused_in_the_caller(qk: Queuekit) -> N
     async def handle(event: Event) -> None: ...
 
     @qk.task
-    async def loose(x: Any) -> None: ...
+    async def loose(n: int, x: Any) -> None: ...
 
     async with qk:
         with pytest.raises(InvalidPayload, match="task 'login': token: a secret arrives as"):
@@ -127,7 +127,7 @@ async def test_what_would_not_arrive_is_refused_in_the_caller(qk: Queuekit) -> N
         with pytest.raises(InvalidPayload, match="event: Noted would arrive as Event; annotate"):
             await handle.enqueue(Noted(name="a", note="b"))
         with pytest.raises(InvalidPayload, match="x: tuple would arrive as list; annotate the par"):
-            await loose.enqueue((1, 2))
+            await loose.enqueue(1, (1, 2))
         assert await qk.inspect.list() == []
 
 
