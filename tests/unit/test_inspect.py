@@ -10,6 +10,7 @@ import pytest
 
 from queuekit import GiveUp, Handle, InvalidOption, JobNotFound, Queuekit, State, UnknownTask
 from queuekit.backend import JobFilter
+from tests.waiting import eventually
 
 
 class Shop:
@@ -188,6 +189,7 @@ async def test_a_queue_is_known_by_its_tasks_and_its_workers(shop: Shop, tmp_pat
         with pytest.raises(InvalidOption, match="Known queues: none"):
             await stranger.inspect.pause("mail")
         async with shop.qk.worker(queues=["served"]):
+            await eventually(stranger.inspect.workers)
             await stranger.inspect.pause("served")
 
 
