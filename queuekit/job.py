@@ -16,6 +16,8 @@ __all__ = [
     "DEATHS_ALLOWED",
     "FINISHED",
     "LAPSES_ALLOWED",
+    "LAST_MOMENT",
+    "LONGEST",
     "SOLITARY_AFTER",
     "SUSPECT_AFTER",
     "Ack",
@@ -33,6 +35,7 @@ __all__ = [
     "ReturnKind",
     "State",
     "Token",
+    "bounded",
     "id_of",
     "new_id",
 ]
@@ -46,6 +49,11 @@ SOLITARY_AFTER: Final = 10
 """From this many lapses on only one such job a queue runs at a time."""
 LAPSES_ALLOWED: Final = 20
 DEATHS_ALLOWED: Final = 3
+LAST_MOMENT: Final[Micros] = 253_402_300_799_000_000
+"""The last second of the year 9999: no due time is later, so that no store's sums fail, and people can see it."""
+LONGEST: Final[Micros] = 1_000 * 366 * 86_400_000_000
+"""No duration is longer; what people may ask for is less."""
+_MOST_KEPT: Final = 2_147_483_647
 
 
 # UUID's own constructor checks and converts for 0.5 us, which at a million jobs is half a second of nothing else;
@@ -67,6 +75,11 @@ def id_of(number: int) -> UUID:
     _set_int(made, number)
     _set_safe(made, _UNKNOWN)
     return made
+
+
+def bounded(duration: Micros) -> Micros:
+    """The nearest duration that a store can keep and reckon with."""
+    return min(max(duration, 0), LONGEST)
 
 
 class State(StrEnum):
@@ -120,6 +133,11 @@ class Keep:
     age: Micros
     count: int | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "age", bounded(self.age))
+        if self.count is not None:
+            object.__setattr__(self, "count", min(max(self.count, 0), _MOST_KEPT))
+
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
@@ -154,6 +172,13 @@ class JobOptions:
     plain: bool = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "delay", bounded(self.delay))
+        for name in ("expires", "lease", "key_until"):
+            given = getattr(self, name)
+            if isinstance(given, int):
+                object.__setattr__(self, name, bounded(given) or 1)
+        if self.due is not None:
+            object.__setattr__(self, "due", min(max(self.due, 0), LAST_MOMENT))
         rare = (
             self.delay,
             self.due,
@@ -256,7 +281,7 @@ class Return(NamedTuple):
     """A running job goes back, for a later or an uncounted attempt.
 
     Attributes:
-        delay: microseconds from the server's now until it is due; 0: at once.
+        delay: microseconds from the server's now until it is due; 0: at once; at most `LONGEST`, whatever it says.
         error: as in `Ack`; of retries and deaths.
     """
 

@@ -67,6 +67,10 @@ def test_the_schemes_are_those_promised() -> None:
     }
 
 
+def test_the_metadata_name_no_place_that_the_project_does_not_have() -> None:
+    assert not PROJECT["project"].keys() & {"urls", "maintainers"}
+
+
 def test_pins_name_no_registry() -> None:
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         assert "==" in line

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 from queuekit.backend import BackendSettings, Ended, Verdict
-from queuekit.job import Ack, Reason, Return, State
+from queuekit.job import Ack, Reason, Return, State, bounded
 from queuekit_postgres.connections import Lane
 from queuekit_postgres.errors import Unstorable
 from queuekit_postgres.halving import halved
@@ -63,7 +63,7 @@ class Settling:
             [r.token.ref for r in returns],
             [r.token.delivery for r in returns],
             [RETURNED[r.kind] for r in returns],
-            [r.delay for r in returns],
+            [bounded(r.delay) for r in returns],
             [r.error for r in returns],
             list({r.token.queue for r in returns}),
         )

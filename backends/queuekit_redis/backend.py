@@ -25,7 +25,13 @@ from queuekit_redis.claiming import Claiming
 from queuekit_redis.client import link_to
 from queuekit_redis.enqueueing import Batch, batches, check_atomic, refusal
 from queuekit_redis.inspect import RedisInspector
-from queuekit_redis.outcomes import Outcome, by_queue, heartbeat_arguments, report_arguments
+from queuekit_redis.outcomes import (
+    Outcome,
+    by_queue,
+    heartbeat_arguments,
+    is_text,
+    report_arguments,
+)
 from queuekit_redis.records import presence_text, read_ended, read_held
 from queuekit_redis.scripts import Scripts, raised
 from queuekit_redis.server import check_server
@@ -198,13 +204,14 @@ class RedisBackend:
         ]
 
     async def report(self, reports: Sequence[Report]) -> None:
-        """Keep progress and log lines of running jobs."""
+        """Keep progress and log lines of running jobs; what can't be stored is left out."""
+        usable = [report for report in reports if is_text(report.progress or "")]
         await self._scripts.run_all(
             [
                 self._scripts.call(
                     "report", queue, chain.from_iterable(map(report_arguments, some))
                 )
-                for queue, some in by_queue(reports, lambda report: report.token.queue)
+                for queue, some in by_queue(usable, lambda report: report.token.queue)
             ]
         )
 

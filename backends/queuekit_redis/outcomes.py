@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 from queuekit.backend import LOGS_KEPT, Report
-from queuekit.job import Ack, Keep, Reason, Return, State, Token
+from queuekit.job import Ack, Keep, Reason, Return, State, Token, bounded
 from queuekit_redis.connections import Argument
 from queuekit_redis.records import SEPARATOR, read_ref, ref_of
 
@@ -60,7 +60,7 @@ def arguments(outcomes: Sequence[Outcome]) -> Iterator[Argument]:
     for outcome in outcomes:
         token, error = outcome.token, (outcome.error or "").encode()
         if isinstance(outcome, Return):
-            yield from (outcome.kind, token.id.bytes, ref_of(token), outcome.delay, error)
+            yield from (outcome.kind, token.id.bytes, ref_of(token), bounded(outcome.delay), error)
             yield from ("", "", "", "", "")
             continue
         yield from ("ack", token.id.bytes, ref_of(token), 0, error, outcome.state)
@@ -96,6 +96,15 @@ def heartbeat_arguments(tokens: Sequence[Token]) -> Iterator[Argument]:
     yield len(tokens)
     yield from (token.id.bytes for token in tokens)
     yield from (ref_of(token) for token in tokens)
+
+
+def is_text(value: str) -> bool:
+    """Whether the server can be sent it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def report_arguments(report: Report) -> Iterator[Argument]:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from queuekit.backend import ERRORS_KEPT, KEEP_FOR_WAITERS, REMEMBER_IDS, Ended
-from queuekit.job import JobOptions, Keep, Micros, Reason, Return, ReturnKind
+from queuekit.job import JobOptions, Keep, Micros, Reason, Return, ReturnKind, bounded
 from queuekit_sqlite import codes, keys
 from queuekit_sqlite.transaction import Transaction
 
@@ -210,7 +210,8 @@ def put_back(tx: Transaction, row: Row, back: Return) -> None:
     elif row.cancel_requested:
         finish(tx, row, codes.CANCELLED)
     else:
-        due = tx.now + back.delay if back.delay else None
+        delay = bounded(back.delay)
+        due = tx.now + delay if delay else None
         place(tx, row, due, old=kind is ReturnKind.RELEASE, ready=codes.ready_again)
 
 

@@ -1,11 +1,13 @@
 """Keeping leases, and reporting under them."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from uuid import UUID
 
 from queuekit.backend import LOGS_KEPT, Held, Pulse, Report
 from queuekit.job import Token
+from queuekit_sqlite.enqueue import UNSTORABLE
 from queuekit_sqlite.transaction import Transaction
 
 
@@ -35,16 +37,17 @@ def held(tx: Transaction, process: str) -> list[Held]:
 
 
 def report(tx: Transaction, reports: Sequence[Report]) -> None:
-    """Keep progress and log lines; stale tokens change nothing."""
+    """Keep progress and log lines; stale tokens change nothing, and what can't be stored is left out."""
     for token, progress, lines in reports:
         running = tx.one("is_running", token.id.bytes, token.queue, token.delivery)
         if running is None:
             continue
         ((old_progress, old_logs),) = tx.all("journal", *running)
         logs = [*(json.loads(old_logs) if old_logs else ()), *lines][-LOGS_KEPT:]
-        tx.run(
-            "report",
-            *running,
-            old_progress if progress is None else progress,
-            json.dumps(logs) if logs else None,
-        )
+        with contextlib.suppress(*UNSTORABLE):
+            tx.run(
+                "report",
+                *running,
+                old_progress if progress is None else progress,
+                json.dumps(logs) if logs else None,
+            )

@@ -31,14 +31,12 @@ class Board:
         pace: how fast they begin.
         stopping: no new job is begun any more.
         beat: seconds between heartbeats; a third of the shortest lease seen.
-        abandon: ends a run whose task does not heed that it was interrupted; set by who can.
+        abandoning: ends a run whose task does not heed that it was interrupted; set by who can.
     """
-
-    abandon: Callable[[Run], None]
 
     def __init__(self, reports: Reports, concurrency: int, lease: float) -> None:
         self.report = reports.add
-        self.abandon = lambda _run: None
+        self.abandoning: Callable[[Run], None] = lambda _run: None
         self.concurrency: Final = concurrency
         self.buffer: deque[Run] = deque()
         self.running: set[Run] = set()
@@ -136,6 +134,10 @@ class Board:
         finally:
             places.release()
             self.changed.set()
+
+    def abandon(self, run: Run) -> None:
+        """End a run whose task does not heed that it was interrupted."""
+        self.abandoning(run)
 
     def end(self, run: Run) -> None:
         """A run has ended."""

@@ -28,8 +28,8 @@ class NotBegun(Exception):
     """A run must not begin any more: it was interrupted, or its lease has run out."""
 
 
-class Board(Protocol):
-    """What a run needs of its worker's board."""
+class Owner(Protocol):
+    """What a run needs of its worker: the board that it is on."""
 
     @property
     def stopping(self) -> asyncio.Event:
@@ -66,7 +66,7 @@ class Run:
     """
 
     __slots__ = (
-        "_board",
+        "_owner",
         "abandoned",
         "claim",
         "claimed_at",
@@ -86,8 +86,8 @@ class Run:
     work: Coroutine[Any, Any, Any] | None
     context: Context | None
 
-    def __init__(self, board: Board, claim: Claim, now: float) -> None:
-        self._board = board
+    def __init__(self, owner: Owner, claim: Claim, now: float) -> None:
+        self._owner = owner
         self.claim = claim
         self.claimed_at = self.renewed_at = now
         self.ends_at: float | None = None
@@ -129,12 +129,12 @@ class Run:
     @property
     def shutting_down(self) -> bool:
         """Whether the worker stops."""
-        return self._board.stopping.is_set()
+        return self._owner.stopping.is_set()
 
     @property
     def crowded(self) -> bool:
         """Whether every slot of its worker is taken: what the task waits for may need one."""
-        return self._board.crowded
+        return self._owner.crowded
 
     def interrupt(self, why: Interruption) -> None:
         """Tell the task to stop; an async one is cancelled, and abandoned if it does not heed that."""
@@ -143,7 +143,7 @@ class Run:
             if self.interruptible:
                 self.slot.cancel()
                 if self.work is not None:
-                    asyncio.get_running_loop().call_later(HEED_WITHIN, self._board.abandon, self)
+                    asyncio.get_running_loop().call_later(HEED_WITHIN, self._owner.abandon, self)
 
     def no_more_interrupts(self) -> None:
         """What could be interrupted has ended; what interrupted it must not end the slot."""
@@ -166,4 +166,4 @@ class Run:
         if self.interruption is Interruption.LEASE_LOST:
             raise LeaseLost(f"Job {self.claim.token.id} is another worker's now; stop this run")
         self.reported = True
-        return self._board.report(self.claim.token, progress, logs)
+        return self._owner.report(self.claim.token, progress, logs)

@@ -44,7 +44,7 @@ class Slots:
         self._settle = settle
         self._slots: set[asyncio.Task[None]] = set()
         self._closed = False
-        board.abandon = self.abandon
+        board.abandoning = self._abandon
 
     def __repr__(self) -> str:
         return f"<Slots: {len(self._slots)} of {self._board.concurrency}>"
@@ -62,7 +62,7 @@ class Slots:
         finally:
             await self._close()
 
-    def abandon(self, run: Run) -> None:
+    def _abandon(self, run: Run) -> None:
         """End a run whose task does not heed its interruption: it stays where it stands, its slot is free."""
         if run.abandoned or run.work is None or run not in self._board.running:
             return

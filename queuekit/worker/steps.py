@@ -89,16 +89,15 @@ def others(run: Run, waits_for: Any) -> Generator[Any, None, Any]:
     work, here = run.work, forks.here()
     assert work is not None
     while True:
-        step: Callable[[Any], Any] = work.send
-        value: BaseException | None = None
+        thrown: BaseException | None = None
         try:
             yield waits_for
         except BaseException as error:  # noqa: BLE001  # a cancellation: it is the task's to see
-            step, value = work.throw, error
+            thrown = error
         if run.abandoned:
             raise Abandoned
         try:
-            waits_for = step(value)
+            waits_for = work.send(None) if thrown is None else work.throw(thrown)
         except StopIteration as done:
             return done.value
         finally:

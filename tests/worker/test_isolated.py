@@ -75,7 +75,7 @@ async def chatty(ctx: Context, marker: str) -> None:
 
 @qk.task(executor="process", max_crashes=1)
 async def dies_while_it_speaks(ctx: Context) -> None:
-    pipe = ctx._run._board.report.__self__
+    pipe = ctx._run._owner.report.__self__
     pipe._out.write(b'{{"outcome": ["Succeeded", "')
     pipe._out.flush()
     os._exit(4)

@@ -1,9 +1,12 @@
 """Scheduled jobs that come due."""
 
 import time
+from typing import Any
 
-from queuekit.backend import Backend
-from queuekit.job import State
+import pytest
+
+from queuekit.backend import Backend, Verdict
+from queuekit.job import LAST_MOMENT, Ack, Keep, Micros, Return, ReturnKind, State
 from queuekit.testing.conformance._make import (
     ALICE,
     LONG,
@@ -12,8 +15,11 @@ from queuekit.testing.conformance._make import (
     ack,
     claim,
     claim_one,
+    claimant,
     claims_nothing,
     eventually,
+    failed,
+    find_all,
     job,
     numbered,
     punctual,
@@ -24,9 +30,94 @@ from queuekit.testing.conformance._make import (
     wakes,
 )
 
+FAR = [
+    10 * 366 * 86_400 * SECOND,
+    2**53 + 1_000_001,
+    LAST_MOMENT,
+    LAST_MOMENT + SECOND,
+    2**62,
+    2**63 - 1,
+    2**64,
+    10**30,
+    -(2**62),
+    -(10**30),
+]
+"""Times and durations, up to where sums overflow, and beyond."""
+each_far = pytest.mark.parametrize("far", FAR)
+
 
 class DueCases:
     """Due times."""
+
+    @each_far
+    @pytest.mark.parametrize("option", ["delay", "due"])
+    async def test_a_far_time_stands_in_nobodys_way(
+        self, backend: Backend, option: str, far: Micros
+    ) -> None:
+        options: dict[str, Any] = {option: far}
+        batch = [job("before"), job(str(far), **options), job("behind")]
+        keyed = job(key="k", **options)
+        await put(backend, *batch, keyed)
+        await self._all_can_be_seen(backend, 4)
+        if far > 2**52 or (far > 0 and option == "delay"):
+            assert [one.payload for one in await claim(backend, 2)] == ["before", "behind"]
+        else:
+            assert len(await claim(backend, 4)) == 4
+        await backend.maintain(["default"])
+        await self._all_can_be_seen(backend, 4)
+
+    @each_far
+    @pytest.mark.parametrize("option", ["expires", "lease", "key_until", "keep"])
+    async def test_a_far_end_stands_in_nobodys_way(
+        self, backend: Backend, option: str, far: Micros
+    ) -> None:
+        options: dict[str, Any] = {option: Keep(far, far) if option == "keep" else far}
+        odd = job("odd", key="k", **options)
+        await put(backend, job(), odd, job())
+        fetched = await backend.fetch(["default"], 3, claimant(), lease=LONG)
+        assert len(fetched.claims) == (3 if far > 0 or option != "expires" else 2)
+        assert not (await backend.heartbeat([one.token for one in fetched.claims])).lost
+        await self._all_can_be_seen(backend, 3)
+        await ack(backend, *(succeeded(one) for one in fetched.claims))
+        await backend.maintain(["default"])
+        await find_all(backend)
+
+    @each_far
+    @pytest.mark.parametrize("kind", [ReturnKind.RETRY, ReturnKind.SNOOZE])
+    async def test_a_far_return_stands_in_nobodys_way(
+        self, backend: Backend, kind: ReturnKind, far: Micros
+    ) -> None:
+        await put(backend, *numbered(3))
+        first, odd, last = await claim(backend, 3)
+        settle: list[Ack | Return] = [
+            succeeded(first),
+            Return(odd.token, kind, far),
+            succeeded(last),
+        ]
+        fetched = await backend.fetch(["other"], 1, claimant(), lease=LONG, settle=settle)
+        assert list(fetched.verdicts) == [Verdict.DONE] * 3
+        wanted = State.SCHEDULED if far > 0 else State.READY
+        assert await state_of(backend, odd.token.id) is wanted
+        await backend.maintain(["default"])
+        await self._all_can_be_seen(backend, 3)
+
+    @each_far
+    async def test_a_far_retention_of_an_ack_stands_in_nobodys_way(
+        self, backend: Backend, far: Micros
+    ) -> None:
+        await put(backend, *numbered(4))
+        first, odd, bad, last = await claim(backend, 4)
+        keep = Keep(far, far)
+        acks = [succeeded(first), succeeded(odd, keep=keep), failed(bad, keep=keep)]
+        await ack(backend, *acks, succeeded(last))
+        await self._all_can_be_seen(backend, 4 if far > 0 else 2)
+
+    async def _all_can_be_seen(self, backend: Backend, count: int) -> None:
+        found = await find_all(backend)
+        assert len(found) == count
+        for one in found:
+            for at in (one.scheduled_at, one.expires_at, one.leased_until, one.finished_at):
+                assert at is None or 0 <= at <= LAST_MOMENT
 
     async def test_a_fetch_takes_due_jobs_without_maintain(self, backend: Backend) -> None:
         one = job(delay=20 * MILLISECOND)

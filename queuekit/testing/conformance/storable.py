@@ -4,15 +4,21 @@ import json
 
 import pytest
 
-from queuekit.backend import Backend, Report
-from queuekit.job import State
+from queuekit.backend import Backend, Report, Verdict
+from queuekit.job import Ack, Return, State
 from queuekit.testing.conformance._make import (
+    LONG,
     ack,
     cancelled,
+    claim,
     claim_one,
+    claimant,
+    dead,
     failed,
+    find_all,
     give_back,
     job,
+    numbered,
     put,
     record,
     retried,
@@ -34,6 +40,14 @@ TEXTS = {
     "many characters": json.dumps("".join(map(chr, range(1, 0xD7FF))), ensure_ascii=False),
 }
 each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+ODD_TEXTS = {
+    "NUL": "a\0b",
+    "lone surrogate": "a\ud800b",
+    "all kinds of lines": "\n\r\x1e\x85\u2028",
+    "five megabytes": "0123456789" * 500_000,
+}
+"""What a store may refuse to keep, of one element alone."""
+each_odd_text = pytest.mark.parametrize("text", ODD_TEXTS.values(), ids=ODD_TEXTS.keys())
 
 
 class StorableCases:
@@ -76,6 +90,46 @@ class StorableCases:
         await ack(backend, cancelled(one, "żółć '; -- \n 🎉"))
         found = await record(backend, one.token.id)
         assert (found.state, found.reason) == (State.CANCELLED, "żółć '; -- \n 🎉")
+
+    @each_odd_text
+    async def test_an_odd_reason_or_error_fails_no_other(self, backend: Backend, text: str) -> None:
+        await put(backend, *numbered(7))
+        first, reason, error, result, retry, death, last = await claim(backend, 7)
+        odd: list[Ack | Return] = [
+            cancelled(reason, text),
+            failed(error)._replace(error=self._raw(text)),
+            succeeded(result, json.dumps(text, ensure_ascii=False)),
+            retried(retry)._replace(error=self._raw(text)),
+            dead(death)._replace(error=self._raw(text)),
+        ]
+        settle = [succeeded(first), *odd, succeeded(last)]
+        fetched = await backend.fetch(["other"], 1, claimant(), lease=LONG, settle=settle)
+        assert fetched.verdicts[0] == fetched.verdicts[-1] == Verdict.DONE
+        assert set(fetched.verdicts) <= {Verdict.DONE, Verdict.REFUSED}
+        found = await find_all(backend)
+        assert len(found) == 7
+        assert State.RUNNING not in {one.state for one in found}
+        assert all(json.loads(told)["at"] for one in found for told in one.errors)
+
+    def _raw(self, message: str) -> str:
+        """An error whose text is escaped no more than JSON demands."""
+        error = {"attempt": 1, "type": "Oops", "message": message, "traceback": ""}
+        return json.dumps(error, ensure_ascii=False)
+
+    @each_odd_text
+    async def test_an_odd_report_loses_no_other(self, backend: Backend, text: str) -> None:
+        await put(backend, *numbered(3))
+        first, odd, last = await claim(backend, 3)
+        reports = [
+            Report(first.token, "1", ["a"]),
+            Report(odd.token, json.dumps(text, ensure_ascii=False), [text]),
+            Report(last.token, "3", ["c"]),
+        ]
+        await backend.report(reports)
+        for one, progress, line in ((first, "1", "a"), (last, "3", "c")):
+            found = await record(backend, one.token.id)
+            assert (found.progress, list(found.logs)) == (progress, [line])
+        await find_all(backend)
 
     async def test_tags_and_extra_are_any_text(self, backend: Backend) -> None:
         tags, extra = ("a b", "ü,{}'\"", "x:y"), '{"meta":{"ü":[1,null]}}'
