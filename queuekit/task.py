@@ -141,10 +141,7 @@ class Task(Generic[P, R]):
         Raises:
             InvalidPayload: the arguments don't fit the signature.
         """
-        bound, payload = self.arguments.take(text, self._app.max_payload)
-        key = self._key(bound) if self._keyed else None
-        own = self._own_id
-        return Job(own or new_id(), self.name, payload, self._stored, key, own is None)
+        return self._made(*self.arguments.take(text, self._app.max_payload))
 
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> "Handle[R]":
         """Store a job, to be run by a worker.
@@ -169,7 +166,9 @@ class Task(Generic[P, R]):
 
     def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[R]:
         bound = self.arguments.bind(args, kwargs)
-        payload = self.arguments.dump(bound, self._app.max_payload)
+        return self._made(bound, self.arguments.dump(bound, self._app.max_payload))
+
+    def _made(self, bound: dict[str, Any], payload: str) -> Job[R]:
         key = self._make_key(bound) if self._make_key is not None else None
         own = self._own_id
         return Job(own or new_id(), self.name, payload, self._stored, key, own is None)
