@@ -43,9 +43,9 @@ def alone() -> Iterator[None]:
     try:
         yield
     except BaseExceptionGroup as errors:
-        if len(errors.exceptions) > 1:
+        if len(errors.exceptions) != 1:
             raise
-        (error,) = errors.exceptions
+        error = errors.exceptions[0]
         raise error from error.__cause__
 
 
