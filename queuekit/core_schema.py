@@ -81,6 +81,7 @@ def adapted(schema: CoreSchema) -> CoreSchema:
     - A dataclass field with ``init=False`` is not written, since it is refused when it is read.
     - An iterable is read as a list at once: an iterator that waits can be consumed only once.
     - An enum with values that JSON does not have is written by the names of its members.
+    - A time that must be to come, or past, need not be so any more when it is read.
     """
     found: CoreSchema = _rebuilt(schema)
     return found
@@ -90,6 +91,8 @@ def _rebuilt(part: Any) -> Any:
     match part:
         case {"type": "enum"}:
             return _by_name(part) if _needs_names(part) else part
+        case {"now_op": _}:
+            return _now_in_the_caller(part)
         case {"type": str()}:
             new = {key: _rebuilt(value) if key in INSIDE else value for key, value in part.items()}
             if new["type"] == "generator":
@@ -161,12 +164,20 @@ def _by_name(schema: Any) -> Any:
         return member.name if isinstance(member, enum.Enum) else member
 
     return core_schema.json_or_python_schema(
-        json_schema=core_schema.no_info_wrap_validator_function(read, _without_ref(schema)),
-        python_schema=_without_ref(schema),
+        json_schema=core_schema.no_info_wrap_validator_function(read, _without(schema, "ref")),
+        python_schema=_without(schema, "ref"),
         serialization=core_schema.plain_serializer_function_ser_schema(write, when_used="json"),
         ref=schema.get("ref"),
     )
 
 
-def _without_ref(schema: Any) -> Any:
-    return {key: value for key, value in schema.items() if key != "ref"}
+def _now_in_the_caller(schema: Any) -> Any:
+    return core_schema.json_or_python_schema(
+        json_schema=_without(schema, "ref", "now_op", "now_utc_offset"),
+        python_schema=_without(schema, "ref"),
+        ref=schema.get("ref"),
+    )
+
+
+def _without(schema: Any, *keys: str) -> Any:
+    return {key: value for key, value in schema.items() if key not in keys}

@@ -127,7 +127,10 @@ def _clock(moment: Any) -> Any:
 
 def _state(value: Any) -> Any:
     """What makes up a value whose class does not say when two are equal."""
-    return value.__reduce_ex__(2)
+    try:
+        return value.__reduce_ex__(2)
+    except Exception:  # noqa: BLE001  # what can't be taken apart is equal to itself alone
+        return value
 
 
 def _step(key: Hashable) -> Hashable:

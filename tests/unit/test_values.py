@@ -4,6 +4,7 @@ import dataclasses
 import enum
 import ipaddress
 import re
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -26,6 +27,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    FutureDatetime,
     Json,
     PlainSerializer,
     PrivateAttr,
@@ -155,6 +157,10 @@ class Private(BaseModel):
     def look(self) -> "Private":
         self._seen += 1
         return self
+
+
+class Locked(BaseModel):
+    _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
 
 class Secretive(BaseModel):
@@ -485,6 +491,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (list[Event], [Event(name="a"), Paid(name="a", amount=5)], "1: Paid would arrive as Event"),
     (Order, Premium(1, "lounge"), "Premium would arrive as Order; annotate .* with Premium"),
     (Excluded, Excluded(name="a", note="b"), "note: str would arrive with another value"),
+    (Locked, Locked(), "_lock: lock would arrive with another value"),
     (Private, Private(name="a").look(), "_seen: int would arrive with another value"),
     (WithInitVar, WithInitVar(1, 2), "scale: Field required.*when it is read again"),
     (Order, tampered(Order(1), "tax", 5), "tax: int would arrive with another value"),
@@ -677,6 +684,23 @@ def test_a_default_that_was_changed_arrives() -> None:
     node.children.append(Node(name="b"))
 
     assert sent(Node, node) == node
+
+
+class Reminder(BaseModel):
+    at: FutureDatetime
+
+
+@pytest.mark.parametrize("hint", [FutureDatetime, Reminder])
+def test_what_was_to_come_is_read_when_it_has_passed(hint: Any) -> None:
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    arguments = arguments_of(hint)
+    stored = '"2020-01-01T00:00:00Z"' if hint is FutureDatetime else '{"at":"2020-01-01T00:00:00Z"}'
+
+    back = arguments.load(f'{{"v":1,"a":{{"value":{stored}}}}}')["value"]
+
+    assert (back.at if isinstance(back, Reminder) else back) == past
+    with pytest.raises(InvalidPayload, match="should be in the future"):
+        arguments.bind((past if hint is FutureDatetime else {"at": past},), {})
 
 
 def test_proving_changes_nothing_of_the_callers() -> None:
