@@ -172,12 +172,11 @@ class JobOptions:
     plain: bool = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "delay", bounded(self.delay))
-        for name in ("expires", "lease", "key_until"):
-            given = getattr(self, name)
-            if isinstance(given, int):
-                object.__setattr__(self, name, bounded(given) or 1)
-        if self.due is not None:
+        until = self.key_until if isinstance(self.key_until, int) else 0
+        durations = (self.delay, self.expires or 0, self.lease or 0, until)
+        if min(durations) < 0 or max(durations) > LONGEST:
+            self._bound_durations()
+        if self.due is not None and not 0 <= self.due <= LAST_MOMENT:
             object.__setattr__(self, "due", min(max(self.due, 0), LAST_MOMENT))
         rare = (
             self.delay,
@@ -191,6 +190,13 @@ class JobOptions:
         )
         usual_limits = self.max_crashes == DEATHS_ALLOWED and self.max_lapses == LAPSES_ALLOWED
         object.__setattr__(self, "plain", usual_limits and not any(rare))
+
+    def _bound_durations(self) -> None:
+        object.__setattr__(self, "delay", bounded(self.delay))
+        for name in ("expires", "lease", "key_until"):
+            given = getattr(self, name)
+            if isinstance(given, int):
+                object.__setattr__(self, name, bounded(given) or 1)
 
 
 class Job(NamedTuple, Generic[R]):
