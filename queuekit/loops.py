@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class LoopEnded(Exception):
-    """A loop that must go on as long as its block has ended before that."""
+    """A loop beside a block was cancelled by code that does not own it."""
 
 
 @asynccontextmanager
@@ -21,13 +21,13 @@ async def background(*loops: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIt
     """Run loops beside a block: one that ends cancels the block, leaving the block cancels the loops.
 
     Raises:
-        LoopEnded: one has returned, or was cancelled by somebody else.
+        LoopEnded: somebody else has cancelled one, which would leave a block that looks alive.
     """
     leaving = asyncio.Event()
     with alone():
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(_endless(loop, leaving), name=loop.__qualname__) for loop in loops
+                group.create_task(_held(loop, leaving), name=loop.__qualname__) for loop in loops
             ]
             try:
                 yield
@@ -49,15 +49,17 @@ def alone() -> Iterator[None]:
         raise error from error.__cause__
 
 
-async def _endless(loop: Callable[[], Coroutine[Any, Any, None]], leaving: asyncio.Event) -> None:
+async def _held(loop: Callable[[], Coroutine[Any, Any, None]], leaving: asyncio.Event) -> None:
     try:
         await loop()
     except asyncio.CancelledError:
         if leaving.is_set():
             raise
-    finally:
+        leaving.set()
+        raise LoopEnded(f"other code of this process has cancelled {loop.__qualname__}") from None
+    except BaseException:
         leaving.set()  # the others are cancelled for this one
-    raise LoopEnded(f"{loop.__qualname__} was ended by other code of this process")
+        raise
 
 
 def start(

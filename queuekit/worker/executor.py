@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
+from types import CoroutineType
 from typing import Any, Final, Protocol
 
 from queuekit.backend import UNKNOWN_TASK_PATIENCE
@@ -82,7 +83,7 @@ class Executor:
                 call = _call(run, task)
         except NotBegun:
             return _interrupted(run)
-        except Exception as error:  # noqa: BLE001  # an upgrade function may raise anything
+        except BaseException as error:  # noqa: BLE001  # validators and upgrade functions may raise anything
             return Failed(failure(error, claim.attempt), Reason.INVALID)
         limit = policy.timeout
         try:
@@ -109,7 +110,7 @@ class Executor:
         try:
             return Succeeded(task.results.dump(value))
         except BaseException as error:  # noqa: BLE001  # a validator of the result's type may raise anything
-            return Failed(failure(error, claim.attempt), Reason.INVALID_RESULT)
+            return Failed(failure(_unfit(value, error), claim.attempt), Reason.INVALID_RESULT)
 
     def abandoned(self, run: Run) -> Outcome | None:
         """What becomes of a job whose task did not heed that it was interrupted."""
@@ -190,6 +191,14 @@ def _call(run: Run, task: Task[..., Any]) -> Call:
     if task.context_parameter:
         bound[task.context_parameter] = Context(run)
     return task.arguments.spread(bound)
+
+
+def _unfit(value: Any, error: BaseException) -> BaseException:
+    """Why a result can't be stored."""
+    if type(value) is not CoroutineType:
+        return error
+    value.close()
+    return TypeError("the task returned a coroutine instead of its result; write `async def`")
 
 
 def _judged(run: Run, error: BaseException, policy: Policy) -> Outcome | None:

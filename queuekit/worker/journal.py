@@ -27,18 +27,22 @@ def tell(claim: Claim, outcome: Outcome, settled: Ack | Return) -> None:
         assert settled.state is State.FAILED
         if error:
             fields["exception"] = error["traceback"].rstrip()
-        log.error("job failed", reason=str(settled.reason), **fields)
+        log.error("job failed", **fields, reason=str(settled.reason))
     elif settled.kind is ReturnKind.DEATH:
         log.warning("a job's process died; it does not count as an attempt", **fields)
     else:
-        log.warning("attempt failed", again=_in(settled.delay), **fields)
+        log.warning("attempt failed", **fields, again=_in(settled.delay))
 
 
 def tell_ended(ended: Sequence[Ended]) -> None:
     """Log the jobs that the store itself has ended as failed."""
     for one in ended:
         log.error(
-            "job failed", reason=one.reason, task=one.task, job_id=str(one.id), queue=one.queue
+            "job failed",
+            task=one.task,
+            job_id=str(one.id),
+            queue=one.queue,
+            reason=str(one.reason),
         )
 
 

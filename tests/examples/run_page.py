@@ -114,8 +114,8 @@ def main() -> None:
     """Run the page of the command line."""
     page = Path(sys.argv[1])
     sys.path.insert(0, str(Path.cwd()))
-    log.configure("error")
-    logging.getLogger("queuekit").setLevel(logging.ERROR)
+    log.configure("critical")
+    logging.getLogger("queuekit").setLevel(logging.CRITICAL)
     printed, promised = run_page(page).splitlines(), expected(page)
     assert printed == promised, f"printed {printed}, promised {promised}"
 
