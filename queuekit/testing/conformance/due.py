@@ -59,10 +59,9 @@ class DueCases:
         keyed = job(key="k", **options)
         await put(backend, *batch, keyed)
         await self._all_can_be_seen(backend, 4)
-        if far > 2**52 or (far > 0 and option == "delay"):
-            assert [one.payload for one in await claim(backend, 2)] == ["before", "behind"]
-        else:
-            assert len(await claim(backend, 4)) == 4
+        later = far > 2**52 or (far > 0 and option == "delay")
+        claims = await claim(backend, 2 if later else 4)
+        assert {"before", "behind"} <= {one.payload for one in claims}
         await backend.maintain(["default"])
         await self._all_can_be_seen(backend, 4)
 
