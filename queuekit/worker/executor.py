@@ -11,7 +11,7 @@ from queuekit.backend import UNKNOWN_TASK_PATIENCE
 from queuekit.codec import Call
 from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, delay_asked
 from queuekit.errors import InvalidOption, UnknownTask
-from queuekit.failure import failure, printable
+from queuekit.failure import failure, kind_of, message_of, printable
 from queuekit.job import SUSPECT_AFTER, Micros, Reason
 from queuekit.lifecycle import Cancelled, Failed, Outcome, Released, Snoozed, Succeeded
 from queuekit.log import log
@@ -206,9 +206,12 @@ def _judged(run: Run, error: BaseException, policy: Policy) -> Outcome | None:
     try:
         return _raised(run, error, policy)
     except InvalidOption as why:  # a delay out of the range
-        return Failed(failure(why, run.claim.attempt), delay=AFTER_TROUBLE)
+        return _failed(run, why, policy)
     except BaseException:  # noqa: BLE001  # say of a property named __class__
-        return Failed(failure(error, run.claim.attempt), delay=AFTER_TROUBLE)
+        told = (
+            f"{kind_of(error)}: {message_of(error)} (it raises another error when it is looked at)"
+        )
+        return _failed(run, RuntimeError(told), policy)
 
 
 def _raised(run: Run, error: BaseException, policy: Policy) -> Outcome | None:

@@ -5,6 +5,7 @@ import asyncio
 import contextvars
 import decimal
 import os
+import signal
 import sys
 import threading
 import time
@@ -140,7 +141,17 @@ def fork_and_return() -> None:
     """The copy comes back from the task, too."""
     pid = os.fork()
     if pid:
-        threading.Thread(target=os.waitpid, args=(pid, 0), daemon=True).start()
+        threading.Thread(target=reap, args=(pid,), daemon=True).start()
+
+
+def reap(pid: int) -> None:
+    """See to its end: a copy of a process with threads may hang in a lock that one of them held."""
+    for _ in range(100):
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            return
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 async def swallow(seconds: float) -> None:

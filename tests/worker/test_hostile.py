@@ -33,8 +33,8 @@ def jobs_of(kind: str, acts: dict[str, Any]) -> st.SearchStrategy[tuple[str, Any
 
 
 KINDS: dict[str, tuple[int, dict[str, Any]]] = {
-    "hostile_async": (24, hostile.ASYNC),
-    "hostile_thread": (12, hostile.SYNC),
+    "hostile_async": (60, hostile.ASYNC),
+    "hostile_thread": (30, hostile.SYNC),
     "hostile_child": (1, hostile.IN_CHILDREN),
 }
 """How often each kind comes, as children take long to start."""
@@ -85,7 +85,7 @@ def test_no_task_ends_or_blocks_a_worker(app: ModuleType, monkeypatch: pytest.Mo
 async def among_innocents(
     app: ModuleType, jobs: list[tuple[str, Any]], concurrency: int, chance: random.Random
 ) -> None:
-    innocents = ["innocent_async"] * 30 + ["innocent_thread"] * 15 + ["innocent_child"]
+    innocents = ["innocent_async"] * 90 + ["innocent_thread"] * 45 + ["innocent_child"]
     mixed: list[tuple[str, Any]] = [
         *jobs,
         *((chance.choice(innocents), (n, chance.random() < 0.5)) for n in range(2 * len(jobs))),
