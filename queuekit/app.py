@@ -20,11 +20,12 @@ from uuid import UUID
 
 from queuekit import config
 from queuekit.backend import Answer, Backend, Stored
-from queuekit.context import Context
+from queuekit.context import Context, current_run
 from queuekit.errors import BackendRefused, InvalidOption, JobNotFound, UnknownTask
 from queuekit.handle import Handle
 from queuekit.inspect import Inspect
 from queuekit.job import Job, JobRecord, State
+from queuekit.log import log
 from queuekit.loops import Portal
 from queuekit.options import TaskOptions
 from queuekit.producer import Producer
@@ -43,6 +44,8 @@ Hook = TypeVar("Hook", bound=Callable[[], Any])
 
 POLL_RESULT = 20.0
 """Seconds of one wait for a result; longer waits are made of several."""
+LOOK_AT_SLOTS = 1.0
+"""Seconds of one wait by a task that has taken the last slot: the job that it waits for may need one."""
 
 
 class _Anything:
@@ -100,6 +103,7 @@ class Queuekit:
         self._shutdown: list[Callable[[], Any]] = []
         self._lines: dict[asyncio.AbstractEventLoop, _Line] = {}
         self._portal = Portal()
+        self._waited_in_vain: set[str] = set()
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
@@ -338,7 +342,8 @@ class Queuekit:
         backend, loop = await self.backend(), asyncio.get_running_loop()
         end = None if wait_for is None else loop.time() + wait_for
         while True:
-            left = POLL_RESULT if end is None else min(POLL_RESULT, end - loop.time())
+            poll = LOOK_AT_SLOTS if self._may_wait_in_vain() else POLL_RESULT
+            left = poll if end is None else min(poll, end - loop.time())
             records = await backend.results([(queue, job_id)], max(left, 0))
             if job_id in records:
                 return records[job_id]
@@ -346,6 +351,8 @@ class Queuekit:
                 raise TimeoutError(
                     f"Job {job_id} has not ended within {wait_for:g} s; is a worker running?"
                 )
+            if self._may_wait_in_vain():
+                await self._warn_if_no_slot_is_left(job_id, queue)
 
     async def cancel(self, job_id: UUID, queue: str | None) -> State | None:
         """Cancel; the state that refused it, else None."""
@@ -353,6 +360,23 @@ class Queuekit:
         if change.state is None:
             raise JobNotFound(f"No job {job_id} to cancel")
         return None if change.done else change.state
+
+    def _may_wait_in_vain(self) -> bool:
+        """Whether a task waits, in a worker without a free slot, and nobody was told of that yet."""
+        run = current_run.get(None)
+        return run is not None and run.crowded and run.claim.task not in self._waited_in_vain
+
+    async def _warn_if_no_slot_is_left(self, job_id: UUID, queue: str) -> None:
+        """The job may wait for the slot of the task that waits for it."""
+        run, record = current_run.get(), await self.record(job_id, queue)
+        if record is not None and record.state is State.READY:
+            self._waited_in_vain.add(run.claim.task)
+            log.warning(
+                "a task waits for a job while every slot of its worker is taken: if all wait, none goes on; raise "
+                "concurrency, or serve the other queue by another worker",
+                task=run.claim.task,
+                waits_for=record.task,
+            )
 
     def run_sync(self, coroutine: Coroutine[Any, Any, R]) -> R:
         """Run a coroutine from code without an event loop."""

@@ -90,6 +90,11 @@ class Run(Protocol):
         ...
 
     @property
+    def crowded(self) -> bool:
+        """Whether every slot of its worker is taken."""
+        ...
+
+    @property
     def shutting_down(self) -> bool:
         """Whether the worker stops."""
         ...

@@ -105,7 +105,9 @@ async def serve(
         orphaned()
 
     threading.Thread(target=listen, name="queuekit-orders", daemon=True).start()
-    board = Board(pipe, 1, 1e6)
+    board = Board(
+        pipe, 2, 1e6
+    )  # one more than there is, as a child does not know of its worker's slots
     await app.run_hooks("startup")
     executor = Executor(app.tasks, board, 1, None, _never, Clean())
     run: Run | None = None

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from queuekit import (
     ConfigurationError,
@@ -268,3 +269,32 @@ async def test_a_worker_that_is_cancelled_still_closes_what_it_opened(
         # What has not begun may have been given back on the way.
         assert states == [State.RUNNING] * 2 or (threads and states == [State.RUNNING, State.READY])
         assert await qk.inspect.workers() == []
+
+
+async def test_a_task_that_waits_for_a_job_without_a_slot_is_named(
+    qk: Queuekit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.app.LOOK_AT_SLOTS", 0.05)
+
+    @qk.task
+    async def child() -> str:
+        return "done"
+
+    @qk.task
+    async def parent(concurrency: int) -> str:
+        job = await child.enqueue()
+        try:
+            return await job.result(timeout=3 if concurrency == 1 else 10)
+        except TimeoutError:
+            return "in vain"
+
+    async with qk:
+        for concurrency, result, warned in ((2, "done", False), (1, "in vain", True)):
+            with capture_logs() as lines:
+                async with qk.worker(concurrency=concurrency):
+                    job = await parent.enqueue(concurrency)
+                    assert await job.result(timeout=20) == result
+            warnings = [line for line in lines if line["log_level"] == "warning"]
+            assert [(line["task"], line["waits_for"]) for line in warnings] == [
+                ("parent", "child")
+            ] * warned
