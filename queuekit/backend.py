@@ -12,8 +12,8 @@ What every implementation owes, whatever the verb:
   heartbeat, report) it does what was not done yet and answers as if it had been the first time.
 * **Server clocks only.** Due times, leases, expiry and retention go by the server's clock.
 * **Every call has a deadline** (`BackendSettings.timeout`), after which it raises `ReplyLost`; a server that can't be
-  reached raises `BackendUnavailable`, one that refuses `BackendRefused`. No error of the driver comes through, and no
-  message shows a password.
+  reached raises `BackendUnavailable`, one that refuses `BackendRefused`, one that is gone for good `StoreGone`. No
+  error of the driver comes through, and no message shows a password.
 * **Calls may overlap.** Any number may be under way at once on one backend object; a call that is cancelled leaves the
   object usable.
 * **Every transition out of running needs the token**: same id, same delivery.
@@ -26,6 +26,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
+from queuekit.errors import BackendRefused
 from queuekit.job import Ack, Claim, Job, JobRecord, Keep, Micros, Return, State, Token
 from queuekit.times import moment, moment_in_micros
 
@@ -41,6 +42,10 @@ KEEP_FOR_WAITERS: Micros = 60_000_000
 UNKNOWN_TASK_PATIENCE: Micros = 24 * 3_600_000_000
 ERRORS_KEPT = 50
 LOGS_KEPT = 100
+
+
+class StoreGone(BackendRefused):
+    """What was opened is there no more, and never will be: a worker ends with it, as only a new start can help."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar, Final, TypeVar
 
-from queuekit.backend import BackendSettings
+from queuekit.backend import BackendSettings, StoreGone
 from queuekit.errors import (
     BackendRefused,
     BackendUnavailable,
@@ -155,7 +155,7 @@ class Store:
 
     def _check_place(self) -> None:
         if identity(self._files) != self._identity:
-            raise BackendRefused(
+            raise StoreGone(
                 f"{self._place} or its -wal or -shm was deleted, moved or replaced while it was open: what is stored "
                 "now would be lost. Stop all processes that use it, see that the right file is there, and start them."
             )

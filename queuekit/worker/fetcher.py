@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
 
-from queuekit.backend import Backend, Claimant, Fetched
+from queuekit.backend import Backend, Claimant, Fetched, StoreGone
 from queuekit.errors import BackendRefused, BackendUnavailable
 from queuekit.job import Ack, Micros, Return, ReturnKind
 from queuekit.lifecycle import Released, settle
@@ -72,7 +72,11 @@ class Fetcher:
         """number of the claim whose answer is not here yet"""
 
     async def exchange(self) -> None:
-        """Settle and claim, for ever."""
+        """Settle and claim, for ever.
+
+        Raises:
+            StoreGone: there is nothing to serve any more.
+        """
         board = self._board
         while True:
             await self._link.up.wait()
@@ -90,6 +94,8 @@ class Fetcher:
             except BackendUnavailable as error:
                 self._acker.put_back()
                 self._link.lost(error)
+            except StoreGone:
+                raise
             except BackendRefused as error:
                 self._acker.put_back()
                 self._refused.happened(error)
@@ -110,6 +116,8 @@ class Fetcher:
             except BackendUnavailable as error:
                 self._link.lost(error)
                 continue
+            except StoreGone:
+                raise
             except BackendRefused as error:
                 self._deaf.happened(error)
                 await asyncio.sleep(REFUSED_PAUSE)

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from queuekit.backend import Backend, Presence
+from queuekit.backend import Backend, Presence, StoreGone
 from queuekit.errors import BackendRefused, BackendUnavailable
 from queuekit.log import Repeated, log
 from queuekit.worker import journal
@@ -50,6 +50,8 @@ class Upkeep:
                 await self.tick()
             except BackendUnavailable as error:
                 self._link.lost(error)
+            except StoreGone:
+                raise
             except BackendRefused as error:
                 self._refused.happened(error)
             else:

@@ -34,7 +34,7 @@ class Mute(Exception):
     __repr__ = __str__
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride, reportIncompatibleVariableOverride]
         raise SystemExit
 
     def __getattribute__(self, name: str) -> Any:
@@ -43,11 +43,11 @@ class Mute(Exception):
 
 class EndlessCause(Exception):
     @property
-    def __cause__(self) -> BaseException:
+    def __cause__(self) -> BaseException:  # pyright: ignore[reportIncompatibleVariableOverride]
         return EndlessCause()
 
     @__cause__.setter
-    def __cause__(self, value: Any) -> None: ...
+    def __cause__(self, value: Any) -> None: ...  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class Unprepared(Cancel):
@@ -66,7 +66,7 @@ class Odd(str):
     def __str__(self) -> str:
         raise ValueError
 
-    def encode(self, *args: Any) -> Any:
+    def encode(self, encoding: str = "", errors: str = "") -> Any:
         raise TypeError
 
 

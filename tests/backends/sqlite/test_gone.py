@@ -8,10 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from queuekit import Queuekit
-from queuekit.backend import Backend, Presence, Stored
+from queuekit.backend import Backend, Presence, Stored, StoreGone
 from queuekit.errors import BackendRefused
 from queuekit.job import Return, ReturnKind
 from queuekit.testing.conformance._make import (
@@ -170,7 +169,7 @@ async def test_other_programs_may_write_and_leave(
         assert answer.kind is Stored.STORED
 
 
-async def test_a_worker_says_so_and_runs_nothing(url: str, file: Path) -> None:
+async def test_a_worker_ends_with_it_and_runs_nothing(url: str, file: Path) -> None:
     ran: list[int] = []
     qk = Queuekit(url)
 
@@ -178,15 +177,15 @@ async def test_a_worker_says_so_and_runs_nothing(url: str, file: Path) -> None:
     def note(number: int) -> None:
         ran.append(number)
 
-    async with qk, qk.worker():
-        await (await note.enqueue(1)).result(timeout=10)
-        with capture_logs() as logs:
+    async def serve() -> None:
+        async with qk.worker():
+            await (await note.enqueue(1)).result(timeout=10)
             delete_all(file)
             with pytest.raises(BackendRefused):
                 await note.enqueue(2)
+            await asyncio.Event().wait()
 
-            async def logged() -> bool:
-                return any("was deleted" in str(entry.get("error")) for entry in logs)
-
-            await eventually(logged)
+    async with qk:
+        with pytest.raises(StoreGone, match="was deleted"):
+            await serve()
     assert ran == [1]
