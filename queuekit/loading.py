@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from queuekit import config
 from queuekit.app import Queuekit
@@ -24,6 +25,14 @@ class Location(NamedTuple):
     def is_script(self) -> bool:
         """Whether the source is a path."""
         return self.source.endswith(".py")
+
+    def resolved(self) -> "Location":
+        """The same from any folder."""
+        return self._replace(source=str(Path(self.source).resolve())) if self.is_script else self
+
+
+_scripts: Final[WeakKeyDictionary[Queuekit, Location]] = WeakKeyDictionary()
+"""where apps were found that no module has"""
 
 
 def load_app(spec: str | None = None) -> Queuekit:
@@ -62,6 +71,8 @@ def load(location: Location) -> Queuekit:
         raise ConfigurationError(
             f"{location.source}:{location.attribute} is {type(found).__name__}, not a Queuekit object"
         )
+    if location.is_script:
+        _scripts[found] = location.resolved()
     return found
 
 
@@ -69,8 +80,10 @@ def location_of(app: Queuekit) -> Location:
     """Where a child process finds the app again.
 
     Raises:
-        ConfigurationError: it is no global variable of a module that knows one of its tasks.
+        ConfigurationError: it is no global variable of a script, or of a module that knows one of its tasks.
     """
+    if app in _scripts:
+        return _scripts[app]
     names = dict.fromkeys(task.function.__module__ for task in app.tasks.values())
     for module in _modules([*names, "__main__"]):
         for attribute, value in vars(module).items():
@@ -78,9 +91,7 @@ def location_of(app: Queuekit) -> Location:
                 script = (
                     getattr(module, "__file__", None) if module.__name__ == "__main__" else None
                 )
-                return Location(
-                    str(Path(script).resolve()) if script else module.__name__, attribute
-                )
+                return Location(script or module.__name__, attribute).resolved()
     raise ConfigurationError(
         "Child processes can't find this app: make the Queuekit object a global variable of a module with its tasks"
     )

@@ -57,6 +57,8 @@ def test_a_script_by_its_path(folder: Path) -> None:
     relative, absolute = load_app("scripts/app.py:qk"), load_app(f"{folder}/scripts/app.py:qk")
 
     assert list(relative.tasks) == list(absolute.tasks) == ["task"]
+    for app in (relative, absolute):
+        assert location_of(app) == (f"{folder}/scripts/app.py", "qk")
     assert Location("scripts/app.py", "qk").is_script
     assert not Location("scripts.app", "qk").is_script
 
