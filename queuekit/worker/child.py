@@ -28,6 +28,7 @@ from queuekit.worker.orders import LAST_WORDS
 from queuekit.worker.run import Interruption, Run
 from queuekit.worker.steps import Clean
 
+BEAT: Final = 1.0
 CANT_SPEAK: Final = 70
 """The exit code of a child that can't tell its parent what came of a job (EX_SOFTWARE of sysexits.h)."""
 
@@ -111,16 +112,25 @@ async def serve(
     await app.run_hooks("startup")
     executor = Executor(app.tasks, board, 1, None, _never, Clean())
     run: Run | None = None
-    while message := await messages.get():
-        if "claim" in message:
-            pipe.begin(message["run"])
-            run = Run(board, _claim(message["claim"]), monotonic())
-            run.slot = start(_one(executor, run, pipe), "queuekit job")
-        elif run is not None:
-            run.interrupt(Interruption[message["interrupt"]])
+    beating = start(_beat(), "queuekit beat")
+    with forks.kept_from_the_loop():
+        while message := await messages.get():
+            if "claim" in message:
+                pipe.begin(message["run"])
+                run = Run(board, _claim(message["claim"]), monotonic())
+                run.slot = start(_one(executor, run, pipe), "queuekit job")
+            elif run is not None:
+                run.interrupt(Interruption[message["interrupt"]])
     if run is not None:
         run.interrupt(Interruption.SHUTDOWN)
+    beating.cancel()
     await app.run_hooks("shutdown")
+
+
+async def _beat() -> None:
+    """An event loop whose file descriptors a task has closed sees that when it wakes up, and nothing else wakes it."""
+    while True:  # noqa: ASYNC110  # for its own sake
+        await asyncio.sleep(BEAT)
 
 
 async def _one(executor: Executor, run: Run, pipe: Pipe) -> None:
@@ -151,11 +161,13 @@ def main() -> None:
     app = load(Location(where["source"], where["attribute"]))
     if where["log_level"]:
         configure(where["log_level"])
+    here = forks.here()
     try:
         asyncio.Runner().run(
             serve(app, os.fdopen(orders, "rb"), Pipe(os.fdopen(replies, "wb")), _end_soon)
         )
     except BaseException:  # noqa: BLE001  # say because a task has stopped the loop
+        forks.leave(here)
         traceback.print_exc()
         os._exit(CANT_SPEAK)
     os._exit(0)  # threads and asyncio tasks that still run must not keep the child alive

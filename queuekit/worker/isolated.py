@@ -96,8 +96,19 @@ class Children:
         finally:
             self._busy -= 1
 
-    async def close(self) -> None:
-        """End them all."""
+    async def end_busy(self) -> None:
+        """End those that run a job."""
+        for child in self.all.difference(self._idle):
+            await child.kill()
+
+    async def close(self, patience: float) -> None:
+        """End them all. The idle ones get some seconds to do so by themselves, after their shutdown hooks."""
+        for child in self._idle:
+            child.dismiss()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                for child in self._idle:
+                    await child.ended()
         for child in list(self.all):
             await child.kill()
 
@@ -237,14 +248,22 @@ class _Child:
         finally:
             run.interruptible = False
 
+    def dismiss(self) -> None:
+        """Let it end by itself."""
+        self._orders.close()
+
+    async def ended(self) -> int | None:
+        """Wait for its end; its exit code."""
+        await asyncio.shield(self._death)
+        return self._process.returncode
+
     async def kill(self) -> int | None:
         """End it; its exit code."""
         if self._process.returncode is None:
             # Popen.kill would reap one that has just ended, and nobody would learn its exit code.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
-        await asyncio.shield(self._death)
-        return self._process.returncode
+        return await self.ended()
 
     async def _see_death(self) -> None:
         """Its own death: processes that it has forked may live on, and have its pipes."""

@@ -3,8 +3,10 @@
 import asyncio
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,9 +20,15 @@ from queuekit.errors import BackendRefused
 from queuekit.loading import location_of
 from tests.waiting import eventually
 from tests.worker.faults import Fault
+from tests.worker.processes import alive
 
 APP = """
-import asyncio, ctypes, os, time
+import asyncio, ctypes, multiprocessing, os, signal, subprocess, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+import __main__
+if hasattr(__main__, "LINE_LIMIT"):
+    __main__.LINE_LIMIT = 200_000
 from queuekit import Context, GiveUp, Queuekit, Snooze, fixed
 
 qk = Queuekit({url!r}, namespace={namespace!r})
@@ -92,6 +100,76 @@ async def forgets(marker: str) -> str:
 async def stubborn(marker: str) -> None:
     open(marker, "w").close()
     time.sleep(60)
+
+@qk.on_shutdown
+def end():
+    if "ENDED" in os.environ:
+        with open(os.environ["ENDED"], "a") as file:
+            file.write(f"{{os.getpid()}}\\n")
+
+@qk.task(executor="process")
+def reads_and_prints() -> str:
+    print("printed")
+    os.write(1, b"written")
+    return sys.stdin.read()
+
+@qk.task(executor="process", max_crashes=1)
+def harms_its_pipes(how: str) -> None:
+    for pipe in range(3, 256):
+        try:
+            os.close(pipe) if how == "closed" else os.write(pipe, b"garbage\\n")
+        except OSError:
+            pass
+
+@qk.task(executor="process", max_attempts=1)
+def large(size: int) -> str:
+    return "x" * size
+
+@qk.task(executor="process", max_attempts=1)
+def unencodable(what: str) -> Any:
+    if what == "cycle":
+        found = []
+        found.append(found)
+        return found
+    return object() if what == "object" else chr(0xD800)
+
+@qk.task(executor="process", max_crashes=1)
+def killed_with_a_helper(marker: str) -> None:
+    if os.fork() == 0:
+        open(marker, "w").write(str(os.getpid()))
+        time.sleep(60)
+        os._exit(0)
+    while not os.path.exists(marker) or not open(marker).read():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@qk.task(executor="process")
+def ends_with_a_helper(marker: str) -> str:
+    if os.fork() == 0:
+        open(marker, "w").write(str(os.getpid()))
+        time.sleep(60)
+        os._exit(0)
+    return "ended"
+
+def square(n: int) -> int:
+    return n * n
+
+@qk.task(executor="process")
+def pools() -> list[int]:
+    with multiprocessing.Pool(2) as pool:
+        return pool.map(square, range(4))
+
+@qk.task(executor="process")
+async def pools_of_the_loop() -> list[int]:
+    with ProcessPoolExecutor(2) as pool:
+        loop = asyncio.get_running_loop()
+        return list(await asyncio.gather(*(loop.run_in_executor(pool, square, n) for n in range(4))))
+
+@qk.task(executor="process")
+async def subprocesses() -> list[str]:
+    process = await asyncio.create_subprocess_exec("cat", stdout=-1)
+    out, _ = await process.communicate()
+    return [out.decode(), subprocess.run(["echo", "hello"], capture_output=True, text=True).stdout]
 
 @qk.task(executor="process", max_attempts=1)
 async def gives_up() -> None:
@@ -267,6 +345,82 @@ async def test_a_job_that_finishes_though_it_was_cancelled_has_finished(
         await eventually((tmp_path / "begun").exists, within=20)
         await job.cancel()
         assert await job.result(timeout=20) == "finished all the same"
+
+
+async def test_stdin_is_empty_and_stdout_is_stderr(
+    app: ModuleType, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with app.qk, app.qk.worker():
+        assert await (await app.reads_and_prints.enqueue()).result(timeout=20) == ""
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "written" in printed.err
+    assert "printed" in printed.err
+
+
+@pytest.mark.parametrize("how", ["closed", "written to"])
+async def test_pipes_that_a_task_has_spoilt_are_its_own_death(app: ModuleType, how: str) -> None:
+    async with app.qk, app.qk.worker(children=1):
+        job = await app.harms_its_pipes.enqueue(how)
+        with pytest.raises(JobFailed, match=r"\(crashed\): ChildProcessError: .* died"):
+            await job.result(timeout=20)
+        assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+
+
+async def test_what_is_too_large_or_no_json_is_told(app: ModuleType) -> None:
+    async with app.qk, app.qk.worker(children=1):
+        assert len(await (await app.large.enqueue(150_000)).result(timeout=20)) == 150_000
+        with pytest.raises(
+            JobFailed, match=r"\(invalid_result\): .*does not fit into 200,000 bytes"
+        ):
+            await (await app.large.enqueue(300_000)).result(timeout=20)
+        for what in ("object", "cycle", "surrogate"):
+            with pytest.raises(JobFailed, match=r"\(invalid_result\)"):
+                await (await app.unencodable.enqueue(what)).result(timeout=20)
+        assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Iterator[Path]:
+    """Where a helper leaves its pid; it is ended."""
+    marker = tmp_path / "helper"
+    yield marker
+    with suppress(ProcessLookupError):
+        os.kill(int(marker.read_text()), signal.SIGKILL)
+
+
+async def test_a_death_is_seen_though_a_forked_helper_has_the_pipes(
+    app: ModuleType, marker: Path
+) -> None:
+    async with app.qk, app.qk.worker(children=1):
+        job = await app.killed_with_a_helper.enqueue(str(marker))
+        with pytest.raises(JobFailed, match=r"\(crashed\): .*signal 9"):
+            await job.result(timeout=20)
+        assert alive(int(marker.read_text()))
+        assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+
+
+async def test_a_helper_that_lives_on_holds_no_place(app: ModuleType, marker: Path) -> None:
+    async with app.qk, app.qk.worker(children=1):
+        assert await (await app.ends_with_a_helper.enqueue(str(marker))).result(timeout=20)
+        assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+    assert alive(int(marker.read_text()))
+
+
+async def test_processes_of_a_childs_own(app: ModuleType) -> None:
+    async with app.qk, app.qk.worker(children=1):
+        jobs = [await task.enqueue() for task in (app.pools, app.pools_of_the_loop)]
+        assert [await job.result(timeout=30) for job in jobs] == [[0, 1, 4, 9]] * 2
+        assert await (await app.subprocesses.enqueue()).result(timeout=20) == ["", "hello\n"]
+
+
+async def test_idle_children_run_their_shutdown_hooks(
+    app: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENDED", str(tmp_path / "ended"))
+    async with app.qk, app.qk.worker(children=1):
+        child, _ = await (await app.who.enqueue(5)).result(timeout=20)
+    assert (tmp_path / "ended").read_text().split() == [str(os.getpid()), str(child)]
 
 
 async def test_where_no_child_can_be_started_its_job_waits_and_others_run(
