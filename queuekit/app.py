@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import (
     TYPE_CHECKING,
@@ -26,7 +26,7 @@ from queuekit.handle import Handle
 from queuekit.inspect import Inspect
 from queuekit.job import Job, JobRecord, State
 from queuekit.log import log
-from queuekit.loops import Portal
+from queuekit.loops import Portal, call
 from queuekit.options import TaskOptions
 from queuekit.producer import Producer
 from queuekit.registry import backend_class, redacted
@@ -323,12 +323,14 @@ class Queuekit:
             known = ", ".join(sorted({task.name for task in self.tasks.values()})) or "none"
             raise UnknownTask(f"No task {name!r} in this app; known are: {known}") from None
 
+    def hooks(self, when: str) -> Sequence[Callable[[], Any]]:
+        """Those of ``startup`` or ``shutdown``, in the order in which they are called."""
+        return self._startup if when == "startup" else self._shutdown[::-1]
+
     async def run_hooks(self, when: str) -> None:
-        """Call the hooks of ``startup`` or ``shutdown``, the latter in reverse."""
-        for hook in self._startup if when == "startup" else reversed(self._shutdown):
-            result = hook()
-            if isinstance(result, Awaitable):
-                await result
+        """Call them one after the other."""
+        for hook in self.hooks(when):
+            await call(hook)
 
     # What handles need
 

@@ -75,11 +75,34 @@ def start(
     return asyncio.get_running_loop().create_task(work, name=name, context=context)
 
 
+async def call(function: Callable[[], Any]) -> None:
+    """Call a function or coroutine function, and wait for its end."""
+    result = function()
+    if isinstance(result, Awaitable):
+        await result
+
+
 def current_task() -> "asyncio.Task[Any]":
     """The asyncio task that runs this code."""
     task = asyncio.current_task()
     assert task is not None, "called outside an asyncio task"
     return task
+
+
+async def ended_within(seconds: float, work: Coroutine[Any, Any, None], name: str) -> bool:
+    """Whether it ended in time, else it is cancelled and left to itself, as it may not heed that.
+
+    What it raises comes out.
+    """
+    task = start(work, name)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+    finally:
+        ended = task.done()
+        task.cancel()
+    if ended:
+        task.result()
+    return ended
 
 
 async def first_of(*waiting: Awaitable[Any]) -> None:

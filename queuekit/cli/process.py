@@ -15,6 +15,7 @@ from queuekit.cli.output import emit
 from queuekit.errors import ConfigurationError, QueuekitError
 from queuekit.log import log
 from queuekit.registry import redacted
+from queuekit.worker import forks
 from queuekit.worker.orders import LAST_SECOND, LAST_WORDS
 from queuekit.worker.slots import TURN
 from queuekit.worker.supervisor import Supervisor, obeying
@@ -56,6 +57,7 @@ def run(qk: Queuekit, worker: Worker, *, control: int | None, announced: bool) -
     if announced:
         _announce(qk, worker)
     _tune()
+    here = forks.here()
     runner = asyncio.Runner(loop_factory=_loop_factory())
     try:
         runner.run(_run(qk, worker, control))
@@ -64,7 +66,10 @@ def run(qk: Queuekit, worker: Worker, *, control: int | None, announced: bool) -
         runner.close()
         raise
     except BaseException as error:  # noqa: BLE001  # SystemExit of an asyncio task among them
-        log.critical("the worker can't go on; its process is ended", exc_info=error)
+        forks.leave(here)
+        log.critical(
+            "the worker can't go on; its process is ended", jobs=worker.running, exc_info=error
+        )
         _end(_code(error))
     _end_within(LAST_SECOND, code=0)
     runner.close()

@@ -13,6 +13,8 @@ from queuekit.log import log
 
 LAST_SECOND: Final = 1.0
 """Seconds that interrupted jobs get to end when the worker stops."""
+HURRIED: Final = 0.2
+"""Seconds that they get after a second signal: enough for cleaning up that waits for nobody else."""
 LAST_WORDS: Final = 5.0
 """Seconds in which the last outcomes must reach the store, and as many again for hooks."""
 AT_ONCE: Final = 2.0

@@ -1,8 +1,11 @@
 """The slots of a worker: each runs one job after the other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import ctypes
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
+from inspect import CORO_CLOSED, getcoroutinestate
+from itertools import islice
 from time import monotonic
 from typing import Any, Final
 
@@ -17,6 +20,8 @@ from queuekit.worker.reporter import Reporter
 from queuekit.worker.run import Interruption, Run
 from queuekit.worker.steps import Clean
 
+NAMED: Final = 20
+"""So many jobs are named in a line of the log."""
 TURN: Final = 0.001
 """Seconds for which all slots together may hold the event loop, if no task awaits anything, before others come on."""
 
@@ -73,21 +78,29 @@ class Slots:
             why=run.interruption.value,
             **about(run),
         )
+        assert run.context is not None
         with suppress(BaseException):  # what it cleans up on its way is its own affair
-            assert run.context is not None
             run.context.run(run.work.close)
+        if getcoroutinestate(run.work) != CORO_CLOSED:
+            _keep_for_ever(run.work)
         self._replace(run.slot, run, self._executor.abandoned(run))
         run.slot.cancel()
 
     async def _close(self) -> None:
         self._closed = True
+        if self._board.running and not self._board.stopping.is_set():
+            log.error(
+                "the worker ends in the middle of its jobs; they run again when their leases are over",
+                jobs=named(self._board.running),
+            )
         self._board.stopping.set()
         for run in list(self._board.running):
             run.interrupt(Interruption.SHUTDOWN)
         slots = list(self._slots)
         for slot in slots:
             slot.cancel()
-        await asyncio.wait(slots, timeout=LAST_SECOND)
+        if slots:  # those that were idle may have ended by themselves
+            await asyncio.wait(slots, timeout=LAST_SECOND)
 
     def _replace(self, slot: "asyncio.Task[None]", run: Run, outcome: Outcome | None) -> None:
         """Let another slot finish the run: this one ends, whatever happens to it on its way."""
@@ -152,6 +165,17 @@ class Slots:
             log.error("a slot has ended by a fault; another one is opened", exc_info=error)
         if (slot.cancelled() or error is not None) and not self._closed:
             self._open_one()
+
+
+def _keep_for_ever(work: Coroutine[Any, Any, Any]) -> None:
+    """Python closes a coroutine that nobody refers to any more, even while it exits: this one would go on for that."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(work))
+
+
+def named(runs: Collection[Run]) -> list[str]:
+    """How a line of the log names some of them."""
+    names = [f"{run.claim.task} {run.claim.token.id}" for run in islice(runs, NAMED)]
+    return names if len(runs) <= NAMED else [*names, f"and {len(runs) - NAMED} more"]
 
 
 def about(run: Run) -> Mapping[str, Any]:

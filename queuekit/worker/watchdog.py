@@ -15,7 +15,7 @@ from queuekit.log import log
 from queuekit.worker.board import Board
 from queuekit.worker.orders import AT_ONCE, LAST_SECOND, LAST_WORDS, Orders
 from queuekit.worker.run import Run
-from queuekit.worker.slots import about
+from queuekit.worker.slots import about, named
 from queuekit.worker.steps import FRAMES
 
 BEAT: Final = 0.5
@@ -108,7 +108,7 @@ class Watchdog:
     def _last_words(self) -> None:
         log.critical(
             "the worker did not end as it was told; the process is ended",
-            jobs=[f"{run.claim.task} {run.claim.token.id}" for run in list(self._board.running)],
+            jobs=named(list(self._board.running)),
             **self._culprit(),
         )
 

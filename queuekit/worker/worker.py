@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -11,19 +11,19 @@ from queuekit.backend import Backend
 from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationError
 from queuekit.job import Return, ReturnKind, new_id
 from queuekit.log import log
-from queuekit.loops import background, first_of
+from queuekit.loops import background, call, ended_within, first_of
 from queuekit.registry import redacted
+from queuekit.signature import described
+from queuekit.worker import forks
 from queuekit.worker.options import WorkerOptions
-from queuekit.worker.orders import LAST_SECOND, LAST_WORDS, Orders, on_signals
+from queuekit.worker.orders import HURRIED, LAST_SECOND, LAST_WORDS, Orders, on_signals
 from queuekit.worker.parts import Parts
-from queuekit.worker.run import Interruption, Run
+from queuekit.worker.run import Interruption
+from queuekit.worker.slots import named
 from queuekit.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from queuekit.app import Queuekit
-
-NAMED = 20
-"""So many jobs are named in a line of the log."""
 
 
 class Worker:
@@ -60,6 +60,11 @@ class Worker:
         state = repr(self._parts.board) if self._parts else "not running"
         return f"<Worker of {', '.join(self.queues)}: {state}>"
 
+    @property
+    def running(self) -> list[str]:
+        """The jobs that run now, by task and id."""
+        return named(self._parts.board.running) if self._parts else []
+
     def stop(self) -> None:
         """Claim nothing more, let running jobs finish; called again: stop at once. From any thread."""
         self.orders.again()
@@ -77,7 +82,11 @@ class Worker:
         orders.obeyed_on(asyncio.get_running_loop())
         watchdog = Watchdog(parts.board, orders, options.grace, ends_process=self.ends_process)
         try:
-            with on_signals(orders.again, enabled=options.signals), watchdog.watching():
+            with (
+                forks.kept_from_the_loop(),
+                on_signals(orders.again, enabled=options.signals),
+                watchdog.watching(),
+            ):
                 async with background(watchdog.beat, *parts.loops), parts.slots.open():
                     log.info(
                         "worker started", queues=self.queues, url=redacted(self._app.settings.url)
@@ -85,7 +94,7 @@ class Worker:
                     await self._until_stopped(parts)
                     await self._wind_up(parts)
         finally:
-            await parts.children.close()
+            await parts.children.close(self._patience)
             await self._run_shutdown_hooks()
             await self._leave(backend)
             log.info("worker stopped", jobs=parts.board.done)
@@ -130,7 +139,7 @@ class Worker:
     async def _finish_running(self, parts: Parts) -> None:
         running, grace = parts.board.running, self._options.grace
         if running:
-            log.info("waiting for running jobs", jobs=_named(running), grace=grace)
+            log.info("waiting for running jobs", jobs=named(running), grace=grace)
         await self._until(lambda: not running or self.orders.now_asked.is_set(), grace)
 
     async def _end_running(self, parts: Parts) -> None:
@@ -138,9 +147,8 @@ class Worker:
         interrupted = list(running)
         for run in interrupted:
             run.interrupt(Interruption.SHUTDOWN)
-        hurried = self.orders.now_asked.is_set()
-        await self._until(lambda: not running, 0 if hurried else LAST_SECOND)
-        await parts.children.close()
+        await self._until(lambda: not running, self._patience)
+        await parts.children.end_busy()
         for run in list(running):
             parts.board.abandon(run)
         await self._until(
@@ -149,8 +157,13 @@ class Worker:
         if interrupted:
             log.info(
                 "interrupted jobs that did not finish in time; what was not done runs again",
-                jobs=_named(interrupted),
+                jobs=named(interrupted),
             )
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for what was told to end."""
+        return HURRIED if self.orders.now_asked.is_set() else LAST_SECOND
 
     async def _settle_all(self, parts: Parts) -> None:
         try:
@@ -169,16 +182,22 @@ class Worker:
             return
         log.error(
             "threads can't be stopped: their jobs run again elsewhere, and here until the process ends",
-            jobs=_named(left),
+            jobs=named(left),
         )
         for run in left:
             parts.acker.add(Return(run.claim.token, ReturnKind.RELEASE))
         await self._settle_all(parts)
 
     async def _run_shutdown_hooks(self) -> None:
-        if not self._shut_down:
-            self._shut_down = True
-            await self._app.run_hooks("shutdown")
+        """Each gets its share of the time: one that hangs keeps neither the others from running nor the worker."""
+        if self._shut_down:
+            return
+        self._shut_down = True
+        hooks = self._app.hooks("shutdown")
+        for hook in hooks:
+            share = LAST_WORDS / len(hooks)
+            if not await ended_within(share, call(hook), "queuekit shutdown hook"):
+                log.error("a shutdown hook did not end; it is not waited for", hook=described(hook))
 
     async def _leave(self, backend: Backend) -> None:
         try:
@@ -191,11 +210,6 @@ class Worker:
         end = loop.time() + seconds
         while not done() and loop.time() < end:  # noqa: ASYNC110  # of several conditions
             await asyncio.sleep(0.01)
-
-
-def _named(runs: Iterable[Run]) -> list[str]:
-    names = [f"{run.claim.task} {run.claim.token.id}" for run in runs]
-    return names if len(names) <= NAMED else [*names[:NAMED], f"and {len(names) - NAMED} more"]
 
 
 def _own_error(raised: BaseException | None, failed: BaseExceptionGroup) -> BaseException:
