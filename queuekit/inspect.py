@@ -127,14 +127,20 @@ class Inspect:
             await self.refuse_unknown(where)
         return total
 
-    async def refuse_unknown(self, where: JobFilter) -> None:
+    async def refuse_unknown(self, where: JobFilter, *, without_tasks: bool = False) -> None:
         """For a filter that found nothing: is that a slip of the pen?
+
+        Args:
+            where: the filter.
+            without_tasks: an app without tasks can't know which there are; judge by the jobs alone.
 
         Raises:
             InvalidOption: a queue is not there.
             UnknownTask: no job is of that task, and the app has none of that name.
         """
         await self.refuse_unknown_queues(where.queues)
+        if not (self._app.tasks or without_tasks):
+            return
         for task in where.tasks:
             if task not in self._app.tasks and not await self._any(JobFilter(tasks=[task])):
                 raise UnknownTask(
@@ -169,12 +175,16 @@ class Inspect:
         inspector = await self._inspector()
         done = 0
         refused: dict[UUID, Change] = {}
+        found = False
         async for ids in self.pages(verb, jobs):
+            found = True
             changes: Sequence[Change] = await getattr(inspector, verb)(ids, queue)
             done += sum(change.done for change in changes)
             refused |= {
                 one: change for one, change in zip(ids, changes, strict=True) if not change.done
             }
+        if not found and isinstance(jobs, JobFilter):
+            await self.refuse_unknown(jobs)
         return Steered(done, refused)
 
     async def pages(
@@ -183,7 +193,7 @@ class Inspect:
         """The ids of the jobs that a verb is about, in portions.
 
         Raises:
-            InvalidOption, UnknownTask: a filter by which there never is one.
+            InvalidOption: a filter by which there never is one.
         """
         if not isinstance(jobs, JobFilter):
             yield jobs
@@ -193,8 +203,6 @@ class Inspect:
             raise InvalidOption(f"No job in state {', '.join(jobs.states)} can be told to {verb}")
         # All first, as steering moves jobs between the pages that are still to be read.
         found = [record.id async for record in self._find(_with_states(jobs, states))]
-        if not found:
-            await self.refuse_unknown(jobs)
         for start in range(0, len(found), PAGE):
             yield found[start : start + PAGE]
 

@@ -7,8 +7,6 @@ from collections.abc import MutableMapping
 from time import monotonic
 from typing import Any, Final
 
-import structlog
-
 from queuekit.context import current_run
 
 NAME: Final = "queuekit"
@@ -48,7 +46,10 @@ class Log:
 
     def _log(self, level: str, event: str, fields: dict[str, Any]) -> None:
         try:
-            if structlog.is_configured():
+            structlog = sys.modules.get(
+                "structlog"
+            )  # nobody has configured what nobody has imported
+            if structlog is not None and structlog.is_configured():
                 getattr(structlog.get_logger(NAME), level)(event, **fields)
             else:
                 _by_logging(logging.getLevelNamesMapping()[level.upper()], event, fields)
@@ -114,6 +115,8 @@ def configure(level: str = "info") -> None:
     Nothing changes where the program that was loaded has configured structlog or `logging` itself.
     """
     global _level  # noqa: PLW0603  # a fact about this process
+    import structlog
+
     _level = level
     if structlog.is_configured() or logging.getLogger().handlers:
         return

@@ -181,7 +181,10 @@ async def _find(
 
 
 async def _matching(qk: Queuekit, verb: str, where: JobFilter) -> list[UUID]:
-    return [job async for page in qk.inspect.pages(verb, where) for job in page]
+    found = [job async for page in qk.inspect.pages(verb, where) for job in page]
+    if not found:
+        await qk.inspect.refuse_unknown(where, without_tasks=True)
+    return found
 
 
 async def _steer(qk: Queuekit, verb: str, ids: Sequence[UUID], *, quiet: bool) -> Steered:

@@ -135,7 +135,7 @@ async def _clean(qk: Queuekit, where: JobFilter, *, quiet: bool) -> int:
             done += count
             advance(count)
     if not done:
-        await qk.inspect.refuse_unknown(where)
+        await qk.inspect.refuse_unknown(where, without_tasks=True)
     return done
 
 

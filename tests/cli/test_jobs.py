@@ -197,7 +197,10 @@ def test_ids_repeated_count_once(cli: Cli, jobs: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
-        ("--task snd", "No task 'snd': no job is of it. Tasks of the app: block, import_day, send"),
+        (
+            "--task snd",
+            "No task 'snd': no job is of it. Tasks of the app: block, charge, import_day, send",
+        ),
         ("--task send --task snd", "No task 'snd'"),
         ("--queue emial", "No queue 'emial'. Known queues: default, email, notes, threads"),
     ],

@@ -118,7 +118,10 @@ def test_errors_are_one_line_on_stderr(cli: Cli, monkeypatch: pytest.MonkeyPatch
         ("queues list --app nowhere:qk", "Can't import 'nowhere'"),
         ("worker shop.py:nothing", "not a Queuekit object"),
         ("worker shop.py", "module:attribute"),
-        ("enqueue mail {}", "No task 'mail' in this app; known are: block, import_day, send"),
+        (
+            "enqueue mail {}",
+            "No task 'mail' in this app; known are: block, charge, import_day, send",
+        ),
         ("worker --lease 10ms", "lease=0.01: pass seconds or a timedelta, at least 0.05"),
     ],
 )

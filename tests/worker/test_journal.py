@@ -275,7 +275,7 @@ async def test_a_program_whose_log_fails_has_its_jobs_run(
         return ctx.attempt
 
     with capture_logs():
-        monkeypatch.setattr("queuekit.log.structlog.get_logger", fail)
+        monkeypatch.setattr("structlog.get_logger", fail)
         async with qk, qk.worker():
             assert await (await flaky.enqueue()).result(timeout=10) == 2
     assert "the log is full" in capsys.readouterr().err

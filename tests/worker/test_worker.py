@@ -267,7 +267,9 @@ async def test_a_worker_that_is_cancelled_still_closes_what_it_opened(
         assert seen == ["shutdown"]
         states = [await job.status() for job in jobs]
         # What has not begun may have been given back on the way.
-        assert states == [State.RUNNING] * 2 or (threads and states == [State.RUNNING, State.READY])
+        assert set(states) <= {State.RUNNING, State.READY}
+        if threads:
+            assert State.RUNNING in states
         assert await qk.inspect.workers() == []
 
 
