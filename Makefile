@@ -36,8 +36,8 @@ check: $(VENV)/.installed-dev ## format, lint, import directions, types
 mutants: $(VENV)/.installed-dev ## weaken every guard in SQL and Lua, one at a time; the suite must see each
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-chaos: $(VENV)/.installed-dev ## kill processes and servers at full size: 20 seeds, long
-	QUEUEKIT_CHAOS=full $(BIN)/pytest -v -p no:randomly $(patsubst %,tests/chaos/test_%.py,books kills poison idle) $(ARGS)
+chaos: $(VENV)/.installed-dev ## kill processes and servers, and run hostile tasks, at full size: long
+	QUEUEKIT_CHAOS=full $(BIN)/pytest -v -p no:randomly $(patsubst %,tests/chaos/test_%.py,books kills poison idle) tests/worker/test_hostile.py $(ARGS)
 
 bench: $(VENV)/.installed-dev ## measure throughput on all three backends
 	$(BIN)/python benchmarks/throughput.py $(ARGS)

@@ -28,14 +28,16 @@ class Watchdog:
     """Looks at one worker while it runs.
 
     Args:
-        board: whose tasks are named.
         orders: what the worker was told, and when.
         grace: seconds that running jobs get then.
         ends_process: whether a process that does not end as told is ended; otherwise that is only logged.
+
+    Attributes:
+        board: the runs that may have to end; None: the worker has not begun.
     """
 
-    def __init__(self, board: Board, orders: Orders, grace: float, *, ends_process: bool) -> None:
-        self._board = board
+    def __init__(self, orders: Orders, grace: float, *, ends_process: bool) -> None:
+        self.board: Board | None = None
         self._orders = orders
         self._grace = grace
         self._ends_process = ends_process
@@ -84,7 +86,9 @@ class Watchdog:
             return True
         if orders.asked_at is None:
             return False
-        needed = self._grace + LAST_SECOND + (2 * LAST_WORDS if silent < BLOCKED else 0)
+        needed = LAST_SECOND
+        if self.board is not None:
+            needed += self._grace + (2 * LAST_WORDS if silent < BLOCKED else 0)
         return now - orders.asked_at > needed
 
     def _culprit(self) -> dict[str, Any]:
@@ -108,7 +112,7 @@ class Watchdog:
     def _last_words(self) -> None:
         log.critical(
             "the worker did not end as it was told; the process is ended",
-            jobs=named(list(self._board.running)),
+            jobs=named(list(self.board.running)) if self.board else (),
             **self._culprit(),
         )
 

@@ -77,26 +77,29 @@ class Worker:
         """
         options, orders = self._options, self.orders
         backend = await self._app.backend()
-        await self._app.run_hooks("startup")
-        parts = self._parts = Parts(self._app, options, backend, self.queues, self.process)
         orders.obeyed_on(asyncio.get_running_loop())
-        watchdog = Watchdog(parts.board, orders, options.grace, ends_process=self.ends_process)
+        watchdog = Watchdog(orders, options.grace, ends_process=self.ends_process)
+        with (
+            forks.kept_from_the_loop(),
+            on_signals(orders.again, enabled=options.signals),
+            watchdog.watching(),
+        ):
+            async with background(watchdog.beat):
+                await self._app.run_hooks("startup")
+                parts = self._parts = Parts(self._app, options, backend, self.queues, self.process)
+                watchdog.board = parts.board
+                await self._serve(parts)
+
+    async def _serve(self, parts: Parts) -> None:
         try:
-            with (
-                forks.kept_from_the_loop(),
-                on_signals(orders.again, enabled=options.signals),
-                watchdog.watching(),
-            ):
-                async with background(watchdog.beat, *parts.loops), parts.slots.open():
-                    log.info(
-                        "worker started", queues=self.queues, url=redacted(self._app.settings.url)
-                    )
-                    await self._until_stopped(parts)
-                    await self._wind_up(parts)
+            async with background(*parts.loops), parts.slots.open():
+                log.info("worker started", queues=self.queues, url=redacted(self._app.settings.url))
+                await self._until_stopped(parts)
+                await self._wind_up(parts)
         finally:
             await parts.children.close(self._patience)
             await self._run_shutdown_hooks()
-            await self._leave(backend)
+            await self._leave(parts.backend)
             log.info("worker stopped", jobs=parts.board.done)
 
     @asynccontextmanager

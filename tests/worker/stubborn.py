@@ -36,6 +36,13 @@ def notes(name: str) -> list[str]:
     return Path(name).read_text().splitlines() if Path(name).exists() else []
 
 
+@qk.on_startup
+async def at_the_start() -> None:
+    if os.environ.get("HOOK") == "waits to start":
+        note("at_the_start")
+        await asyncio.sleep(EVER)
+
+
 @qk.on_shutdown
 async def at_the_end() -> None:
     match os.environ.get("HOOK"):

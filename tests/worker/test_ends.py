@@ -180,6 +180,18 @@ async def test_a_hook_that_blocks_ends_the_process(start: Start, store: str) -> 
     assert said["where"].endswith("in at_the_end")
 
 
+async def test_a_hook_that_hangs_at_the_start_does_not_keep_the_process(
+    start: Start, store: str
+) -> None:
+    fleet = start(store, HOOK="waits to start")
+    await begun("at_the_start")
+
+    fleet.signal()
+
+    assert await fleet.ended(BOUNDED) == 1
+    assert fleet.logged("the worker did not end as it was told")
+
+
 # A job is not handed on while it still runs
 
 
