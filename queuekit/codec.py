@@ -72,6 +72,9 @@ class Arguments:
         name: of the task, for messages.
         function: whose signature decides.
         filled_in: names of parameters that the worker passes; they are not part of the payload.
+
+    Attributes:
+        simple: whether all may be passed by name, so that there is nothing to `spread`.
     """
 
     def __init__(
@@ -85,7 +88,7 @@ class Arguments:
         self._parameters = everything
         self._signature = signature.replace(parameters=kept, return_annotation=signature.empty)
         self._names = tuple(p.name for p in kept)
-        self._simple = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in everything)
+        self.simple = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in everything)
         fields = {_field(p): _hint(p) for p in kept}
         self._values = self._values_of(fields)
         self._check: Callable[[dict[str, Any]], dict[str, Any]] = self._values.check
@@ -104,7 +107,7 @@ class Arguments:
         Raises:
             InvalidPayload: they don't fit the signature.
         """
-        if not self._simple or len(args) > len(self._names):
+        if not self.simple or len(args) > len(self._names):
             return self._bind_by_signature(args, kwargs)
         bound = dict(zip(self._names, args))  # noqa: B905  # defaults may stay out; strict= costs a third here
         if kwargs:
@@ -181,7 +184,7 @@ class Arguments:
 
     def spread(self, bound: dict[str, Any]) -> "Call":
         """Arguments by name, those that are filled in among them, as the function takes them."""
-        if self._simple:
+        if self.simple:
             return Call((), bound)
         args: list[Any] = []
         kwargs: dict[str, Any] = {}

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Final, Protocol
 
 from queuekit.job import Token
+from queuekit.worker import forks
 from queuekit.worker.pace import Pace
 from queuekit.worker.run import NotBegun, Run
 
@@ -31,11 +32,13 @@ class Board:
         pace: how fast they begin.
         stopping: no new job is begun any more.
         beat: seconds between heartbeats; a third of the shortest lease seen.
+        here: which copy of the process this is.
         abandoning: ends a run whose task does not heed that it was interrupted; set by who can.
     """
 
     def __init__(self, reports: Reports, concurrency: int, lease: float) -> None:
         self.report = reports.add
+        self.here: Final = forks.here()
         self.abandoning: Callable[[Run], None] = lambda _run: None
         self.concurrency: Final = concurrency
         self.buffer: deque[Run] = deque()

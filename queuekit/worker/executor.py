@@ -8,7 +8,6 @@ from types import CoroutineType
 from typing import Any, Final, Protocol
 
 from queuekit.backend import UNKNOWN_TASK_PATIENCE
-from queuekit.codec import Call
 from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, delay_asked
 from queuekit.errors import InvalidOption, UnknownTask
 from queuekit.failure import failure, kind_of, message_of, printable
@@ -74,38 +73,42 @@ class Executor:
             return await self._unknown_task(run)
         if claim.expires_in is not None and run.age() * 1_000_000 > claim.expires_in:
             return Failed(None, Reason.EXPIRED)
+        isolation = self._isolation
+        if claim.lapses < SUSPECT_AFTER and task.executor != "process":
+            isolation = None
+        args: tuple[Any, ...] = ()
+        kwargs: dict[str, Any] = {}
         try:
             run.check()
             policy = task.policy.overlaid(json.loads(claim.extra)) if claim.extra else task.policy
-            if self._isolation and (claim.lapses >= SUSPECT_AFTER or task.executor == "process"):
-                call = None
-            else:
-                call = _call(run, task)
+            if isolation is None:
+                kwargs = task.arguments.load(claim.payload, task.upgrade)
+                if task.context_parameter:
+                    kwargs[task.context_parameter] = Context(run)
+                if not task.arguments.simple:
+                    args, kwargs = task.arguments.spread(kwargs)
         except NotBegun:
             return _interrupted(run)
         except BaseException as error:  # noqa: BLE001  # validators and upgrade functions may raise anything
             return Failed(failure(error, claim.attempt), Reason.INVALID)
-        limit = policy.timeout
         try:
-            if call is None:
-                assert self._isolation is not None
-                return await self._isolation.run(run, limit)
+            if isolation is not None:
+                return await isolation.run(run, policy.timeout)
             if not task.is_async:
-                value = await self._in_thread(run, task.function, call, limit)
+                value = await self._in_thread(run, task.function, args, kwargs, policy.timeout)
             else:
                 self._clean.begin(run)
-                if limit is not None:
-                    run.time_out_after(limit)
-                ended, value = first(run, task.function, call)
+                if policy.timeout is not None:
+                    run.time_out_after(policy.timeout)
+                ended, value = first(run, task.function, args, kwargs)
                 if not ended:
                     value = await self._others(run, value)
         except Abandoned:
             return None
         except BaseException as error:  # noqa: BLE001  # SystemExit of a task is its failure, not the worker's
             return _judged(run, error, policy)
-        finally:
-            run.interruptible = False
-        if run.interruption is Interruption.TIMED_OUT:
+        # On Python 3.11 members of an enum are slow look-ups.
+        if run.interruption is not None and run.interruption is Interruption.TIMED_OUT:
             return _judged(run, _timeout(policy), policy)
         try:
             return Succeeded(task.results.dump(value))
@@ -131,14 +134,19 @@ class Executor:
             timer.cancel()
 
     async def _in_thread(
-        self, run: Run, function: Callable[..., Any], call: Call, limit: float | None
+        self,
+        run: Run,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        limit: float | None,
     ) -> Any:
         """A thread can't be killed: on a timeout or a cancel it is told, and its slot stays taken until it returns."""
         context = self._clean.copy()
 
         def work() -> Any:
             run.check()
-            return context.run(self._clean.call, run, function, call)
+            return context.run(self._clean.call, run, function, args, kwargs)
 
         async with self._board.place(self._places, run):
             if limit is not None:
@@ -184,13 +192,6 @@ class Executor:
         if age > UNKNOWN_TASK_PATIENCE:
             return Failed(failure(error, claim.attempt), Reason.INVALID)
         return Snoozed(UNKNOWN_TASK_SNOOZE)
-
-
-def _call(run: Run, task: Task[..., Any]) -> Call:
-    bound = task.arguments.load(run.claim.payload, task.upgrade)
-    if task.context_parameter:
-        bound[task.context_parameter] = Context(run)
-    return task.arguments.spread(bound)
 
 
 def _unfit(value: Any, error: BaseException) -> BaseException:

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from queuekit.errors import LeaseLost
 from queuekit.job import Claim, Token
+from queuekit.worker.forks import Here
 
 HEED_WITHIN: Final = 2.0
 """Seconds in which an async task must end once it was interrupted; then it is abandoned."""
@@ -30,6 +31,11 @@ class NotBegun(Exception):
 
 class Owner(Protocol):
     """What a run needs of its worker: the board that it is on."""
+
+    @property
+    def here(self) -> Here:
+        """Which copy of the process the worker is."""
+        ...
 
     @property
     def stopping(self) -> asyncio.Event:
@@ -65,44 +71,32 @@ class Run:
         abandoned: its task is never gone on with; the outcome was decided without it.
     """
 
-    __slots__ = (
-        "_owner",
-        "abandoned",
-        "claim",
-        "claimed_at",
-        "context",
-        "deadline",
-        "ends_at",
-        "interruptible",
-        "interruption",
-        "kept",
-        "lease_lost",
-        "renewed_at",
-        "reported",
-        "slot",
-        "work",
-    )
     slot: "asyncio.Task[Any]"
-    work: Coroutine[Any, Any, Any] | None
-    context: Context | None
+    # Defaults of the class, as most runs never set them.
+    ends_at: float | None = None
+    deadline: datetime | None = None
+    lease_lost = False
+    interruption: Interruption | None = None
+    interruptible = False
+    reported = False
+    kept = False
+    abandoned = False
+    work: Coroutine[Any, Any, Any] | None = None
+    context: Context | None = None
 
     def __init__(self, owner: Owner, claim: Claim, now: float) -> None:
         self._owner = owner
         self.claim = claim
         self.claimed_at = self.renewed_at = now
-        self.ends_at: float | None = None
-        self.deadline: datetime | None = None
-        self.lease_lost = False
-        self.interruption: Interruption | None = None
-        self.interruptible = False
-        self.reported = False
-        self.kept = False
-        self.abandoned = False
-        self.work = self.context = None
 
     def __repr__(self) -> str:
         claim = self.claim
         return f"<Run of job {claim.token.id}, task {claim.task}, attempt {claim.attempt}>"
+
+    @property
+    def here(self) -> Here:
+        """Which copy of the process the worker is."""
+        return self._owner.here
 
     def age(self) -> float:
         """Seconds since its claim."""

@@ -13,6 +13,7 @@ from queuekit.failure import failure
 from queuekit.lifecycle import Failed, Outcome
 from queuekit.log import log
 from queuekit.loops import current_task, start
+from queuekit.worker import forks
 from queuekit.worker.board import Board
 from queuekit.worker.executor import AFTER_TROUBLE, Executor
 from queuekit.worker.orders import LAST_SECOND
@@ -115,7 +116,8 @@ class Slots:
     async def _serve(self, run: Run | None, outcome: Outcome | None) -> None:
         """Finish a run that another slot has begun, then run one job after the other, until the worker stops."""
         board, executor = self._board, self._executor
-        slot, share, since = current_task(), TURN / board.concurrency, monotonic()
+        slot, here = current_task(), board.here
+        share, since = TURN / board.concurrency, monotonic()
         if run is not None:
             await self._finish(run, outcome)
         while not board.stopping.is_set():
@@ -125,6 +127,7 @@ class Slots:
                 outcome = await executor.run(run)
             except BaseException as error:  # noqa: BLE001  # no fault of ours may cost a slot, or a job its end
                 outcome = self._broken(run, error)
+            forks.leave(here)
             if run.kept:
                 if not run.abandoned:
                     self._replace(slot, run, outcome)

@@ -5,15 +5,14 @@ end in their first step and leave nothing behind. `Run.kept` tells which do.
 """
 
 import types
-from collections.abc import Callable, Generator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import Context, copy_context
 from decimal import Context as DecimalContext, getcontext, setcontext
 from sys import getrefcount
+from types import CoroutineType
 from typing import Any, Final
 from weakref import getweakrefcount
 
-from queuekit.codec import Call
 from queuekit.context import current_run
 from queuekit.worker import forks
 from queuekit.worker.run import Run
@@ -44,13 +43,21 @@ class Clean:
         if self._decimal is not None:
             setcontext(self._decimal.copy())
 
-    def call(self, run: Run, function: Callable[..., Any], call: Call) -> Any:
+    def call(
+        self,
+        run: Run,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> Any:
         """Call a sync task's function; inside of a copy."""
         self.begin(run)
-        return function(*call.args, **call.kwargs)
+        return function(*args, **kwargs)
 
 
-def first(run: Run, function: Callable[..., Any], call: Call) -> tuple[bool, Any]:
+def first(
+    run: Run, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[bool, Any]:
     """Take the first step of an async task, in a context where the run has begun.
 
     `Run.kept` says afterwards whether it may have left something behind: it has changed context variables, has waited,
@@ -60,33 +67,42 @@ def first(run: Run, function: Callable[..., Any], call: Call) -> tuple[bool, Any
     Returns:
         True and what the task returned, or False and what it waits for.
     """
-    slot, here, variables = run.slot, forks.here(), copy_context()
+    slot, variables = run.slot, copy_context()
     references, weak = getrefcount(slot), getweakrefcount(slot)
-    run.kept = True
     try:
-        work = function(*call.args, **call.kwargs)
-        if type(work) is not types.CoroutineType:
+        work = function(*args, **kwargs)
+        if type(work) is not CoroutineType:
             work = _awaited(work)
         waits_for = work.send(None)
     except StopIteration as done:
-        with suppress(BaseException):  # values of context variables are compared, too
-            run.kept = (
-                getrefcount(slot) != references
-                or getweakrefcount(slot) != weak
-                or slot.cancelling() != 0
-                or copy_context() != variables
-            )
+        if (
+            getrefcount(slot) != references
+            or getweakrefcount(slot) != weak
+            or slot.cancelling()
+            or not _same(variables)
+        ):
+            run.kept = True
         return True, done.value
-    finally:
-        forks.leave(here)
+    except BaseException:
+        run.kept = True
+        raise
+    forks.leave(run.here)
+    run.kept = True
     run.work, run.context, run.interruptible = work, copy_context(), True
     return False, waits_for
+
+
+def _same(variables: Context) -> bool:
+    try:
+        return variables == copy_context()
+    except BaseException:  # noqa: BLE001  # of a value that does not like to be compared
+        return False
 
 
 @types.coroutine
 def others(run: Run, waits_for: Any) -> Generator[Any, None, Any]:
     """Take all further steps; what the task returned."""
-    work, here = run.work, forks.here()
+    work = run.work
     assert work is not None
     while True:
         thrown: BaseException | None = None
@@ -98,10 +114,13 @@ def others(run: Run, waits_for: Any) -> Generator[Any, None, Any]:
             raise Abandoned
         try:
             waits_for = work.send(None) if thrown is None else work.throw(thrown)
-        except StopIteration as done:
-            return done.value
+        except BaseException as error:
+            run.interruptible = False
+            if isinstance(error, StopIteration):
+                return error.value
+            raise
         finally:
-            forks.leave(here)
+            forks.leave(run.here)
 
 
 async def _awaited(work: Any) -> Any:
