@@ -61,7 +61,7 @@ class Results:
         """A stored result for people to look at: as `load` gives it, else what is stored. Never raises."""
         try:
             return self.load(text)
-        except Exception:  # noqa: BLE001  # a validator may raise anything
+        except BaseException:  # noqa: BLE001  # a validator may raise anything
             return _json_or(text, text)
 
 
@@ -177,7 +177,7 @@ class Arguments:
         """
         try:
             return self.load(payload)
-        except Exception:  # noqa: BLE001  # a validator may raise anything
+        except BaseException:  # noqa: BLE001  # a validator may raise anything
             stored = _json_or(payload, None)
         arguments = stored.get("a") if isinstance(stored, dict) else None
         return arguments if isinstance(arguments, dict) else {}
@@ -226,7 +226,15 @@ class Arguments:
         make: Any = TypedDict
         shape = make(f"{self._name}_arguments", fields)
         shape.__pydantic_config__ = CONFIG
-        return Values(shape, f"task {self._name!r}", spare_defaults=True)
+        try:
+            return Values(shape, f"task {self._name!r}", spare_defaults=True)
+        except InvalidPayload as error:
+            if len(fields) > 1:
+                for key, hint in fields.items():
+                    self._values_of({key: hint})  # names the one that is at fault
+                raise
+            (key,) = fields
+            raise InvalidPayload(f"parameter {key!r}: {error}") from error.__cause__
 
     def _check_and_keep(self, given: dict[str, Any]) -> dict[str, Any]:
         return Checked(self._values.check(given), given)

@@ -154,6 +154,10 @@ def load(**arguments: Any) -> Settings:
         raise ConfigurationError(
             f"Wrong settings (arguments, QUEUEKIT_* variables, [tool.queuekit]): {'; '.join(lines)}"
         ) from None
+    if not settings.url:
+        raise ConfigurationError(
+            "The URL is empty; pass one, or None for QUEUEKIT_URL and its default"
+        )
     filled = {name: _filled_in(value) for name in URLS if (value := getattr(settings, name))}
     filled["url"] = _absolute(filled["url"])
     return settings.model_copy(update=filled)

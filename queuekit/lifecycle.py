@@ -225,16 +225,15 @@ Outcome: TypeAlias = Succeeded | Failed | Cancelled | Snoozed | Released | Died
 """What one run came to."""
 
 
-_SUCCEEDED: Final = State.SUCCEEDED
+_SUCCEEDED: Final = State.SUCCEEDED  # on Python 3.11 members of an enum are slow look-ups
 
 
 def settle(claim: Claim, outcome: Outcome, keep: Keep | None = None) -> Ack | Return:
     """What a worker asks the backend to write for a run's outcome."""
     token, task = claim.token, claim.task
-    # Before the others, and without their look-ups, as most end so.
-    if type(outcome) is Succeeded:
-        return Ack(token, task, _SUCCEEDED, outcome.result, None, None, keep)
     match outcome:
+        case Succeeded(result):
+            return Ack(token, task, _SUCCEEDED, result, None, None, keep)
         case Failed(error, reason, timed_out, delay):
             if reason is None and claim.attempt < claim.max_attempts:
                 return Return(token, ReturnKind.RETRY, delay, error)

@@ -67,6 +67,10 @@ def load(location: Location) -> Queuekit:
         raise ConfigurationError(
             f"Can't import {location.source!r}: {error}. Run from the folder that holds it, or install it."
         ) from error
+    if found is None:
+        raise ConfigurationError(
+            f"{location.source!r} has no {location.attribute!r}; is that the name of its Queuekit object?"
+        )
     if not isinstance(found, Queuekit):
         raise ConfigurationError(
             f"{location.source}:{location.attribute} is {type(found).__name__}, not a Queuekit object"

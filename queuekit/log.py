@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -54,7 +55,8 @@ class Log:
             else:
                 _by_logging(logging.getLevelNamesMapping()[level.upper()], event, fields)
         except Exception:  # noqa: BLE001  # a processor or handler of the program's own that fails must end no worker
-            traceback.print_exc()
+            with suppress(Exception):  # nor one whose stderr is gone
+                traceback.print_exc()
 
 
 def _by_logging(level: int, event: str, fields: dict[str, Any]) -> None:

@@ -4,9 +4,10 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import Context
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -16,25 +17,39 @@ class LoopEnded(Exception):
     """A loop beside a block was cancelled by code that does not own it."""
 
 
-@asynccontextmanager
-async def background(*loops: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+class background:  # noqa: N801  # used as a verb
     """Run loops beside a block: one that ends cancels the block, leaving the block cancels the loops.
+
+    No generator, as a task may call ``loop.shutdown_asyncgens()``.
 
     Raises:
         LoopEnded: somebody else has cancelled one, which would leave a block that looks alive.
     """
-    leaving = asyncio.Event()
-    with alone():
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(_held(loop, leaving), name=loop.__qualname__) for loop in loops
-            ]
-            try:
-                yield
-            finally:
-                leaving.set()
-                for task in tasks:
-                    task.cancel()
+
+    def __init__(self, *loops: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._loops = loops
+        self._group = asyncio.TaskGroup()
+        self._leaving = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> None:
+        await self._group.__aenter__()
+        self._tasks = [
+            self._group.create_task(_held(loop, self._leaving), name=loop.__qualname__)
+            for loop in self._loops
+        ]
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._leaving.set()
+        for task in self._tasks:
+            task.cancel()
+        with alone():
+            await self._group.__aexit__(kind, error, trace)
 
 
 @contextmanager

@@ -55,6 +55,9 @@ HIDDEN: Final = (
     "a secret arrives as asterisks; pass a name by which the task finds it, "
     "or annotate it with a PlainSerializer that writes it"
 )
+STORABLE: Final = (
+    "annotate plain types, containers of them, dataclasses, typed dicts or pydantic models"
+)
 MEND: Final = "pass plain values, or mend the type so that it reads what it writes"
 
 
@@ -96,7 +99,11 @@ class Values:
             self._to_json = SchemaSerializer(schema, CORE_CONFIG, **WHOLE).to_json
         except Exception as error:  # a type's own hooks may raise anything
             told = error.message if isinstance(error, PydanticUserError) else message_of(error)
-            raise InvalidPayload(f"{what}: pydantic can't store this type: {told}") from error
+            # Without pydantic's own advice, which is for those who write a model.
+            told = told.partition("\n")[0].partition(". ")[0]
+            raise InvalidPayload(
+                f"{what}: pydantic can't store this type: {told}; {STORABLE}"
+            ) from error
         self.plain = is_plain(schema, CORE_CONFIG)
         self._validate = validator.validate_python
         self._validate_json = validator.validate_json

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Final, NoReturn
 
 from queuekit.app import Queuekit
@@ -117,7 +117,8 @@ def _end_within(seconds: float, *, code: int) -> None:
 
 def _end(code: int) -> NoReturn:
     """End without waiting for threads, which nobody can stop."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(Exception):  # of streams that are gone
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)

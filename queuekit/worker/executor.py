@@ -248,7 +248,11 @@ def _failed(run: Run, error: BaseException, policy: Policy) -> Failed:
     try:
         delay = delay_of(policy.backoff, attempt, error)
     except BaseException:  # noqa: BLE001  # a backoff function of the user's own
-        log.exception("the backoff function failed; trying again in 60 s", task=run.claim.task)
+        log.exception(
+            "the backoff function failed; trying again in 60 s",
+            task=run.claim.task,
+            job_id=str(run.claim.token.id),
+        )
         delay = AFTER_TROUBLE
     return Failed(text, timed_out=timed_out, delay=delay)
 

@@ -69,10 +69,13 @@ class Orders:
 
 
 @contextmanager
-def on_signals(act: Callable[[], None], *, enabled: bool = True) -> Iterator[None]:
+def on_signals(act: Callable[[], None], *, enabled: bool = True) -> Iterator[Callable[[], None]]:
     """Do it on SIGTERM and SIGINT.
 
     Python's own handlers, not those of the event loop: they come through while a task blocks the loop, too.
+
+    Yields:
+        What puts them back if a task has replaced them, as servers do that it starts.
     """
     if enabled and threading.current_thread() is not threading.main_thread():
         log.warning(
@@ -86,8 +89,18 @@ def on_signals(act: Callable[[], None], *, enabled: bool = True) -> Iterator[Non
 
     numbers = (signal.SIGTERM, signal.SIGINT) if enabled else ()
     before = {number: signal.signal(number, handle) for number in numbers}
+
+    def put_back() -> None:
+        for number in numbers:
+            if signal.getsignal(number) is not handle:
+                log.warning(
+                    "a task has replaced the handler of a signal that stops the worker; it is put back",
+                    signal=number.name,
+                )
+                signal.signal(number, handle)
+
     try:
-        yield
+        yield put_back
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)

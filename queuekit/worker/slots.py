@@ -2,8 +2,8 @@
 
 import asyncio
 import ctypes
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextlib import suppress
 from inspect import CORO_CLOSED, getcoroutinestate
 from itertools import islice
 from time import monotonic
@@ -55,18 +55,16 @@ class Slots:
     def __repr__(self) -> str:
         return f"<Slots: {len(self._slots)} of {self._board.concurrency}>"
 
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
+    async def __aenter__(self) -> None:
         """Run jobs for as long as the block lasts.
 
         What can't be ended then, as its task does not heed that it was cancelled, is never gone on with.
         """
         for _ in range(self._board.concurrency):
             self._open_one()
-        try:
-            yield
-        finally:
-            await self._close()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
 
     def _abandon(self, run: Run) -> None:
         """End a run whose task does not heed its interruption: it stays where it stands, its slot is free."""

@@ -4,12 +4,12 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from queuekit.log import log
 from queuekit.worker.board import Board
@@ -30,16 +30,25 @@ class Watchdog:
     Args:
         orders: what the worker was told, and when.
         grace: seconds that running jobs get then.
+        put_back: restores the handlers of signals, if a task has replaced them.
         ends_process: whether a process that does not end as told is ended; otherwise that is only logged.
 
     Attributes:
         board: the runs that may have to end; None: the worker has not begun.
     """
 
-    def __init__(self, orders: Orders, grace: float, *, ends_process: bool) -> None:
+    def __init__(
+        self,
+        orders: Orders,
+        grace: float,
+        put_back: Callable[[], None],
+        *,
+        ends_process: bool,
+    ) -> None:
         self.board: Board | None = None
         self._orders = orders
         self._grace = grace
+        self._put_back = put_back
         self._ends_process = ends_process
         self._thread_of_loop = threading.get_ident()
         self._over = threading.Event()
@@ -50,15 +59,16 @@ class Watchdog:
         """The event loop's sign of life."""
         while True:
             self._beaten = monotonic()
+            self._put_back()
             await asyncio.sleep(BEAT)
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> Iterator[Self]:
         """For as long as the block lasts."""
         thread = threading.Thread(target=self._watch, name="queuekit-watchdog", daemon=True)
         thread.start()
         try:
-            yield
+            yield self
         finally:
             self._over.set()
 

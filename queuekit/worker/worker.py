@@ -78,11 +78,12 @@ class Worker:
         options, orders = self._options, self.orders
         backend = await self._app.backend()
         orders.obeyed_on(asyncio.get_running_loop())
-        watchdog = Watchdog(orders, options.grace, ends_process=self.ends_process)
         with (
             forks.kept_from_the_loop(),
-            on_signals(orders.again, enabled=options.signals),
-            watchdog.watching(),
+            on_signals(orders.again, enabled=options.signals) as put_back,
+            Watchdog(
+                orders, options.grace, put_back, ends_process=self.ends_process
+            ).watching() as watchdog,
         ):
             async with background(watchdog.beat):
                 await self._app.run_hooks("startup")
@@ -92,7 +93,7 @@ class Worker:
 
     async def _serve(self, parts: Parts) -> None:
         try:
-            async with background(*parts.loops), parts.slots.open():
+            async with background(*parts.loops), parts.slots:
                 log.info("worker started", queues=self.queues, url=redacted(self._app.settings.url))
                 await self._until_stopped(parts)
                 await self._wind_up(parts)

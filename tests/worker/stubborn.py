@@ -308,3 +308,21 @@ async def neighbour(number: int) -> None:
     for step in range(20):
         note("neighbours", f"{number}.{step}")
         await asyncio.sleep(0.005)
+
+
+@qk.task
+async def replaces_handlers() -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)
+
+
+@qk.task(executor="process")
+def child_ends_when_told() -> str:
+    note("child_ends_when_told")
+    while not Path("go").exists():
+        time.sleep(0.01)
+    return "done"
+
+
+@qk.task
+async def closes_generators() -> None:
+    await asyncio.get_running_loop().shutdown_asyncgens()

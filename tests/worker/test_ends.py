@@ -1,7 +1,10 @@
 """Whatever tasks do to their worker's process: it stops when it is told to, and never only looks alive."""
 
+import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count, product
@@ -9,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import psutil
 import pytest
 
 from queuekit import Handle, Queuekit, State, Task
@@ -180,6 +184,63 @@ async def test_a_hook_that_blocks_ends_the_process(start: Start, store: str) -> 
     assert said["where"].endswith("in at_the_end")
 
 
+async def test_a_task_that_replaces_the_handler_of_a_signal_does_not_make_the_worker_deaf(
+    start: Start, store: str
+) -> None:
+    fleet = start(store)
+    await fleet.started()
+    async with Queuekit(store) as qk:
+        job = await qk.enqueue(stubborn.replaces_handlers.job())
+        await job.result(timeout=20)
+    await eventually(lambda: fleet.logged("a task has replaced the handler of a signal"))
+
+    fleet.signal()
+
+    assert await fleet.ended(BOUNDED) == 0
+
+
+async def test_signals_to_the_whole_group_leave_children_their_grace(
+    start: Start, store: str
+) -> None:
+    fleet = start(store, "--grace", "30s")
+    await fleet.started()
+    async with Queuekit(store) as qk:
+        job = await qk.enqueue(stubborn.child_ends_when_told.job())
+        await begun("child_ends_when_told")
+        for child in psutil.Process(fleet.pids[0]).children():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                child.send_signal(number)
+        fleet.signal()
+        Path("go").touch()
+        assert await fleet.ended(BOUNDED) == 0
+        assert await job.result(timeout=1) == "done"
+
+
+async def test_a_worker_whose_stderr_is_gone_still_has_its_grace(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reads, writes = os.pipe()
+    async with Queuekit(store) as qk:
+        job = await qk.enqueue(stubborn.child_ends_when_told.job())
+        process = subprocess.Popen(
+            [sys.executable, "-m", "queuekit", "worker", APP, "--grace", "30s"],
+            env={**os.environ, "QUEUEKIT_URL": store},
+            stderr=writes,
+        )
+        os.close(writes)
+        os.close(reads)
+        try:
+            await begun("child_ends_when_told")
+            process.terminate()
+            Path("go").touch()
+            assert await asyncio.to_thread(process.wait, BOUNDED) == 0
+        finally:
+            process.kill()
+            process.wait()
+        assert await job.result(timeout=1) == "done"
+
+
 async def test_a_hook_that_hangs_at_the_start_does_not_keep_the_process(
     start: Start, store: str
 ) -> None:
@@ -252,6 +313,20 @@ async def test_a_worker_goes_on_or_its_process_ends_with_a_reason(
             if fleet.code is not None:
                 assert fleet.code == 1
                 says_why(fleet, deed)
+
+
+async def test_a_task_that_closes_all_generators_closes_none_of_the_workers(
+    start: Start, store: str
+) -> None:
+    fleet = start(store)
+    async with Queuekit(store) as qk:
+        for _ in range(2):
+            job = await qk.enqueue(stubborn.closes_generators.job())
+            await job.result(timeout=20)
+        innocent = await qk.enqueue(stubborn.innocent.job())
+        await innocent.result(timeout=20)
+    fleet.signal()
+    assert await fleet.ended(BOUNDED) == 0
 
 
 def says_why(fleet: Fleet, deed: str) -> None:
