@@ -18,7 +18,7 @@ from queuekit.worker.run import Run
 from queuekit.worker.slots import about, named
 from queuekit.worker.steps import FRAMES
 
-BEAT: Final = 0.5
+BEAT: Final = 1.0
 """Seconds between two signs of life of the event loop, and between two looks at them."""
 BLOCKED: Final = 3.0
 """Seconds without one after which the log says who blocks the loop; then again after twice the time."""
@@ -75,7 +75,7 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._over.wait(BEAT):
             now = monotonic()
-            if now - self._looked > 4 * BEAT:
+            if now - self._looked > 2 * BEAT:
                 self._beaten = now  # the whole process stood still, not only its loop
             self._looked = now
             self._look(now, now - self._beaten)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,7 +17,8 @@ from tests.waiting import eventually
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(480)]
 
-CPU_SHARE = 0.05 / 5
+MOST_WAKES = 150
+"""A second, of all threads together. On an idle machine so many take less than a hundredth of a core."""
 
 
 async def test_a_server_that_is_away_costs_a_worker_next_to_nothing(
@@ -29,9 +31,9 @@ async def test_a_server_that_is_away_costs_a_worker_next_to_nothing(
         await workers.all_listen()
         process = psutil.Process(workers.alive[0].pid)
         async with store.gone():
-            before, since = _cpu(process), time.monotonic()
+            before, since = _wakes(process), time.monotonic()
             await asyncio.sleep(AWAY)
-            assert (_cpu(process) - before) / (time.monotonic() - since) < CPU_SHARE
+            assert (_wakes(process) - before) / (time.monotonic() - since) < MOST_WAKES
         back_at = time.time()
         await store.enqueue([job])
         await eventually(lambda: bool(ledger.of("start")))
@@ -40,6 +42,10 @@ async def test_a_server_that_is_away_costs_a_worker_next_to_nothing(
     await assert_balanced(store, ledger, workers, jobs=[job.id])
 
 
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def _wakes(process: psutil.Process) -> int:
+    """How often its threads have waited for something; what that costs depends on the machine."""
+    found = 0
+    for status in Path(f"/proc/{process.pid}/task").glob("*/status"):
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        found += int(lines["voluntary_ctxt_switches"])
+    return found

@@ -116,7 +116,7 @@ def test_errors_are_one_line_on_stderr(cli: Cli, monkeypatch: pytest.MonkeyPatch
         ("jobs list --url nonsense://there", "No backend serves nonsense:// URLs"),
         ("jobs list --url sqlite:////no/such/folder/queue.db", "/no/such/folder"),
         ("queues list --app nowhere:qk", "Can't import 'nowhere'"),
-        ("worker shop.py:nothing", "not a Queuekit object"),
+        ("worker shop.py:nothing", "has no 'nothing'"),
         ("worker shop.py", "module:attribute"),
         (
             "enqueue mail {}",

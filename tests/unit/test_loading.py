@@ -162,7 +162,7 @@ def test_modules_with_tasks_that_are_not_there(folder: Path) -> None:
         ("loaded_app:", "not of the form"),
         ("nowhere:qk", "Can't import 'nowhere'"),
         ("loaded_app:task", "loaded_app:task is SyncTask, not a Queuekit object"),
-        ("loaded_app:nothing", "is NoneType, not a Queuekit object"),
+        ("loaded_app:nothing", "has no 'nothing'"),
     ],
 )
 def test_what_is_wrong_is_said(folder: Path, spec: str, says: str) -> None:

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from queuekit import JobFailed, Queuekit
 from tests.waiting import eventually
@@ -143,9 +144,7 @@ async def test_timeouts_and_task_groups_work_as_in_plain_asyncio(qk: Queuekit) -
 
 
 @pytest.mark.parametrize("signals", [True, False])
-async def test_a_worker_in_another_thread_is_stopped_from_here(
-    qk: Queuekit, signals: bool, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_worker_in_another_thread_is_stopped_from_here(qk: Queuekit, signals: bool) -> None:
     workers: list[Any] = []
 
     @qk.task
@@ -158,14 +157,15 @@ async def test_a_worker_in_another_thread_is_stopped_from_here(
             await worker.orders.finish_asked.wait()
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),), name="host")
-    thread.start()
-    try:
-        await eventually(lambda: workers)
-        async with Queuekit(qk.settings.url, namespace=qk.settings.namespace) as producer:
-            assert await (await producer.enqueue(task.job())).result(timeout=10) == "host"
-    finally:
-        await eventually(lambda: workers)
-        workers[0].stop()
-        await eventually(lambda: not thread.is_alive())
-    warned = [one.message for one in caplog.records if "outside of the main thread" in one.message]
+    with capture_logs() as lines:
+        thread.start()
+        try:
+            await eventually(lambda: workers)
+            async with Queuekit(qk.settings.url, namespace=qk.settings.namespace) as producer:
+                assert await (await producer.enqueue(task.job())).result(timeout=10) == "host"
+        finally:
+            await eventually(lambda: workers)
+            workers[0].stop()
+            await eventually(lambda: not thread.is_alive())
+    warned = [line for line in lines if "outside of the main thread" in line["event"]]
     assert len(warned) == signals

@@ -271,7 +271,7 @@ def test_wrong_settings_are_said_once(supervise: Start) -> None:
     command = [sys.executable, "-m", "queuekit", "worker", "--processes", "2"]
 
     for arguments, says in (
-        (["app:nothing"], "not a Queuekit object"),
+        (["app:nothing"], "has no 'nothing'"),
         (["app:qk", "--url", "sqlite://"], "in memory, which 2 processes can't share"),
     ):
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)

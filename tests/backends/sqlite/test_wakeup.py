@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from queuekit.backend import Backend, Presence
@@ -134,9 +135,11 @@ async def test_a_thousand_waiters_are_told_each_for_itself(backend: Backend) -> 
 
 
 async def test_waiting_costs_almost_nothing(backend: Backend) -> None:
-    before = time.process_time()
+    process = psutil.Process()
+    before = process.num_ctx_switches().voluntary
     await backend.wait(["default"], 1.0, "sleeper")
-    assert time.process_time() - before < 0.05
+    # Twenty looks, and little else: this thread waits for each.
+    assert process.num_ctx_switches().voluntary - before < 60
 
 
 async def test_closing_in_mid_wait(backend: Backend) -> None:
