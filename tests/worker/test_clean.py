@@ -169,3 +169,41 @@ async def test_a_worker_in_another_thread_is_stopped_from_here(qk: Queuekit, sig
             await eventually(lambda: not thread.is_alive())
     warned = [line for line in lines if "outside of the main thread" in line["event"]]
     assert len(warned) == signals
+
+
+@pytest.mark.parametrize("left", ["a timer", "a weak key", "a cancellation"])
+async def test_what_a_run_without_a_wait_leaves_to_its_asyncio_task_hits_nobody(
+    qk: Queuekit, left: str
+) -> None:
+    seen: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+    fired = asyncio.Event()
+
+    def fire(task: "asyncio.Task[Any]") -> None:
+        task.cancel()
+        fired.set()
+
+    @qk.task(max_attempts=1)
+    async def leaves() -> None:
+        me = asyncio.current_task()
+        assert me is not None
+        if left == "a timer":
+            asyncio.get_running_loop().call_later(0.05, fire, me)
+        elif left == "a weak key":
+            seen[me] = "left"
+        else:
+            me.cancel()
+
+    @qk.task(max_attempts=1)
+    async def follows() -> str | None:
+        found = seen.get(asyncio.current_task())
+        if left == "a timer":
+            await fired.wait()
+        await asyncio.sleep(0)
+        return found
+
+    async with qk:
+        # So many that some follow at once, without anything that the slot itself waits for between them.
+        pairs = [job for _ in range(30) for job in (leaves.job(), follows.job())]
+        followers = (await qk.enqueue_many(pairs))[1::2]
+        async with qk.worker(concurrency=1):
+            assert [await job.result(timeout=20) for job in followers] == [None] * 30
