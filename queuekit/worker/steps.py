@@ -75,12 +75,15 @@ def first(
             work = _awaited(work)
         waits_for = work.send(None)
     except StopIteration as done:
-        if (
-            getrefcount(slot) != references
-            or getweakrefcount(slot) != weak
-            or slot.cancelling()
-            or not _same(variables)
-        ):
+        try:
+            if (
+                getrefcount(slot) != references
+                or getweakrefcount(slot) != weak
+                or slot.cancelling()
+                or variables != copy_context()
+            ):
+                run.kept = True
+        except BaseException:  # noqa: BLE001  # of a value that does not like to be compared
             run.kept = True
         return True, done.value
     except BaseException:
@@ -90,13 +93,6 @@ def first(
     run.kept = True
     run.work, run.context, run.interruptible = work, copy_context(), True
     return False, waits_for
-
-
-def _same(variables: Context) -> bool:
-    try:
-        return variables == copy_context()
-    except BaseException:  # noqa: BLE001  # of a value that does not like to be compared
-        return False
 
 
 @types.coroutine
