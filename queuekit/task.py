@@ -67,6 +67,7 @@ class Task(Generic[P, R]):
         is_async: whether it runs in the event loop.
         executor: ``"auto"`` or ``"process"``.
         aliases: former names.
+        policy: what the worker does about its runs.
     """
 
     def __init__(
@@ -102,11 +103,6 @@ class Task(Generic[P, R]):
         """The queue of its jobs."""
         return self._resolved.stored.queue
 
-    @property
-    def policy(self) -> Policy:
-        """What the worker does about its runs."""
-        return self._resolved.policy
-
     def with_options(self, **options: Unpack[Options]) -> Self:
         """The same task with other options for the calls made through it.
 
@@ -133,7 +129,7 @@ class Task(Generic[P, R]):
             raise InvalidOption(
                 f"task {self.name!r}: connection= does not travel with a job; pass it to enqueue_many"
             )
-        return self._job(args, kwargs)
+        return self._made(self.arguments.bind(args, kwargs))
 
     def job_of_json(self, text: str) -> Job[R]:
         """`job`, with the arguments as a JSON object; they are stored as they are written.
@@ -156,19 +152,19 @@ class Task(Generic[P, R]):
             BackendRefused: the server does not take it.
             OutcomeUnknown: no answer came for a minute; the id is on the error.
         """
-        return await self._app.enqueue(self._job(args, kwargs), self._resolved.connection)
+        return await self._app.enqueue(
+            self._made(self.arguments.bind(args, kwargs)), self._resolved.connection
+        )
 
     def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> "Handle[R]":
         """`enqueue`, from code without an event loop; from any thread, and after a fork."""
         if self._connected:
             raise InvalidOption(f"task {self.name!r}: connection= needs enqueue, not enqueue_sync")
-        return self._app.enqueue_sync(self._job(args, kwargs))
+        return self._app.enqueue_sync(self._made(self.arguments.bind(args, kwargs)))
 
-    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[R]:
-        bound = self.arguments.bind(args, kwargs)
-        return self._made(bound, self.arguments.dump(bound, self._app.max_payload))
-
-    def _made(self, bound: dict[str, Any], payload: str) -> Job[R]:
+    def _made(self, bound: dict[str, Any], payload: str | None = None) -> Job[R]:
+        if payload is None:
+            payload = self.arguments.dump(bound, self._app.max_payload)
         key = self._make_key(bound) if self._make_key is not None else None
         own = self._own_id
         return Job(own or new_id(), self.name, payload, self._stored, key, own is None)
@@ -190,6 +186,7 @@ class Task(Generic[P, R]):
 
     def _use(self, where: str, resolved: Resolved) -> None:
         self._resolved = resolved
+        self.policy: Policy = resolved.policy
         # Spelt out, because every look-up here is paid for each job.
         self._stored, self._own_id, self._connected = (
             resolved.stored,

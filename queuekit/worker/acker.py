@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from queuekit.backend import Verdict
 from queuekit.job import Ack, Return, ReturnKind, Token
 from queuekit.log import log
 from queuekit.worker.board import Board
+
+_DONE: Final = Verdict.DONE  # on Python 3.11 members of an enum are slow look-ups
 
 
 class Acker:
@@ -25,8 +28,9 @@ class Acker:
 
     def add(self, outcome: Ack | Return) -> None:
         """An outcome to settle."""
+        if not self.waiting:
+            self.settled_all.clear()
         self.waiting.append(outcome)
-        self.settled_all.clear()
         self._board.changed.set()
 
     def take(self) -> Sequence[Ack | Return]:
@@ -37,7 +41,7 @@ class Acker:
     def settled(self, verdicts: Sequence[Verdict]) -> None:
         """What became of those taken."""
         for outcome, verdict in zip(self.sent, verdicts, strict=True):
-            if verdict is not Verdict.DONE:
+            if verdict is not _DONE:
                 self._explain(outcome, verdict)
         self.sent = ()
         if not self.waiting:

@@ -102,17 +102,15 @@ class Run:
         """Seconds since its claim."""
         return monotonic() - self.claimed_at
 
-    def stale(self) -> bool:
-        """Whether its lease has run out by our own clock (we were stopped, or cut off): others may have it."""
-        return monotonic() - self.renewed_at > self.claim.lease / 1_000_000
-
     def check(self) -> None:
         """To be asked before it begins.
 
         Raises:
-            NotBegun: it was interrupted, or may be another worker's.
+            NotBegun: it was interrupted, or its lease has run out by our own clock (we were stopped, or cut off), so
+                that others may have it.
         """
-        if self.interruption is not None or self.stale():
+        held = monotonic() - self.renewed_at
+        if self.interruption is not None or held * 1_000_000 > self.claim.lease:
             raise NotBegun
 
     @property

@@ -190,7 +190,7 @@ async def test_a_job_that_waited_longer_than_its_lease_is_released_instead_of_be
             (waiting,) = [
                 run for run in board_of(worker).running if run.claim.token.id == jobs[1].id
             ]
-            await eventually(waiting.stale)
+            await eventually(lambda: waiting.age() > 0.5)
             threads.go.set()
             await eventually(lambda: is_ready(jobs[1]))
         record = await record_of(qk, jobs[1])
