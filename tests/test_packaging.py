@@ -1,8 +1,11 @@
 """What is in the rooms, and what a wheel would hold."""
 
 import tomllib
-from importlib.metadata import entry_points
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, entry_points, metadata
 from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -75,3 +78,11 @@ def test_pins_name_no_registry() -> None:
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         assert "==" in line
         assert "/" not in line
+
+
+def test_pins_fit_the_oldest_python_that_is_promised() -> None:
+    oldest = PROJECT["project"]["requires-python"].removeprefix(">=") + ".0"
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        with suppress(PackageNotFoundError):  # of builds, in environments of their own
+            needed = str(metadata(line.partition("==")[0]).json.get("requires_python", ""))
+            assert SpecifierSet(needed).contains(oldest), f"{line} needs Python {needed}"
