@@ -1,6 +1,7 @@
 """A typed task queue whose storage (Redis, Postgres, SQLite) is a setting."""
 
 from queuekit.app import Queuekit
+from queuekit.backend import JobFilter
 from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, current
 from queuekit.errors import (
     BackendRefused,
@@ -20,7 +21,7 @@ from queuekit.errors import (
     UnknownTask,
 )
 from queuekit.handle import Handle
-from queuekit.job import Failure, Job, JobInfo, State
+from queuekit.job import Failure, Job, JobInfo, JobRef, State
 from queuekit.retry import exponential, fixed
 from queuekit.task import Task
 
@@ -39,7 +40,9 @@ __all__ = [  # noqa: RUF022
     "GiveUp",
     "Cancel",
     "State",
+    "JobRef",
     "JobInfo",
+    "JobFilter",
     "Failure",
     "QueuekitError",
     "InvalidOption",

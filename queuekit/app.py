@@ -19,12 +19,13 @@ from typing import (
 from uuid import UUID
 
 from queuekit import config
-from queuekit.backend import Answer, Backend, Stored
+from queuekit.backend import Answer, Backend, Change, Stored
 from queuekit.context import Context, current_run
-from queuekit.errors import BackendRefused, InvalidOption, JobNotFound, UnknownTask
+from queuekit.errors import BackendRefused, InvalidOption, UnknownTask
 from queuekit.handle import Handle
 from queuekit.inspect import Inspect
-from queuekit.job import Job, JobRecord, State
+from queuekit.job import Job, JobRecord, JobRef, State
+from queuekit.lifecycle import Event
 from queuekit.log import log
 from queuekit.loops import Portal, call
 from queuekit.options import TaskOptions
@@ -334,43 +335,46 @@ class Queuekit:
 
     # What handles need
 
-    async def record(self, job_id: UUID, queue: str | None) -> JobRecord | None:
+    async def record(self, ref: JobRef) -> JobRecord | None:
         """What is known of a job."""
-        (record,) = await (await self.backend()).inspector.get([job_id], queue)
+        (record,) = await (await self.backend()).inspector.get([ref])
         return record
 
-    async def finished(self, job_id: UUID, queue: str, wait_for: float | None) -> JobRecord:
+    async def locate(self, job_id: UUID) -> JobRef | None:
+        """Where the job of an id is; the one enqueued last if several queues have one."""
+        (ref,) = await (await self.backend()).inspector.locate([job_id])
+        return ref
+
+    async def finished(self, ref: JobRef, wait_for: float | None) -> JobRecord:
         """Wait for a job's end. Raises `TimeoutError`, `JobNotFound`."""
         backend, loop = await self.backend(), asyncio.get_running_loop()
         end = None if wait_for is None else loop.time() + wait_for
         while True:
             poll = LOOK_AT_SLOTS if self._may_wait_in_vain() else POLL_RESULT
             left = poll if end is None else min(poll, end - loop.time())
-            records = await backend.results([(queue, job_id)], max(left, 0))
-            if job_id in records:
-                return records[job_id]
+            records = await backend.results([ref], max(left, 0))
+            if ref in records:
+                return records[ref]
             if end is not None and loop.time() >= end:
                 raise TimeoutError(
-                    f"Job {job_id} has not ended within {wait_for:g} s; is a worker running?"
+                    f"Job {ref.id} has not ended within {wait_for:g} s; is a worker running?"
                 )
             if self._may_wait_in_vain():
-                await self._warn_if_no_slot_is_left(job_id, queue)
+                await self._warn_if_no_slot_is_left(ref)
 
-    async def cancel(self, job_id: UUID, queue: str | None) -> State | None:
-        """Cancel; the state that refused it, else None."""
-        (change,) = await (await self.backend()).inspector.cancel([job_id], queue)
-        if change.state is None:
-            raise JobNotFound(f"No job {job_id} to cancel")
-        return None if change.done else change.state
+    async def cancel(self, ref: JobRef) -> Change:
+        """Cancel, or say why not."""
+        (change,) = await (await self.backend()).inspector.steer(Event.CANCEL, [ref])
+        return change
 
     def _may_wait_in_vain(self) -> bool:
         """Whether a task waits, in a worker without a free slot, and nobody was told of that yet."""
         run = current_run.get(None)
         return run is not None and run.crowded and run.claim.task not in self._waited_in_vain
 
-    async def _warn_if_no_slot_is_left(self, job_id: UUID, queue: str) -> None:
+    async def _warn_if_no_slot_is_left(self, ref: JobRef) -> None:
         """The job may wait for the slot of the task that waits for it."""
-        run, record = current_run.get(), await self.record(job_id, queue)
+        run, record = current_run.get(), await self.record(ref)
         if record is not None and record.state is State.READY:
             self._waited_in_vain.add(run.claim.task)
             log.warning(

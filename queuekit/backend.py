@@ -19,15 +19,16 @@ What every implementation owes, whatever the verb:
 * **Every transition out of running needs the token**: same id, same delivery.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
 from queuekit.errors import BackendRefused
-from queuekit.job import Ack, Claim, Job, JobRecord, Keep, Micros, Return, State, Token
+from queuekit.job import Ack, Claim, Job, JobRecord, JobRef, Keep, Micros, Return, State, Token
+from queuekit.lifecycle import Event
 from queuekit.times import moment, moment_in_micros
 
 PROTOCOL = 1
@@ -164,14 +165,14 @@ class Upkeep(NamedTuple):
     """What one `maintain` did.
 
     Attributes:
-        rescued: jobs whose lease lapsed, by id.
+        rescued: jobs whose lease lapsed.
         renewed: leases given anew because nobody had ticked for a while (an outage).
         pruned: records removed; not those that a backend drops by the table, which nobody counts.
         ended: jobs that have failed by it: expired ones, and of the rescued those whose lease lapsed too often.
     """
 
     promoted: int = 0
-    rescued: Sequence[UUID] = ()
+    rescued: Sequence[JobRef] = ()
     renewed: int = 0
     pruned: int = 0
     ended: Sequence[Ended] = ()
@@ -292,10 +293,8 @@ class Backend(Protocol):
     async def report(self, reports: Sequence[Report]) -> None:
         """Keep progress and log lines (the last `LOGS_KEPT`) of running jobs; stale tokens change nothing."""
 
-    async def results(
-        self, jobs: Collection[tuple[str, UUID]], wait_for: float
-    ) -> dict[UUID, JobRecord]:
-        """Records of those (queue, id) that have finished; waits up to `wait_for` seconds for the first one.
+    async def results(self, jobs: Collection[JobRef], wait_for: float) -> dict[JobRef, JobRecord]:
+        """Records of those that have finished; waits up to `wait_for` seconds for the first one.
 
         A waiter that registered before the end gets the record even if the job's retention is 0.
         Raises `JobNotFound` if one of them is neither stored nor recorded.
@@ -360,18 +359,41 @@ class JobFilter:
             object.__setattr__(self, "since", moment(since, "since"))
 
 
+class Refusal(StrEnum):
+    """Why a job was not changed."""
+
+    GONE = "gone"
+    """there is no such job"""
+    STATE = "state"
+    """the event is not allowed in the state that was found (see `queuekit.lifecycle.ALLOWED`)"""
+    KEY_HELD = "key held"
+    """another job holds its key"""
+
+
 class Change(NamedTuple):
-    """The answer to one steering act.
+    """What became of one job, told by the step of the store that did it.
 
     Attributes:
-        state: the state that was found; None: no such job.
-        done: whether it was carried out.
-        why: of a refusal that the state alone does not explain.
+        ref: which job.
+        found: the state in which it was found; None: there is no such job.
+        now: the state that it has come to, whether its record is kept or not; None: it was removed. It is `found` if
+            nothing was done, and if a running job was only asked to stop.
+        generation: how often people have run it again.
+        refused: why nothing was changed; None: it was done.
+        holder: the id of the job that holds its key, if that refused it.
     """
 
-    state: State | None
-    done: bool
-    why: str | None = None
+    ref: JobRef
+    found: State | None
+    now: State | None
+    generation: int = 0
+    refused: Refusal | None = None
+    holder: UUID | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it was not refused."""
+        return self.refused is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -393,16 +415,30 @@ class WorkerInfo:
 
 @runtime_checkable
 class Inspector(Protocol):
-    """What people need. `queue=None` asks all queues; where an id is in several, the newest is meant."""
+    """What people need."""
 
-    async def get(self, ids: Sequence[UUID], queue: str | None = None) -> list[JobRecord | None]:
-        """Records, live or finished."""
+    async def get(self, refs: Sequence[JobRef]) -> list[JobRecord | None]:
+        """Records, live or finished, in this order."""
+        ...
+
+    async def locate(self, ids: Sequence[UUID]) -> list[JobRef | None]:
+        """Where jobs of these ids are; where an id is in several queues, the one enqueued last is meant."""
         ...
 
     async def find(
-        self, where: JobFilter, *, limit: int = 50, after: str | None = None
-    ) -> tuple[list[JobRecord], str | None]:
-        """A page of jobs and the mark of the next page (None: this was the last). Pages may be short or empty."""
+        self, where: JobFilter, *, limit: int = 50, after: JobRef | None = None
+    ) -> list[JobRecord]:
+        """A page of jobs, the greatest ids first; UUIDv7 begin with a time, so these are the newest.
+
+        Args:
+            where: which ones.
+            limit: at most so many; if fewer come, these are the last.
+            after: the last one of the page before, whether it is still there or not.
+        """
+        ...
+
+    def refs(self, where: JobFilter) -> AsyncIterator[Sequence[JobRef]]:
+        """All jobs that a filter fits, in portions and in no order; what is changed meanwhile may be missed."""
         ...
 
     async def queues(self) -> list[QueueInfo]:
@@ -413,39 +449,30 @@ class Inspector(Protocol):
         """All processes that are present."""
         ...
 
-    async def cancel(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Unstarted jobs end as cancelled; running ones are asked to (and their process is woken)."""
-        ...
+    async def steer(self, event: Event, refs: Sequence[JobRef]) -> list[Change]:
+        """Carry out one of `STEERING` on jobs; one answer each, in order.
 
-    async def retry(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Failed and cancelled jobs become ready: generation + 1; attempt, lapses and crashes 0; errors stay.
-
-        Refused if another job holds its key now (`why` names it). One that held its key until it had ``finished``
-        takes it again.
+        cancel: an unstarted job ends as cancelled, a running one is asked to stop (and its process is woken). drain:
+        the same for scheduled and ready ones alone. rerun: a failed or cancelled job becomes ready, with generation
+        + 1, attempt, lapses and crashes 0, and its errors; refused if another job holds its key now; one that held its
+        key until it had ``finished`` takes it again. promote: a scheduled job becomes ready. delete: it goes, unless
+        it is running, and its id stays remembered. clean: the same for finished ones alone.
         """
         ...
 
-    async def promote(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Scheduled jobs become ready."""
-        ...
+    async def pause(self, queues: Sequence[str], *, paused: bool) -> None:
+        """Whether claims of these queues give nothing; sleepers are woken when they give jobs again."""
 
-    async def delete(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Any but running ones go; their ids stay remembered."""
-        ...
 
-    async def pause(self, queues: Sequence[str]) -> None:
-        """Claims give nothing until `resume`."""
-
-    async def resume(self, queues: Sequence[str]) -> None:
-        """Claims give jobs again; sleepers are woken."""
-
-    async def drain(self, queue: str, *, limit: int = 1000) -> int:
-        """Cancel up to `limit` scheduled and ready jobs; how many there were."""
-        ...
-
-    async def clean(self, where: JobFilter, *, limit: int = 1000) -> int:
-        """Remove up to `limit` finished records; how many there were."""
-        ...
+STEERING: Final = (
+    Event.CANCEL,
+    Event.DRAIN,
+    Event.RERUN,
+    Event.PROMOTE,
+    Event.DELETE,
+    Event.CLEAN,
+)
+"""What people may do to jobs."""
 
 
 @runtime_checkable

@@ -8,10 +8,11 @@ from uuid import UUID
 from queuekit.codec import Arguments, Results
 from queuekit.errors import InvalidPayload, InvalidTransition, JobCancelled, JobFailed, JobNotFound
 from queuekit.failure import printable
-from queuekit.job import Failure, JobInfo, JobRecord, Micros, State
+from queuekit.job import Failure, JobInfo, JobRecord, JobRef, Micros, State
 from queuekit.times import Seconds, datetime_of, seconds
 
 if TYPE_CHECKING:
+    from queuekit.backend import Change
     from queuekit.task import Task
 
 R_co = TypeVar("R_co", covariant=True)
@@ -30,16 +31,20 @@ class Desk(Protocol):
         """All tasks, by name and former name."""
         ...
 
-    async def record(self, job_id: UUID, queue: str | None) -> JobRecord | None:
+    async def record(self, ref: JobRef) -> JobRecord | None:
         """What is known of a job."""
         ...
 
-    async def finished(self, job_id: UUID, queue: str, wait_for: float | None) -> JobRecord:
+    async def locate(self, job_id: UUID) -> JobRef | None:
+        """Where the job of an id is; the one enqueued last if several queues have one."""
+        ...
+
+    async def finished(self, ref: JobRef, wait_for: float | None) -> JobRecord:
         """Wait for a job's end. Raises `TimeoutError`, `JobNotFound`."""
         ...
 
-    async def cancel(self, job_id: UUID, queue: str | None) -> State | None:
-        """Cancel; the state in which it was found if that refused it, else None. Raises `JobNotFound`."""
+    async def cancel(self, ref: JobRef) -> "Change":
+        """Cancel, or say why not."""
         ...
 
     def run_sync(self, coroutine: Any) -> Any:
@@ -101,7 +106,7 @@ class Handle(Generic[R_co]):
         limit = None if timeout is None else seconds(timeout, "result: timeout")
         if self.queue is None:
             self._own_task(await self._record())
-        record = await self._desk.finished(self.id, cast("str", self.queue), limit)
+        record = await self._desk.finished(await self._ref(), limit)
         task = self._own_task(record)
         match record.state:
             case State.FAILED:
@@ -123,9 +128,11 @@ class Handle(Generic[R_co]):
             InvalidTransition: it has finished.
             JobNotFound: there is no such job.
         """
-        found = await self._desk.cancel(self.id, self.queue)
-        if found is not None:
-            raise InvalidTransition(self.id, "cancel", found)
+        change = await self._desk.cancel(await self._ref())
+        if change.found is None:
+            raise self._not_found()
+        if change.refused:
+            raise InvalidTransition(self.id, "cancel", change.found)
 
     def _own_task(self, record: JobRecord) -> "Task[..., Any] | None":
         """This handle's task; refused is a record of another one, whose result has another type."""
@@ -150,13 +157,23 @@ class Handle(Generic[R_co]):
             ) from error
 
     async def _record(self) -> JobRecord:
-        record = await self._desk.record(self.id, self.queue)
+        record = await self._desk.record(await self._ref())
         if record is None:
-            raise JobNotFound(
-                f"No job {self.id}: it never was, or its record is past its retention (option keep)"
-            )
-        self.queue = record.queue
+            raise self._not_found()
         return record
+
+    async def _ref(self) -> JobRef:
+        if self.queue is None:
+            ref = await self._desk.locate(self.id)
+            if ref is None:
+                raise self._not_found()
+            self.queue = ref.queue
+        return JobRef(self.queue, self.id)
+
+    def _not_found(self) -> JobNotFound:
+        return JobNotFound(
+            f"No job {self.id}: it never was, or its record is past its retention (option keep)"
+        )
 
 
 def info_of(record: JobRecord, task: "Task[..., Any] | None" = None) -> JobInfo:

@@ -1,36 +1,32 @@
 """`Queuekit.inspect`: looking at jobs and queues, and steering them; the command line's verbs in Python."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from queuekit.backend import Change, Inspector, JobFilter, QueueInfo, WorkerInfo
 from queuekit.errors import InvalidOption, JobNotFound, UnknownTask
 from queuekit.handle import info_of
-from queuekit.job import JobInfo, JobRecord, State
+from queuekit.job import JobInfo, JobRecord, JobRef, State
+from queuekit.lifecycle import ALLOWED, Event
 
 if TYPE_CHECKING:
     from queuekit.app import Queuekit
 
-PAGE = 500
-NAMES_SHOWN = 50
-VERBS: dict[str, frozenset[State]] = {
-    "cancel": frozenset(
-        {State.SCHEDULED, State.READY, State.WAITING, State.BLOCKED, State.RUNNING}
-    ),
-    "retry": frozenset({State.FAILED, State.CANCELLED}),
-    "promote": frozenset({State.SCHEDULED}),
-    "delete": frozenset(State) - {State.RUNNING},
-}
-"""The states in which a filter looks for jobs to steer."""
+PORTION: Final = 500
+"""Jobs are steered by so many at once."""
+NAMES_SHOWN: Final = 50
+
+Jobs: TypeAlias = Sequence[JobRef] | JobFilter
+"""Which jobs to steer: one by one, or all that a filter fits."""
 
 
 class Steered(NamedTuple):
-    """What a steering act did: how many jobs, and the refusals by id."""
+    """What a steering act did: how many jobs, and those that it refused."""
 
     done: int
-    refused: dict[UUID, Change]
+    refused: dict[JobRef, Change]
 
 
 class Inspect:
@@ -39,37 +35,52 @@ class Inspect:
     def __init__(self, app: "Queuekit") -> None:
         self._app = app
 
-    async def list(self, where: JobFilter | None = None, *, limit: int = 50) -> list[JobInfo]:
-        """Jobs, the newest first within each queue, up to `limit`."""
-        found: list[JobInfo] = []
-        async for record in self._find(where or JobFilter()):
-            if len(found) >= limit:
-                break
-            found.append(self._info(record))
-        return found
+    async def list(
+        self,
+        where: JobFilter | None = None,
+        *,
+        limit: int = 50,
+        after: JobInfo | JobRef | None = None,
+    ) -> list[JobInfo]:
+        """Jobs, the newest first.
 
-    async def show(self, job_id: UUID, queue: str | None = None) -> JobInfo:
-        """All that is known of a job. Raises `JobNotFound`."""
-        (record,) = await (await self._inspector()).get([job_id], queue)
+        Args:
+            where: which ones; None: all.
+            limit: at most so many.
+            after: the last one of the page before.
+        """
+        mark = after.ref if isinstance(after, JobInfo) else after
+        inspector = await self._inspector()
+        records = await inspector.find(where or JobFilter(), limit=limit, after=mark)
+        return [self._info(record) for record in records]
+
+    async def show(self, job: JobRef | UUID) -> JobInfo:
+        """All that is known of a job; of an id in several queues the one enqueued last. Raises `JobNotFound`."""
+        (ref,) = [job] if isinstance(job, JobRef) else await self.locate([job])
+        (record,) = [None] if ref is None else await (await self._inspector()).get([ref])
         if record is None:
-            raise JobNotFound(f"No job {job_id}: it never was, or its record is past its retention")
+            raise JobNotFound(f"No job {job}: it never was, or its record is past its retention")
         return self._info(record)
 
-    async def cancel(self, jobs: Sequence[UUID] | JobFilter, queue: str | None = None) -> Steered:
+    async def locate(self, ids: Sequence[UUID]) -> Sequence[JobRef | None]:
+        """Where jobs of these ids are; of an id in several queues the one enqueued last is meant."""
+        return await (await self._inspector()).locate(ids)
+
+    async def cancel(self, jobs: Jobs) -> Steered:
         """Cancel jobs; running ones are interrupted."""
-        return await self._steer("cancel", jobs, queue)
+        return await self.steer(Event.CANCEL, jobs)
 
-    async def retry(self, jobs: Sequence[UUID] | JobFilter, queue: str | None = None) -> Steered:
+    async def retry(self, jobs: Jobs) -> Steered:
         """Run failed and cancelled jobs again, with all their attempts."""
-        return await self._steer("retry", jobs, queue)
+        return await self.steer(Event.RERUN, jobs)
 
-    async def promote(self, jobs: Sequence[UUID] | JobFilter, queue: str | None = None) -> Steered:
+    async def promote(self, jobs: Jobs) -> Steered:
         """Make scheduled jobs ready now."""
-        return await self._steer("promote", jobs, queue)
+        return await self.steer(Event.PROMOTE, jobs)
 
-    async def delete(self, jobs: Sequence[UUID] | JobFilter, queue: str | None = None) -> Steered:
+    async def delete(self, jobs: Jobs) -> Steered:
         """Remove jobs that are not running, and their records."""
-        return await self._steer("delete", jobs, queue)
+        return await self.steer(Event.DELETE, jobs)
 
     async def queues(self) -> Sequence[QueueInfo]:
         """All queues, with the number of their jobs by state."""
@@ -93,12 +104,12 @@ class Inspect:
             await self.refuse_unknown_queues(
                 queues, "; to pause it before its first job: create=True (--create)"
             )
-        await (await self._inspector()).pause(queues)
+        await (await self._inspector()).pause(queues, paused=True)
 
     async def resume(self, *queues: str) -> None:
         """Let their jobs start again. Raises `InvalidOption`: there is no such queue."""
         await self.refuse_unknown_queues(queues)
-        await (await self._inspector()).resume(queues)
+        await (await self._inspector()).pause(queues, paused=False)
 
     async def drain(self, queue: str) -> int:
         """Cancel all scheduled and ready jobs of a queue; how many there were.
@@ -107,25 +118,16 @@ class Inspect:
             InvalidOption: there is no such queue.
         """
         await self.refuse_unknown_queues([queue])
-        inspector = await self._inspector()
-        total = 0
-        while count := await inspector.drain(queue):
-            total += count
-        return total
+        return (await self.steer(Event.DRAIN, JobFilter(queues=[queue]))).done
 
     async def clean(self, where: JobFilter) -> int:
         """Remove the records of finished jobs; how many there were.
 
         Raises:
-            InvalidOption, UnknownTask: the filter names a queue or a task that is not there.
+            InvalidOption: the filter names a queue that is not there, or only states of unfinished jobs.
+            UnknownTask: it names a task that is not there.
         """
-        inspector = await self._inspector()
-        total = 0
-        while count := await inspector.clean(where):
-            total += count
-        if not total:
-            await self.refuse_unknown(where)
-        return total
+        return (await self.steer(Event.CLEAN, where)).done
 
     async def refuse_unknown(self, where: JobFilter, *, without_tasks: bool = False) -> None:
         """For a filter that found nothing: is that a slip of the pen?
@@ -164,56 +166,47 @@ class Inspect:
                     f"No queue {name!r}. {_known_are(known, 'Known queues')}{remedy}"
                 )
 
-    async def _any(self, where: JobFilter) -> bool:
-        async for _ in self._find(where):
-            return True
-        return False
-
-    async def _steer(
-        self, verb: str, jobs: Sequence[UUID] | JobFilter, queue: str | None
-    ) -> Steered:
-        inspector = await self._inspector()
-        done = 0
-        refused: dict[UUID, Change] = {}
-        found = False
-        async for ids in self.pages(verb, jobs):
-            found = True
-            changes: Sequence[Change] = await getattr(inspector, verb)(ids, queue)
-            done += sum(change.done for change in changes)
-            refused |= {
-                one: change for one, change in zip(ids, changes, strict=True) if not change.done
-            }
-        if not found and isinstance(jobs, JobFilter):
-            await self.refuse_unknown(jobs)
-        return Steered(done, refused)
-
-    async def pages(
-        self, verb: str, jobs: Sequence[UUID] | JobFilter
-    ) -> AsyncIterator[Sequence[UUID]]:
-        """The ids of the jobs that a verb is about, in portions.
+    async def matching(self, event: Event, where: JobFilter) -> Sequence[JobRef]:
+        """The jobs that a filter fits, in the states in which an event is allowed.
 
         Raises:
-            InvalidOption: a filter by which there never is one.
+            InvalidOption: there never is one in the states that it names.
         """
-        if not isinstance(jobs, JobFilter):
-            yield jobs
-            return
-        states = VERBS[verb] & frozenset(jobs.states or State)
+        states = ALLOWED[event] & frozenset(where.states or State)
         if not states:
-            raise InvalidOption(f"No job in state {', '.join(jobs.states)} can be told to {verb}")
-        # All first, as steering moves jobs between the pages that are still to be read.
-        found = [record.id async for record in self._find(_with_states(jobs, states))]
-        for start in range(0, len(found), PAGE):
-            yield found[start : start + PAGE]
+            given = ", ".join(where.states)
+            raise InvalidOption(f"No job in state {given} can be told to {verb_of(event)}")
+        narrowed = replace(where, states=tuple(sorted(states)))
+        # All first, as steering moves jobs between the portions that are still to be read.
+        return [ref async for page in (await self._inspector()).refs(narrowed) for ref in page]
 
-    async def _find(self, where: JobFilter) -> AsyncIterator[JobRecord]:
-        inspector, mark = await self._inspector(), None
-        while True:
-            records, mark = await inspector.find(where, limit=PAGE, after=mark)
-            for record in records:
-                yield record
-            if mark is None:
-                return
+    async def steer(self, event: Event, jobs: Jobs) -> Steered:
+        """What the verbs above do.
+
+        Args:
+            event: one of `queuekit.backend.STEERING`.
+            jobs: which ones.
+
+        Raises:
+            InvalidOption, UnknownTask: a filter names a queue, a task or states by which there is no job.
+        """
+        refs = await self.matching(event, jobs) if isinstance(jobs, JobFilter) else jobs
+        if isinstance(jobs, JobFilter) and not refs:
+            await self.refuse_unknown(jobs)
+        inspector, done = await self._inspector(), 0
+        refused: dict[JobRef, Change] = {}
+        for start in range(0, len(refs), PORTION):
+            for change in await inspector.steer(event, refs[start : start + PORTION]):
+                if change.refused:
+                    refused[change.ref] = change
+                else:
+                    done += 1
+        return Steered(done, refused)
+
+    async def _any(self, where: JobFilter) -> bool:
+        async for _ in (await self._inspector()).refs(where):
+            return True
+        return False
 
     async def _inspector(self) -> Inspector:
         return (await self._app.backend()).inspector
@@ -222,8 +215,9 @@ class Inspect:
         return info_of(record, self._app.tasks.get(record.task))
 
 
-def _with_states(where: JobFilter, states: frozenset[State]) -> JobFilter:
-    return replace(where, states=tuple(sorted(states)))
+def verb_of(event: Event) -> str:
+    """What people call it."""
+    return "retry" if event is Event.RERUN else event.value
 
 
 def _known_are(names: Iterable[str], what: str) -> str:
@@ -232,4 +226,4 @@ def _known_are(names: Iterable[str], what: str) -> str:
     return f"{what}: {', '.join(some) or 'none'}"
 
 
-__all__ = ["Inspect", "Steered"]
+__all__ = ["Inspect", "Jobs", "Steered"]

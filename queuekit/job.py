@@ -27,6 +27,7 @@ __all__ = [
     "JobInfo",
     "JobOptions",
     "JobRecord",
+    "JobRef",
     "Keep",
     "KeyPolicy",
     "Micros",
@@ -216,19 +217,39 @@ class Job(NamedTuple, Generic[R]):
     key: str | None = None
     fresh: bool = True
 
+    @property
+    def ref(self) -> "JobRef":
+        """Which job it is."""
+        return JobRef(self.options.queue, self.id)
+
+
+class JobRef(NamedTuple):
+    """Which job: ids belong to their queue, and another queue may have a job of the same id."""
+
+    queue: str
+    id: UUID
+
+    def __str__(self) -> str:
+        return f"{self.id} of queue {self.queue!r}"
+
 
 class Token(NamedTuple):
-    """The right to settle one run of a job: no two claims ever have the same id and delivery.
+    """The right to settle one run of a job: no two claims ever have the same queue, id and delivery.
 
     Attributes:
         delivery: a number that grows with every claim of the job.
-        ref: the backend's own address of the claim; opaque.
+        address: the backend's own, of the claim; opaque.
     """
 
     queue: str
     id: UUID
     delivery: int
-    ref: Any = None
+    address: Any = None
+
+    @property
+    def ref(self) -> JobRef:
+        """Whose run it is."""
+        return JobRef(self.queue, self.id)
 
 
 class Claim(NamedTuple):
@@ -339,6 +360,11 @@ class JobRecord:
     progress: str | None = None
     logs: Sequence[str] = ()
 
+    @property
+    def ref(self) -> JobRef:
+        """Which job it is."""
+        return JobRef(self.queue, self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -392,3 +418,8 @@ class JobInfo:
     meta: Mapping[str, Any]
     progress: Any
     logs: tuple[str, ...]
+
+    @property
+    def ref(self) -> JobRef:
+        """Which job it is: its queue and its id; what the verbs of `qk.inspect` take."""
+        return JobRef(self.queue, self.id)

@@ -4,7 +4,8 @@ import queuekit
 
 PUBLIC = {
     "Queuekit", "Task", "exponential", "fixed", "Job", "Handle", "Context", "current",
-    "Snooze", "Retry", "GiveUp", "Cancel", "State", "JobInfo", "Failure",
+    "Snooze", "Retry", "GiveUp", "Cancel", "State", "JobRef", "JobInfo", "JobFilter",
+    "Failure",
     "QueuekitError", "InvalidOption", "ConfigurationError", "InvalidPayload", "PayloadTooLarge", "UnknownTask",
     "BackendUnavailable", "BackendRefused", "OutcomeUnknown", "QueueMoved", "JobNotFound", "JobFailed",
     "JobCancelled", "InvalidTransition", "LeaseLost",

@@ -7,7 +7,7 @@ import pytest
 
 from queuekit import ConfigurationError, Queuekit
 from queuekit.backend import BackendSettings
-from queuekit.job import new_id
+from queuekit.job import JobRef, new_id
 from queuekit.registry import backend_class
 
 MODULE = '''
@@ -75,5 +75,5 @@ async def test_an_app_works_on_it() -> None:
 async def test_it_can_be_asked_about_its_jobs() -> None:
     backend = backend_class("noting://")("noting://", BackendSettings())
     await backend.open()
-    assert await backend.inspector.get([new_id()]) == [None]
+    assert await backend.inspector.get([JobRef("default", new_id())]) == [None]
     await backend.close()

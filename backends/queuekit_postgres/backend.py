@@ -6,7 +6,6 @@ from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from queuekit.backend import (
     LOGS_KEPT,
@@ -23,7 +22,7 @@ from queuekit.backend import (
     Verdict,
 )
 from queuekit.errors import ConfigurationError
-from queuekit.job import Ack, Job, JobRecord, Micros, Return, ReturnKind, Token
+from queuekit.job import Ack, Job, JobRecord, JobRef, Micros, Return, ReturnKind, Token
 from queuekit.registry import redacted
 from queuekit_postgres.claims import Claims, Wish
 from queuekit_postgres.connections import Dialer, Lane, Lanes
@@ -134,14 +133,14 @@ class PostgresBackend:
         """Extend leases."""
         if not tokens:
             return Pulse([], [])
-        places = sorted((t.ref, t.delivery) for t in tokens)
+        places = sorted((t.address, t.delivery) for t in tokens)
         rows = await self._lanes.fetch(
             self._statements["heartbeat"], [ref for ref, _ in places], [d for _, d in places]
         )
         held = {(row["seq"], row["delivery"]): row["cancel_requested"] for row in rows}
         return Pulse(
-            lost=[t for t in tokens if (t.ref, t.delivery) not in held],
-            cancels=[t for t in tokens if held.get((t.ref, t.delivery))],
+            lost=[t for t in tokens if (t.address, t.delivery) not in held],
+            cancels=[t for t in tokens if held.get((t.address, t.delivery))],
         )
 
     async def leases(self, process: str) -> list[Held]:
@@ -154,9 +153,7 @@ class PostgresBackend:
         if reports:
             await halved(self._report, _leave_out, _merged(reports))
 
-    async def results(
-        self, jobs: Collection[tuple[str, UUID]], wait_for: float
-    ) -> dict[UUID, JobRecord]:
+    async def results(self, jobs: Collection[JobRef], wait_for: float) -> dict[JobRef, JobRecord]:
         """Records of those that have finished."""
         return await self._waiting.for_ends(jobs, wait_for)
 
@@ -202,10 +199,10 @@ class PostgresBackend:
         return [verdicts[n] for n in range(len(outcomes))]
 
     async def _report(self, given: Sequence[Report]) -> list[None]:
-        reports = sorted(given, key=lambda report: (report.token.ref, report.token.delivery))
+        reports = sorted(given, key=lambda report: (report.token.address, report.token.delivery))
         await self._lanes.execute(
             self._statements["report"],
-            [r.token.ref for r in reports],
+            [r.token.address for r in reports],
             [r.token.delivery for r in reports],
             [r.progress for r in reports],
             [json.dumps(list(r.logs)) for r in reports],

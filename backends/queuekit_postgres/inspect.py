@@ -2,19 +2,21 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from queuekit.backend import Change, JobFilter, Presence, QueueInfo, WorkerInfo
-from queuekit.job import JobRecord, Micros, State
+from queuekit.backend import Change, JobFilter, Presence, QueueInfo, Refusal, WorkerInfo
+from queuekit.job import JobRecord, JobRef, Micros, State
+from queuekit.lifecycle import ALLOWED, Event
 from queuekit_postgres.connections import Lanes, Rows
 from queuekit_postgres.rows import STATES, codes, record
 from queuekit_postgres.statements import Statements
 
 SEEN_AT_MOST = 5000
 """How many jobs one page looks at, so that a filter that fits few jobs stays within the deadline."""
-_PAST_ALL = (UUID(int=2**128 - 1), "")
+PORTION = 1000
+_PAST_ALL = JobRef("\U0010ffff", UUID(int=2**128 - 1))
 
 
 class PostgresInspector:
@@ -25,23 +27,36 @@ class PostgresInspector:
         self._lanes = lanes
         self._keep_failed = keep_failed
 
-    async def get(self, ids: Sequence[UUID], queue: str | None = None) -> list[JobRecord | None]:
+    async def get(self, refs: Sequence[JobRef]) -> list[JobRecord | None]:
         """Records, live or finished."""
-        rows = await self._fetch("get", list(ids), queue)
-        newest = {row["id"]: row for row in rows}
-        return [record(newest[job]) if job in newest else None for job in ids]
+        rows = await self._fetch("get", [ref.id for ref in refs], [ref.queue for ref in refs])
+        found = {one.ref: one for one in map(record, rows)}
+        return [found.get(ref) for ref in refs]
+
+    async def locate(self, ids: Sequence[UUID]) -> list[JobRef | None]:
+        """Where jobs of these ids are."""
+        rows = await self._fetch("locate", list(ids))
+        newest = {id_: JobRef(queue, id_) for id_, queue in rows}
+        return [newest.get(id_) for id_ in ids]
 
     async def find(
-        self, where: JobFilter, *, limit: int = 50, after: str | None = None
-    ) -> tuple[list[JobRecord], str | None]:
-        """A page of jobs, newest ids first."""
-        last = _PAST_ALL
-        if after is not None:
-            job, _, queue = after.partition(" ")
-            last = (UUID(job), queue)
-        rows = await self._fetch("find", *_conditions(where), limit, SEEN_AT_MOST, *last)
-        found = [row for row in rows if row["id"] is not None]
-        return [record(row) for row in found], _mark(rows, full=len(found) == limit)
+        self, where: JobFilter, *, limit: int = 50, after: JobRef | None = None
+    ) -> list[JobRecord]:
+        """A page of jobs, the greatest ids first."""
+        found: list[JobRecord] = []
+        mark: JobRef | None = after or _PAST_ALL
+        while mark is not None and len(found) < limit:
+            refs, mark = await self._page(where, limit - len(found), mark)
+            found += [one for one in await self.get(refs) if one is not None]
+        return found
+
+    async def refs(self, where: JobFilter) -> AsyncIterator[Sequence[JobRef]]:
+        """All jobs that a filter fits, in portions."""
+        mark: JobRef | None = _PAST_ALL
+        while mark is not None:
+            refs, mark = await self._page(where, PORTION, mark)
+            if refs:
+                yield refs
 
     async def queues(self) -> list[QueueInfo]:
         """All queues that hold a job or a record, or are paused."""
@@ -64,45 +79,37 @@ class PostgresInspector:
             for row in await self._fetch("workers")
         ]
 
-    async def cancel(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Cancel, or ask to."""
-        return _changes(await self._fetch("cancel", list(ids), queue, self._keep_failed))
+    async def steer(self, event: Event, refs: Sequence[JobRef]) -> list[Change]:
+        """Carry out one of the events of `STEERING` on jobs."""
+        rows = await self._fetch(
+            "steer",
+            event.value,
+            codes(ALLOWED[event]),
+            [ref.id for ref in refs],
+            [ref.queue for ref in refs],
+            self._keep_failed,
+        )
+        return [_change(ref, *row) for ref, row in zip(refs, rows, strict=True)]
 
-    async def retry(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Run failed and cancelled jobs again."""
-        return _changes(await self._fetch("rerun", list(ids), queue))
+    async def pause(self, queues: Sequence[str], *, paused: bool) -> None:
+        """Whether claims give nothing."""
+        await self._fetch("pause", list(queues), paused)
 
-    async def promote(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Make scheduled jobs ready."""
-        return _changes(await self._fetch("promote", list(ids), queue))
-
-    async def delete(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Remove jobs; their ids stay remembered."""
-        return _changes(await self._fetch("delete", list(ids), queue))
-
-    async def pause(self, queues: Sequence[str]) -> None:
-        """Claims give nothing until `resume`."""
-        await self._lanes.execute(self._statements["pause"], list(queues))
-
-    async def resume(self, queues: Sequence[str]) -> None:
-        """Claims give jobs again."""
-        await self._fetch("resume", list(queues))
-
-    async def drain(self, queue: str, *, limit: int = 1000) -> int:
-        """Cancel scheduled and ready jobs."""
-        return await self._count("drain", queue, limit, self._keep_failed)
-
-    async def clean(self, where: JobFilter, *, limit: int = 1000) -> int:
-        """Remove finished records."""
-        return await self._count("clean", *_conditions(where), limit)
+    async def _page(
+        self, where: JobFilter, limit: int, after: JobRef
+    ) -> tuple[list[JobRef], JobRef | None]:
+        """Some jobs, and after which the next are; None: there are no more."""
+        last = (after.id, after.queue)
+        rows = await self._fetch("find", *_conditions(where), limit, SEEN_AT_MOST, *last)
+        found = [JobRef(row["queue"], row["id"]) for row in rows if row["id"] is not None]
+        if len(found) == limit:
+            return found, found[-1]
+        if rows and rows[0]["seen"] == SEEN_AT_MOST:
+            return found, JobRef(rows[0]["last_queue"], rows[0]["last_id"])
+        return found, None
 
     async def _fetch(self, verb: str, *args: Any) -> Rows:
         return await self._lanes.fetch(self._statements[verb], *args)
-
-    async def _count(self, verb: str, *args: Any) -> int:
-        (row,) = await self._fetch(verb, *args)
-        count: int = row[0]
-        return count
 
 
 def _conditions(where: JobFilter) -> tuple[Any, ...]:
@@ -116,16 +123,19 @@ def _conditions(where: JobFilter) -> tuple[Any, ...]:
     )
 
 
-def _mark(rows: Rows, *, full: bool) -> str | None:
-    if full:
-        return f"{rows[-1]['id']} {rows[-1]['queue']}"
-    if rows and rows[0]["seen"] == SEEN_AT_MOST:
-        return f"{rows[0]['last_id']} {rows[0]['last_queue']}"
-    return None
-
-
-def _changes(rows: Rows) -> list[Change]:
-    return [
-        Change(None if state is None else STATES[state], done=done, why=why)
-        for state, done, why in rows
-    ]
+def _change(
+    ref: JobRef,
+    found: int | None,
+    now: int | None,
+    generation: int,
+    refused: str | None,
+    holder: UUID | None,
+) -> Change:
+    return Change(
+        ref,
+        None if found is None else STATES[found],
+        None if now is None else STATES[now],
+        generation,
+        Refusal(refused) if refused else None,
+        holder,
+    )

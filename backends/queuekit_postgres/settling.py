@@ -60,7 +60,7 @@ class Settling:
         returns = sorted(given, key=_place)
         rows = await self._lane.fetch(
             self._statements["retry"],
-            [r.token.ref for r in returns],
+            [r.token.address for r in returns],
             [r.token.delivery for r in returns],
             [RETURNED[r.kind] for r in returns],
             [bounded(r.delay) for r in returns],
@@ -79,7 +79,7 @@ class Settling:
         """End a job that can't go back, if it is that."""
         (row,) = await self._lane.fetch(
             self._statements["end_return"],
-            back.token.ref,
+            back.token.address,
             back.token.delivery,
             RETURNED[back.kind],
             back.error,
@@ -103,7 +103,7 @@ class Settling:
         token = outcome.token
         task = outcome.task if isinstance(outcome, Ack) else ""
         keep = outcome.keep if isinstance(outcome, Ack) else None
-        found = await self._lane.fetch(self._statements["get"], [token.id], token.queue)
+        found = await self._lane.fetch(self._statements["get"], [token.id], [token.queue])
         attempt = found[0]["attempt"] if found else 0
         told = {"attempt": attempt, "type": "InvalidResult", "message": str(error), "traceback": ""}
         text = json.dumps(told)

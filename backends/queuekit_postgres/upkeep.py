@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from queuekit.backend import Upkeep
-from queuekit.job import Micros
+from queuekit.job import JobRef, Micros
 from queuekit_postgres.connections import Lanes
 from queuekit_postgres.floors import Floors
 from queuekit_postgres.migrate import DAYS_AHEAD
@@ -43,7 +43,7 @@ class Maintenance:
         self._rescued.done(queues, row["now"], len(lapsed["rescued"]))
         return Upkeep(
             promoted=row["promoted"],
-            rescued=[*map(UUID, lapsed["rescued"])],
+            rescued=[JobRef(queue, UUID(id_)) for queue, id_ in lapsed["rescued"]],
             renewed=row["renewed"],
             pruned=await self._prune(names),
             ended=[*ended(row["expired"]), *ended(lapsed["crashed"])],

@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, repeat
-from uuid import UUID
 
 from queuekit.backend import KEEP_FOR_WAITERS
 from queuekit.errors import JobNotFound
-from queuekit.job import JobRecord, new_id
+from queuekit.job import JobRecord, JobRef, new_id
 from queuekit_postgres.connections import Lanes
 from queuekit_postgres.listen import Doorbell
 from queuekit_postgres.rows import record
@@ -55,9 +54,7 @@ class Waiting:
                     return
                 await self._doorbell.listen(process)
 
-    async def for_ends(
-        self, jobs: Collection[tuple[str, UUID]], wait_for: float
-    ) -> dict[UUID, JobRecord]:
+    async def for_ends(self, jobs: Collection[JobRef], wait_for: float) -> dict[JobRef, JobRecord]:
         """The records of those that have finished, as soon as one has."""
         loop = asyncio.get_running_loop()
         end = loop.time() + wait_for
@@ -75,7 +72,8 @@ class Waiting:
                 if gone := [row["asked"] for row in rows if row["state"] is None]:
                     raise JobNotFound(f"Job {gone[0]} is not stored, or its record is gone.")
                 if rows:
-                    return {row["asked"]: record(row) for row in rows}
+                    ended = map(record, rows)
+                    return {one.ref: one for one in ended}
                 pause = min(longest, end - loop.time())
                 if pause <= 0:
                     return {}

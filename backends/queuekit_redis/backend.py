@@ -20,7 +20,7 @@ from queuekit.backend import (
     Verdict,
 )
 from queuekit.errors import InvalidOption
-from queuekit.job import Ack, Job, JobRecord, Micros, Return, Token
+from queuekit.job import Ack, Job, JobRecord, JobRef, Micros, Return, Token
 from queuekit_redis.claiming import Claiming
 from queuekit_redis.client import link_to
 from queuekit_redis.enqueueing import Batch, batches, check_atomic, refusal
@@ -215,9 +215,7 @@ class RedisBackend:
             ]
         )
 
-    async def results(
-        self, jobs: Collection[tuple[str, UUID]], wait_for: float
-    ) -> dict[UUID, JobRecord]:
+    async def results(self, jobs: Collection[JobRef], wait_for: float) -> dict[JobRef, JobRecord]:
         """Records of those that have finished; waits for the first one."""
         return await self._sleepers.results(jobs, wait_for)
 
@@ -243,7 +241,11 @@ class RedisBackend:
         done = await self._scripts.run_everywhere("maintain", queues)
         return Upkeep(
             promoted=sum(one[0] for one in done),
-            rescued=[UUID(bytes=id_) for one in done for id_ in one[3]],
+            rescued=[
+                JobRef(queue, UUID(bytes=id_))
+                for queue, one in zip(queues, done, strict=True)
+                for id_ in one[3]
+            ],
             renewed=sum(one[1] for one in done),
             pruned=sum(one[2] for one in done),
             ended=[

@@ -1,16 +1,23 @@
 """The same store, for people's eyes and hands."""
 
-from collections.abc import Sequence
-from typing import Any, Final, cast
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from heapq import nlargest
+from typing import Final, cast
 from uuid import UUID
 
-from queuekit.backend import Change, JobFilter, QueueInfo, WorkerInfo
-from queuekit.job import FINISHED, JobRecord, Micros, State
+from queuekit.backend import Change, JobFilter, QueueInfo, Refusal, WorkerInfo
+from queuekit.job import JobRecord, JobRef, Micros, State
+from queuekit.lifecycle import ALLOWED, Event
 from queuekit_redis.reading import read_records
 from queuekit_redis.records import read_worker
 from queuekit_redis.scripts import Scripts
 
 PAGE: Final = 250
+LOOKED_AT: Final = 10_000
+"""How many jobs one scan of all ids gives to look at."""
+SCANNED: Final = 1_000
+"""About so many ids come from one scan."""
 SOURCES: Final = {
     State.READY: ("ready", "suspects", "solitary"),
     State.SCHEDULED: ("scheduled",),
@@ -26,45 +33,55 @@ HASHES: Final = frozenset({"jobs", "running", "waiting", "ended"})
 
 
 class RedisInspector:
-    """What people need. `queue=None` asks all queues."""
+    """Looks and steers by one script a queue."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    async def get(self, ids: Sequence[UUID], queue: str | None = None) -> list[JobRecord | None]:
+    async def get(self, refs: Sequence[JobRef]) -> list[JobRecord | None]:
         """Records, live or finished."""
-        found: dict[UUID, JobRecord] = {}
-        queues = await self._scripts.queues() if queue is None else [queue]
+        wanted: dict[str, list[UUID]] = {}
+        for ref in dict.fromkeys(refs):
+            wanted.setdefault(ref.queue, []).append(ref.id)
+        records = await read_records(self._scripts, wanted)
+        found = {record.ref: record for record in records if record is not None}
+        return [found.get(ref) for ref in refs]
+
+    async def locate(self, ids: Sequence[UUID]) -> list[JobRef | None]:
+        """Where jobs of these ids are."""
+        newest: dict[UUID, JobRecord] = {}
+        queues = await self._scripts.queues()
         for record in await read_records(self._scripts, dict.fromkeys(queues, ids)):
             if record is not None and (
-                record.id not in found or found[record.id].enqueued_at < record.enqueued_at
+                record.id not in newest or newest[record.id].enqueued_at < record.enqueued_at
             ):
-                found[record.id] = record
-        return [found.get(id_) for id_ in ids]
+                newest[record.id] = record
+        return [newest[id_].ref if id_ in newest else None for id_ in ids]
 
     async def find(
-        self, where: JobFilter, *, limit: int = 50, after: str | None = None
-    ) -> tuple[list[JobRecord], str | None]:
-        """A page of jobs and the mark of the next page."""
-        places = await self._places(where)
-        place, cursor, skip = map(int, after.split("-")) if after else (0, 0, 0)
-        if place >= len(places):
-            return [], None
-        queue, source = places[place]
-        command = "HSCAN" if source in HASHES else "ZSCAN"
-        next_cursor, ids = await self._scripts.run_one(
-            "scan", queue, source, command, cursor, min(limit, PAGE)
-        )
-        # Small collections are scanned as a whole, whatever was asked for.
-        ids = sorted(ids)
-        some = ids[skip : skip + min(limit, PAGE)]
-        found = await read_records(self._scripts, {queue: [UUID(bytes=id_) for id_ in some]})
-        records = [record for record in found if record is not None and matches(record, where)]
-        if skip + len(some) < len(ids):
-            return records, f"{place}-{cursor}-{skip + len(some)}"
-        if int(next_cursor):
-            return records, f"{place}-{int(next_cursor)}-0"
-        return records, f"{place + 1}-0-0" if place + 1 < len(places) else None
+        self, where: JobFilter, *, limit: int = 50, after: JobRef | None = None
+    ) -> list[JobRecord]:
+        """A page of jobs, the greatest ids first."""
+        found: list[JobRecord] = []
+        while len(found) < limit:
+            refs = await self._greatest(where, after)
+            for start in range(0, len(refs), PAGE):
+                records = await self.get(refs[start : start + PAGE])
+                found += [one for one in records if one is not None and matches(one, where)]
+                if len(found) >= limit:
+                    break
+            if len(refs) < LOOKED_AT:
+                break
+            after = refs[-1]
+        return found[:limit]
+
+    async def refs(self, where: JobFilter) -> AsyncIterator[Sequence[JobRef]]:
+        """All jobs that a filter fits, in portions."""
+        async for page in self._scanned(where):
+            records = await self.get(page)
+            fit = [one.ref for one in records if one is not None and matches(one, where)]
+            if fit:
+                yield fit
 
     async def queues(self) -> list[QueueInfo]:
         """All queues that hold a job or a record, or are paused."""
@@ -77,61 +94,47 @@ class RedisInspector:
         """All processes that are present."""
         return [read_worker(raw) for raw in await self._scripts.run_one("workers", None) if raw]
 
-    async def cancel(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Unstarted jobs end as cancelled; running ones are asked to."""
-        return await self._steer("cancel", ids, queue)
+    async def steer(self, event: Event, refs: Sequence[JobRef]) -> list[Change]:
+        """Carry out one of the events of `STEERING` on jobs."""
+        states = f" {' '.join(ALLOWED[event])} "
+        changes: dict[int, Change] = {}
+        for queue, places in _by_queue(refs):
+            ids = (refs[place].id.bytes for place in places)
+            answer = await self._scripts.run_one("steer", queue, event.value, states, *ids)
+            for place, became in zip(places, answer, strict=True):
+                changes[place] = _change(refs[place], *became)
+        return [changes[place] for place in range(len(refs))]
 
-    async def retry(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Failed and cancelled jobs become ready."""
-        return await self._steer("rerun", ids, queue)
-
-    async def promote(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Scheduled jobs become ready."""
-        return await self._steer("promote", ids, queue)
-
-    async def delete(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Any but running ones go; their ids stay remembered."""
-        return await self._steer("delete", ids, queue)
-
-    async def pause(self, queues: Sequence[str]) -> None:
-        """Claims give nothing until `resume`."""
-        if queues:
+    async def pause(self, queues: Sequence[str], *, paused: bool) -> None:
+        """Whether claims give nothing."""
+        if queues and paused:
             await self._scripts.run_one("register", None, *queues)
-        await self._scripts.run_everywhere("pause", queues)
+        await self._scripts.run_everywhere("pause", queues, int(paused))
 
-    async def resume(self, queues: Sequence[str]) -> None:
-        """Claims give jobs again; sleepers are woken."""
-        await self._scripts.run_everywhere("resume", queues)
+    async def _greatest(self, where: JobFilter, after: JobRef | None) -> list[JobRef]:
+        """Those that come next, up to `LOOKED_AT`; no collection is in that order, so all ids are gone through."""
+        found: set[JobRef] = set()
+        async for page in self._scanned(where):
+            found.update(ref for ref in page if after is None or _order(ref) < _order(after))
+            if len(found) > 2 * LOOKED_AT:
+                found = set(nlargest(LOOKED_AT, found, _order))
+        return nlargest(LOOKED_AT, found, _order)
 
-    async def drain(self, queue: str, *, limit: int = 1000) -> int:
-        """Cancel up to `limit` scheduled and ready jobs; how many there were."""
-        drained = 0
-        while drained < limit:
-            some = min(limit - drained, PAGE)
-            count = await self._scripts.run_one("drain", queue, some)
-            drained += count
-            if count < some:
-                break
-        return drained
-
-    async def clean(self, where: JobFilter, *, limit: int = 1000) -> int:
-        """Remove up to `limit` finished records; how many there were."""
-        removed = 0
-        mark: str | None = None
-        while removed < limit:
-            page, following = await self.find(where, limit=PAGE, after=mark)
-            over = [record for record in page if record.state in FINISHED][: limit - removed]
-            done = 0
-            for queue in {record.queue for record in over}:
-                ids = [record.id for record in over if record.queue == queue]
-                done += sum(change.done for change in await self.delete(ids, queue))
-            removed += done
-            # A page from which something went is read again: what follows has moved up.
-            if not done:
-                if following is None:
+    async def _scanned(self, where: JobFilter) -> AsyncIterator[list[JobRef]]:
+        """All jobs among which those of a filter are."""
+        for queue, source in await self._places(where):
+            command = "HSCAN" if source in HASHES else "ZSCAN"
+            cursor = 0
+            while True:
+                mark, ids = await self._scripts.run_one(
+                    "scan", queue, source, command, cursor, SCANNED
+                )
+                # Small collections are scanned as a whole, whatever was asked for.
+                for start in range(0, len(ids), PAGE):
+                    yield [JobRef(queue, UUID(bytes=id_)) for id_ in ids[start : start + PAGE]]
+                cursor = int(mark)
+                if not cursor:
                     break
-                mark = following
-        return removed
 
     async def _places(self, where: JobFilter) -> list[tuple[str, str]]:
         """Queues and keys to be looked through."""
@@ -142,22 +145,6 @@ class RedisInspector:
                 sources.pop(part, None)
         return [(queue, source) for queue in queues for source in (sources or ("jobs",))]
 
-    async def _steer(self, script: str, ids: Sequence[UUID], queue: str | None) -> list[Change]:
-        places = await self._newest(ids) if queue is None else dict.fromkeys(ids, queue)
-        changes = dict.fromkeys(ids, Change(None, done=False))
-        for name in dict.fromkeys(places.values()):
-            asked = [id_ for id_ in dict.fromkeys(ids) if places.get(id_) == name]
-            for start in range(0, len(asked), PAGE):
-                some = asked[start : start + PAGE]
-                answer = await self._scripts.run_one(script, name, *(id_.bytes for id_ in some))
-                changes |= zip(some, map(_change, answer), strict=True)
-        return [changes[id_] for id_ in ids]
-
-    async def _newest(self, ids: Sequence[UUID]) -> dict[UUID, str]:
-        """The queue of each id; of the newest job, if several queues have one."""
-        records = await self.get(ids)
-        return {record.id: record.queue for record in records if record is not None}
-
 
 def matches(record: JobRecord, where: JobFilter) -> bool:
     """Whether all conditions hold."""
@@ -166,16 +153,46 @@ def matches(record: JobRecord, where: JobFilter) -> bool:
         and (not where.states or record.state in where.states)
         and set(where.tags) <= set(record.tags)
         and (where.since is None or record.enqueued_at >= cast("Micros", where.since))
-        and (where.error is None or any(where.error in text for text in record.errors[-1:]))
+        and (where.error is None or any(where.error in _shown(text) for text in record.errors[-1:]))
     )
 
 
-def _change(answer: Sequence[Any]) -> Change:
-    state, done, *holder = answer
-    why = None
-    if holder and holder[0]:
-        why = f"its key is held by job {UUID(bytes=holder[0])}"
-    return Change(State(state.decode()) if state else None, bool(done), why)
+def _shown(error: str) -> str:
+    """An error as people read it."""
+    fields = json.loads(error)
+    return f"{fields.get('type')}: {fields.get('message')}"
+
+
+def _order(ref: JobRef) -> tuple[UUID, str]:
+    return ref.id, ref.queue
+
+
+def _by_queue(refs: Sequence[JobRef]) -> Iterator[tuple[str, list[int]]]:
+    """The places of those of each queue, at most `PAGE` together."""
+    places: dict[str, list[int]] = {}
+    for place, ref in enumerate(refs):
+        places.setdefault(ref.queue, []).append(place)
+    for queue, all_of_them in places.items():
+        for start in range(0, len(all_of_them), PAGE):
+            yield queue, all_of_them[start : start + PAGE]
+
+
+def _change(
+    ref: JobRef,
+    found: bytes | None,
+    now: bytes | None,
+    generation: int,
+    refused: bytes | None,
+    holder: bytes | None,
+) -> Change:
+    return Change(
+        ref,
+        State(found.decode()) if found else None,
+        State(now.decode()) if now else None,
+        generation,
+        Refusal(refused.decode()) if refused else None,
+        UUID(bytes=holder) if holder else None,
+    )
 
 
 def _queue_info(name: str, paused: int, *counts: int) -> QueueInfo:

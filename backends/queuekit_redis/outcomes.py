@@ -23,8 +23,8 @@ def in_bulk(outcome: Outcome) -> bool:
     return (
         isinstance(outcome, Ack)
         and outcome.state is State.SUCCEEDED
-        and outcome.token.ref is not None
-        and outcome.token.ref.startswith(b"p:%d:" % outcome.token.delivery)
+        and outcome.token.address is not None
+        and outcome.token.address.startswith(b"p:%d:" % outcome.token.delivery)
         and outcome.error is None
         and outcome.reason is None
     )
@@ -46,7 +46,7 @@ def bulk_arguments(acks: Sequence[Ack], keep: Keep) -> list[Argument]:
         heads += (task, kept.age, count_of(kept), len(members))
     ordered = acks if len(groups) == 1 else [ack for group in groups.values() for ack in group]
     ids = [ack.token.id.bytes for ack in ordered]
-    refs = [ack.token.ref for ack in ordered]
+    refs = [ack.token.address for ack in ordered]
     return [len(groups), *heads, *ids, *refs, *[(ack.result or "").encode() for ack in ordered]]
 
 

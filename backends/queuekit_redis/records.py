@@ -151,7 +151,7 @@ def read_ref(ref: bytes) -> tuple[int, int, Micros]:
 
 def ref_of(token: Token) -> bytes:
     """The claim that a token stands for; a token of another delivery than its ref's stands for another claim."""
-    flag, _, rest = (token.ref or NO_CLAIM).split(b":", 2)
+    flag, _, rest = (token.address or NO_CLAIM).split(b":", 2)
     return b"%b:%d:%b" % (flag, token.delivery, rest)
 
 

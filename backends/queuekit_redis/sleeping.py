@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from queuekit.errors import BackendRefused, BackendUnavailable, JobNotFound
-from queuekit.job import JobRecord
+from queuekit.job import JobRecord, JobRef
 from queuekit_redis.reading import read_records
 from queuekit_redis.scripts import Scripts
 from queuekit_redis.wakeup import WORK, Doorbells
@@ -53,9 +53,7 @@ class Sleepers:
         found = await self._scripts.run_everywhere("sleep", queues, channel, RUNG_FOR)
         return min((due / 1_000_000 for due in found if due >= 0), default=None)
 
-    async def results(
-        self, jobs: Collection[tuple[str, UUID]], wait_for: float
-    ) -> dict[UUID, JobRecord]:
+    async def results(self, jobs: Collection[JobRef], wait_for: float) -> dict[JobRef, JobRecord]:
         """Records of those that have finished, as soon as there is one."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_for
@@ -78,7 +76,7 @@ class Sleepers:
 
     async def _finished(
         self, by_queue: dict[str, list[UUID]], channel: str
-    ) -> dict[UUID, JobRecord]:
+    ) -> dict[JobRef, JobRecord]:
         calls = [
             self._scripts.call("results", queue, (channel, *(id_.bytes for id_ in ids)))
             for queue, ids in by_queue.items()
@@ -95,4 +93,4 @@ class Sleepers:
                 if state > 0:
                     over.setdefault(queue, []).append(id_)
         records = await read_records(self._scripts, over)
-        return {record.id: record for record in records if record is not None}
+        return {record.ref: record for record in records if record is not None}

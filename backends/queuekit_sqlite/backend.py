@@ -5,7 +5,6 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any, Final
-from uuid import UUID
 
 from queuekit.backend import (
     Answer,
@@ -20,7 +19,7 @@ from queuekit.backend import (
     Verdict,
 )
 from queuekit.errors import BackendUnavailable, InvalidOption
-from queuekit.job import Ack, Job, JobRecord, Micros, Return, Token
+from queuekit.job import Ack, Job, JobRecord, JobRef, Micros, Return, Token
 from queuekit_sqlite import enqueue, leases, listen, schema
 from queuekit_sqlite.claim import claim
 from queuekit_sqlite.inspect import SqliteInspector
@@ -127,17 +126,15 @@ class SqliteBackend:
         """Keep progress and log lines of running jobs."""
         await self._store.write(lambda tx: leases.report(tx, reports), durable=False)
 
-    async def results(
-        self, jobs: Collection[tuple[str, UUID]], wait_for: float
-    ) -> dict[UUID, JobRecord]:
-        """Records of those (queue, id) that have finished; waits for the first one."""
+    async def results(self, jobs: Collection[JobRef], wait_for: float) -> dict[JobRef, JobRecord]:
+        """Records of those that have finished; waits for the first one."""
         loop = asyncio.get_running_loop()
         end = loop.time() + wait_for
         found = await self._store.read(lambda tx: listen.ends(tx, jobs))
         if found or wait_for <= 0:
             return found
         address, duration = self._doorbell.address(), round(wait_for * _SECOND)
-        with self._doorbell.listening(of_job(id_) for _, id_ in jobs) as rung:
+        with self._doorbell.listening(of_job(ref.id) for ref in jobs) as rung:
             found = await self._store.write(
                 lambda tx: listen.await_ends(tx, jobs, address, duration), durable=False
             )

@@ -1,13 +1,14 @@
 """What people see and do."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from queuekit.backend import Change, JobFilter, Presence, QueueInfo, WorkerInfo
-from queuekit.job import FINISHED, JobRecord, State
+from queuekit.backend import Change, JobFilter, Presence, QueueInfo, Refusal, WorkerInfo
+from queuekit.job import JobRecord, JobRef, State
+from queuekit.lifecycle import Event, Life, allowed, step
 from queuekit_sqlite import codes, jobs, keys
 from queuekit_sqlite.rows import record
 from queuekit_sqlite.store import Store
@@ -16,8 +17,12 @@ from queuekit_sqlite.upkeep import forget
 
 _LOOKED_AT: Final = 10_000
 """How many jobs one page looks at, however few of them fit."""
-_BEYOND: Final = b"\xff" * 17
+_PORTION: Final = 1_000
+_BEYOND: Final = (b"\xff" * 17, "")
 """Greater than any id."""
+
+Mark: TypeAlias = tuple[bytes, str]
+"""An id and a queue."""
 
 
 class SqliteInspector:
@@ -26,25 +31,44 @@ class SqliteInspector:
     def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
 
-    async def get(self, ids: Sequence[UUID], queue: str | None = None) -> list[JobRecord | None]:
+    async def get(self, refs: Sequence[JobRef]) -> list[JobRecord | None]:
         """Records, live or finished."""
 
         def read(tx: Transaction) -> list[JobRecord | None]:
-            rows = [tx.one("get", id_.bytes, queue) for id_ in ids]
+            rows = [tx.one("get", ref.id.bytes, ref.queue) for ref in refs]
             return [None if row is None else record(row) for row in rows]
 
         return await self._store().read(read)
 
-    async def find(
-        self, where: JobFilter, *, limit: int = 50, after: str | None = None
-    ) -> tuple[list[JobRecord], str | None]:
-        """A page of jobs, the newest ids first, and the mark of the next page."""
+    async def locate(self, ids: Sequence[UUID]) -> list[JobRef | None]:
+        """Where jobs of these ids are."""
 
-        def read(tx: Transaction) -> tuple[list[JobRecord], str | None]:
-            places, mark = _page(tx, where, limit, after)
-            return [record(*tx.all("get", id_, queue)) for _, id_, queue in places], mark
+        def read(tx: Transaction) -> list[JobRef | None]:
+            found = [(id_, tx.one("locate", id_.bytes)) for id_ in ids]
+            return [JobRef(row[0], id_) if row else None for id_, row in found]
 
         return await self._store().read(read)
+
+    async def find(
+        self, where: JobFilter, *, limit: int = 50, after: JobRef | None = None
+    ) -> list[JobRecord]:
+        """A page of jobs, the greatest ids first."""
+        found: list[JobRecord] = []
+        mark: Mark | None = _BEYOND if after is None else (after.id.bytes, after.queue)
+        while mark is not None and len(found) < limit:
+            page, mark = await self._read_page(where, limit - len(found), mark)
+            found += page
+        return found
+
+    async def refs(self, where: JobFilter) -> AsyncIterator[Sequence[JobRef]]:
+        """All jobs that a filter fits, in portions."""
+        mark: Mark | None = _BEYOND
+        while mark is not None:
+            rows, mark = await self._store().read(
+                partial(_page, where=where, limit=_PORTION, after=mark)
+            )
+            if rows:
+                yield [JobRef(queue, UUID(bytes=id_)) for _, id_, queue in rows]
 
     async def queues(self) -> list[QueueInfo]:
         """All queues that hold a job or a record, or are paused."""
@@ -55,73 +79,51 @@ class SqliteInspector:
         found = await self._store().read(lambda tx: tx.all("present_processes", tx.now))
         return [WorkerInfo(presence=_presence(body), seen_at=seen_at) for body, seen_at in found]
 
-    async def cancel(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Unstarted jobs end as cancelled; running ones are asked to."""
-        return await self._each(_cancel, ids, queue)
+    async def steer(self, event: Event, refs: Sequence[JobRef]) -> list[Change]:
+        """Carry out one of the events of `STEERING` on jobs."""
+        return await self._store().write(lambda tx: [_steer(tx, event, ref) for ref in refs])
 
-    async def retry(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Failed and cancelled jobs become ready."""
-        return await self._each(_rerun, ids, queue)
+    async def pause(self, queues: Sequence[str], *, paused: bool) -> None:
+        """Whether claims give nothing."""
 
-    async def promote(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Scheduled jobs become ready."""
-        return await self._each(_promote, ids, queue)
+        def write(tx: Transaction) -> None:
+            tx.run_many("pause" if paused else "resume", [(queue,) for queue in queues])
+            if not paused:
+                tx.stirred.update(queues)
 
-    async def delete(self, ids: Sequence[UUID], queue: str | None = None) -> list[Change]:
-        """Any but running ones go; their ids stay remembered."""
-        return await self._each(_delete, ids, queue)
+        await self._store().write(write)
 
-    async def pause(self, queues: Sequence[str]) -> None:
-        """Claims give nothing until `resume`."""
-        await self._store().write(lambda tx: tx.run_many("pause", [(queue,) for queue in queues]))
+    async def _read_page(
+        self, where: JobFilter, limit: int, after: Mark
+    ) -> tuple[list[JobRecord], Mark | None]:
+        def read(tx: Transaction) -> tuple[list[JobRecord], Mark | None]:
+            rows, mark = _page(tx, where, limit, after)
+            return [record(*tx.all("get", id_, queue)) for _, id_, queue in rows], mark
 
-    async def resume(self, queues: Sequence[str]) -> None:
-        """Claims give jobs again; sleepers are woken."""
-
-        def resume(tx: Transaction) -> None:
-            tx.run_many("resume", [(queue,) for queue in queues])
-            tx.stirred.update(queues)
-
-        await self._store().write(resume)
-
-    async def drain(self, queue: str, *, limit: int = 1000) -> int:
-        """Cancel up to `limit` scheduled and ready jobs; how many there were."""
-
-        def drain(tx: Transaction) -> int:
-            found = tx.all("unstarted", queue, limit)
-            for (seq,) in found:
-                _end_unstarted(tx, jobs.at(tx, seq))
-            return len(found)
-
-        return await self._store().write(drain)
-
-    async def clean(self, where: JobFilter, *, limit: int = 1000) -> int:
-        """Remove up to `limit` finished records; how many there were."""
-        return await self._store().write(lambda tx: _clean(tx, where, limit))
-
-    async def _each(
-        self,
-        act: Callable[[Transaction, jobs.Row], Change],
-        ids: Sequence[UUID],
-        queue: str | None,
-    ) -> list[Change]:
-        def write(tx: Transaction) -> list[Change]:
-            rows = (jobs.find(tx, id_.bytes, queue) for id_ in ids)
-            return [act(tx, row) if row else Change(None, done=False) for row in rows]
-
-        return await self._store().write(write)
+        return await self._store().read(read)
 
 
-def _cancel(tx: Transaction, row: jobs.Row) -> Change:
-    if row.code in codes.FINISHED:
-        return _change(row, done=False)
+def _steer(tx: Transaction, event: Event, ref: JobRef) -> Change:
+    row = jobs.find(tx, ref.id.bytes, ref.queue)
+    if row is None:
+        return Change(ref, None, None, refused=Refusal.GONE)
+    found = codes.STATES[row.code]
+    if not allowed(event, found):
+        return Change(ref, found, found, row.generation, Refusal.STATE)
+    if event is Event.RERUN and (holder := _other_holder(tx, row)):
+        return Change(ref, found, found, row.generation, Refusal.KEY_HELD, holder)
+    _ACTS[event](tx, row)
+    life = step(Life(found, generation=row.generation), event)
+    return Change(ref, found, life.state, life.generation)
+
+
+def _cancel(tx: Transaction, row: jobs.Row) -> None:
     if row.code != codes.RUNNING:
         _end_unstarted(tx, row)
-    else:
-        if not row.cancel_requested:
-            tx.run("request_cancel", row.seq, jobs.noted(tx, row, "cancel"))
-        tx.ring_process(row.process or "")
-    return _change(row)
+        return
+    if not row.cancel_requested:
+        tx.run("request_cancel", row.seq, jobs.noted(tx, row, "cancel"))
+    tx.ring_process(row.process or "")
 
 
 def _end_unstarted(tx: Transaction, row: jobs.Row) -> None:
@@ -130,52 +132,49 @@ def _end_unstarted(tx: Transaction, row: jobs.Row) -> None:
     jobs.finish(tx, row, codes.CANCELLED)
 
 
-def _rerun(tx: Transaction, row: jobs.Row) -> Change:
-    if row.code not in {codes.FAILED, codes.CANCELLED}:
-        return _change(row, done=False)
-    if row.key is not None:
-        holder = keys.holder(tx, row.queue, row.key)
-        if holder and holder.id != row.id:
-            why = f"job {UUID(bytes=holder.id)} holds its key {row.key!r} now"
-            return _change(row, done=False, why=why)
-        if row.key_until == "finished":
-            keys.take(tx, row.queue, row.key, row.id, row.key_until, row.enqueued_at)
+def _other_holder(tx: Transaction, row: jobs.Row) -> UUID | None:
+    holder = None if row.key is None else keys.holder(tx, row.queue, row.key)
+    return UUID(bytes=holder.id) if holder and holder.id != row.id else None
+
+
+def _rerun(tx: Transaction, row: jobs.Row) -> None:
+    if row.key is not None and row.key_until == "finished":
+        keys.take(tx, row.queue, row.key, row.id, row.key_until, row.enqueued_at)
     tx.run("rerun", row.seq, *tx.take_places(1), jobs.noted(tx, row, "rerun"))
     tx.stirred.add(row.queue)
-    return _change(row)
 
 
-def _promote(tx: Transaction, row: jobs.Row) -> Change:
-    if row.code != codes.SCHEDULED:
-        return _change(row, done=False)
+def _promote(tx: Transaction, row: jobs.Row) -> None:
     jobs.place(tx, row, tx.now)
-    return _change(row)
 
 
-def _delete(tx: Transaction, row: jobs.Row) -> Change:
-    if row.code == codes.RUNNING:
-        return _change(row, done=False)
+def _delete(tx: Transaction, row: jobs.Row) -> None:
     if row.code in codes.FINISHED:
         forget(tx, [row.seq], since=tx.now)
-        return _change(row)
+        return
     jobs.drop(tx, row)
     tx.ring_waiters(row.id, row.queue)
     jobs.leave_key(tx, row)
-    return _change(row)
 
 
-def _change(row: jobs.Row, *, done: bool = True, why: str | None = None) -> Change:
-    return Change(codes.STATES[row.code], done, why)
+_ACTS: Final[Mapping[Event, Callable[[Transaction, jobs.Row], None]]] = {
+    Event.CANCEL: _cancel,
+    Event.DRAIN: _end_unstarted,
+    Event.RERUN: _rerun,
+    Event.PROMOTE: _promote,
+    Event.DELETE: _delete,
+    Event.CLEAN: _delete,
+}
 
 
 def _page(
-    tx: Transaction, where: JobFilter, limit: int, after: str | None
-) -> tuple[list[Row], str | None]:
-    mark = _unmarked(after)
+    tx: Transaction, where: JobFilter, limit: int, after: Mark
+) -> tuple[list[Row], Mark | None]:
+    """Some jobs, and after which the next are; None: there are no more."""
     states = [code for code, state in codes.STATES.items() if state in where.states]
     rows = tx.all(
         "find",
-        *mark,
+        *after,
         _LOOKED_AT,
         limit,
         _json(where.queues),
@@ -186,24 +185,9 @@ def _page(
         where.error,
     )
     if rows and len(rows) == limit:
-        return rows, _mark(rows[-1])
-    end = tx.one("find_end", *mark, _LOOKED_AT - 1)
-    return rows, _mark(end) if end else None
-
-
-def _clean(tx: Transaction, where: JobFilter, limit: int) -> int:
-    wanted = tuple(FINISHED.intersection(where.states) if where.states else FINISHED)
-    if not wanted:
-        return 0
-    finished = replace(where, states=wanted)
-    removed, mark = 0, None
-    while removed < limit:
-        rows, mark = _page(tx, finished, limit - removed, mark)
-        forget(tx, [row[0] for row in rows], since=tx.now)
-        removed += len(rows)
-        if mark is None:
-            break
-    return removed
+        return rows, rows[-1][1:]
+    end = tx.one("find_end", *after, _LOOKED_AT - 1)
+    return rows, end and end[1:]
 
 
 def _queues(tx: Transaction) -> list[QueueInfo]:
@@ -226,15 +210,3 @@ def _presence(body: str) -> Presence:
 
 def _json(values: Sequence[object]) -> str | None:
     return json.dumps([*values]) if values else None
-
-
-def _mark(row: Row) -> str:
-    _, id_, queue = row
-    return f"{id_.hex()}:{queue}"
-
-
-def _unmarked(mark: str | None) -> tuple[bytes, str]:
-    if mark is None:
-        return _BEYOND, ""
-    id_, _, queue = mark.partition(":")
-    return bytes.fromhex(id_), queue

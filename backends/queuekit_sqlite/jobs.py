@@ -25,6 +25,7 @@ class Row(NamedTuple):
     delivery: int
     lapses: int
     crashes: int
+    generation: int
     enqueued_at: Micros
     scheduled_at: Micros | None
     process: str | None
@@ -47,9 +48,9 @@ def at(tx: Transaction, seq: int) -> Row:
     return Row(*tx.all("row", seq)[0])
 
 
-def find(tx: Transaction, id_: bytes, queue: str | None) -> Row | None:
-    """A job by its id; without a queue the newest of that id."""
-    found = tx.one("locate", id_, queue)
+def find(tx: Transaction, id_: bytes, queue: str) -> Row | None:
+    """A job by its id."""
+    found = tx.one("seq_of", id_, queue)
     return at(tx, found[0]) if found else None
 
 

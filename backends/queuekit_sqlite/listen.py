@@ -4,11 +4,10 @@ import json
 from collections.abc import Collection, Sequence
 from math import inf
 from typing import Final, NamedTuple
-from uuid import UUID
 
 from queuekit.backend import KEEP_FOR_WAITERS
 from queuekit.errors import JobNotFound
-from queuekit.job import FINISHED, JobRecord, Micros
+from queuekit.job import FINISHED, JobRecord, JobRef, Micros
 from queuekit_sqlite import codes
 from queuekit_sqlite.rows import record
 from queuekit_sqlite.transaction import Transaction
@@ -61,27 +60,27 @@ def _until_work(tx: Transaction, queues: Sequence[str]) -> float:
     return pause
 
 
-def ends(tx: Transaction, jobs: Collection[tuple[str, UUID]]) -> dict[UUID, JobRecord]:
+def ends(tx: Transaction, jobs: Collection[JobRef]) -> dict[JobRef, JobRecord]:
     """Records of those jobs that have finished.
 
     Raises:
         JobNotFound: one is neither stored nor recorded.
     """
-    found: dict[UUID, JobRecord] = {}
-    for queue, id_ in jobs:
-        row = tx.one("get", id_.bytes, queue)
+    found: dict[JobRef, JobRecord] = {}
+    for ref in jobs:
+        row = tx.one("get", ref.id.bytes, ref.queue)
         if row is None:
             raise JobNotFound(
-                f"Job {id_} is not in queue {queue!r}: its record may be past its retention."
+                f"Job {ref.id} is not in queue {ref.queue!r}: its record may be past its retention."
             )
         if codes.STATES[row[2]] in FINISHED:
-            found[id_] = record(row)
+            found[ref] = record(row)
     return found
 
 
 def await_ends(
-    tx: Transaction, jobs: Collection[tuple[str, UUID]], address: str, wait_for: Micros
-) -> dict[UUID, JobRecord]:
+    tx: Transaction, jobs: Collection[JobRef], address: str, wait_for: Micros
+) -> dict[JobRef, JobRecord]:
     """Like `ends`, and register a waiter if there is none.
 
     The registration outlives the call for a while, so that who asks again misses nothing in between.
@@ -89,5 +88,5 @@ def await_ends(
     found = ends(tx, jobs)
     if not found:
         until = tx.now + wait_for + KEEP_FOR_WAITERS
-        tx.run_many("await", [(id_.bytes, queue, address, until) for queue, id_ in jobs])
+        tx.run_many("await", [(ref.id.bytes, ref.queue, address, until) for ref in jobs])
     return found

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from queuekit.backend import REMEMBER_IDS, Upkeep
-from queuekit.job import SOLITARY_AFTER, Micros
+from queuekit.job import SOLITARY_AFTER, JobRef, Micros
 from queuekit_sqlite import jobs
 from queuekit_sqlite.transaction import Transaction
 
@@ -32,11 +32,11 @@ def _renew(tx: Transaction) -> int:
     return tx.run("renew", tx.now, tx.now - last)
 
 
-def _rescue(tx: Transaction) -> list[UUID]:
+def _rescue(tx: Transaction) -> list[JobRef]:
     lapsed = [jobs.at(tx, seq) for (seq,) in tx.all("lapsed", tx.now, _BATCH)]
     for row in lapsed:
         jobs.lapse(tx, row)
-    return [UUID(bytes=row.id) for row in lapsed]
+    return [JobRef(row.queue, UUID(bytes=row.id)) for row in lapsed]
 
 
 def _prune(tx: Transaction) -> int:

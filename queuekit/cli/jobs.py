@@ -1,27 +1,28 @@
 """``queuekit jobs``: look at jobs and steer them, one or thousands."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
 
 from queuekit.app import Queuekit
-from queuekit.backend import Change, JobFilter
+from queuekit.backend import Change, JobFilter, Refusal
 from queuekit.cli import options
 from queuekit.cli.errors import FAILED
 from queuekit.cli.output import LONGEST_SHOWN, confirm, emit, progress, say, table, text
 from queuekit.cli.store import open_store, run
 from queuekit.failure import repr_of
-from queuekit.inspect import PAGE, Steered
-from queuekit.job import JobInfo, State
+from queuekit.inspect import PORTION, Steered, verb_of
+from queuekit.job import JobInfo, JobRef, State
+from queuekit.lifecycle import Event
 
-DESTRUCTIVE: Final = frozenset({"cancel", "delete"})
+DESTRUCTIVE: Final = frozenset({Event.CANCEL, Event.DELETE})
 DONE: Final = {
-    "retry": "retried",
-    "cancel": "cancelled",
-    "delete": "deleted",
-    "promote": "promoted",
+    Event.RERUN: "retried",
+    Event.CANCEL: "cancelled",
+    Event.DELETE: "deleted",
+    Event.PROMOTE: "promoted",
 }
 REFUSALS_SHOWN: Final = 20
 
@@ -43,8 +44,8 @@ def _looking(show: Callable[[Sequence[JobInfo]], None], summary: str) -> Callabl
         as_json: options.Json = False,
     ) -> None:
         where = options.job_filter(queue, task, state, tag, since, error)
-        if ids and where != JobFilter():
-            raise typer.BadParameter("give ids or filters, not both")
+        if ids and not _narrows_ids(where):
+            raise typer.BadParameter("give ids (and --queue, if others have them, too), or filters")
         qk = open_store(app, url)
         found = run(qk, _find(qk, ids or (), where, limit))
         if as_json:
@@ -57,7 +58,7 @@ def _looking(show: Callable[[Sequence[JobInfo]], None], summary: str) -> Callabl
     return look
 
 
-def _steering(verb: str, summary: str) -> Callable[..., None]:
+def _steering(event: Event, summary: str) -> Callable[..., None]:
     def steer(
         ids: options.Ids = None,
         queue: options.Queues = None,
@@ -72,15 +73,19 @@ def _steering(verb: str, summary: str) -> Callable[..., None]:
         as_json: options.Json = False,
     ) -> None:
         where = options.job_filter(queue, task, state, tag, since, error)
-        if bool(ids) == (where != JobFilter()):
+        if not (_narrows_ids(where) if ids else where != JobFilter()):
             raise typer.BadParameter(
-                f"which jobs? Give ids, or filters (say --state {_example(verb)})"
+                "which jobs? Give ids (and --queue, if others have them, too), or filters "
+                f"(say --state {_example(event)})"
             )
         qk = open_store(app, url)
-        chosen = list(dict.fromkeys(ids or run(qk, _matching(qk, verb, where))))
-        if chosen and verb in DESTRUCTIVE:
+        chosen, missing = run(qk, _chosen(qk, event, ids or (), where))
+        if chosen and event in DESTRUCTIVE:
+            verb = verb_of(event)
             confirm(f"{verb} {_jobs(len(chosen))}", verb, yes=yes)
-        _report(verb, run(qk, _steer(qk, verb, chosen, quiet=as_json)), as_json=as_json)
+        _report(
+            event, run(qk, steer_all(qk, event, chosen, quiet=as_json)), missing, as_json=as_json
+        )
 
     steer.__doc__ = summary
     return steer
@@ -162,52 +167,71 @@ def _state(job: JobInfo) -> str:
     return f"{job.state} ({job.reason})" if job.reason else job.state
 
 
-verbs.command("list")(_looking(_list, "List jobs, the newest first within each queue."))
+verbs.command("list")(_looking(_list, "List jobs, the newest first."))
 verbs.command("show")(_looking(_show, "Show all that is known of jobs."))
 verbs.command("retry")(
-    _steering("retry", "Run failed and cancelled jobs again, with all attempts.")
+    _steering(Event.RERUN, "Run failed and cancelled jobs again, with all attempts.")
 )
-verbs.command("cancel")(_steering("cancel", "Cancel jobs; running ones are interrupted."))
-verbs.command("delete")(_steering("delete", "Remove jobs that are not running, and their records."))
-verbs.command("promote")(_steering("promote", "Make scheduled jobs ready now."))
+verbs.command("cancel")(_steering(Event.CANCEL, "Cancel jobs; running ones are interrupted."))
+verbs.command("delete")(
+    _steering(Event.DELETE, "Remove jobs that are not running, and their records.")
+)
+verbs.command("promote")(_steering(Event.PROMOTE, "Make scheduled jobs ready now."))
+
+
+def _narrows_ids(where: JobFilter) -> bool:
+    """Whether a filter says no more than in which queue ids are meant."""
+    return where == JobFilter(queues=where.queues) and len(where.queues) <= 1
 
 
 async def _find(
     qk: Queuekit, ids: Sequence[UUID], where: JobFilter, limit: int
 ) -> Sequence[JobInfo]:
     if ids:
-        return [await qk.inspect.show(one) for one in ids]
+        found = [JobRef(queue, one) for queue in where.queues for one in ids] or ids
+        return [await qk.inspect.show(one) for one in found]
     return await qk.inspect.list(where, limit=limit)
 
 
-async def _matching(qk: Queuekit, verb: str, where: JobFilter) -> list[UUID]:
-    found = [job async for page in qk.inspect.pages(verb, where) for job in page]
-    if not found:
-        await qk.inspect.refuse_unknown(where, without_tasks=True)
-    return found
+async def _chosen(
+    qk: Queuekit, event: Event, ids: Sequence[UUID], where: JobFilter
+) -> tuple[Sequence[JobRef], Sequence[UUID]]:
+    """The jobs that are meant, and the ids of which there are none."""
+    if not ids:
+        found = await qk.inspect.matching(event, where)
+        if not found:
+            await qk.inspect.refuse_unknown(where, without_tasks=True)
+        return found, ()
+    ids = list(dict.fromkeys(ids))
+    if where.queues:
+        return [JobRef(queue, one) for queue in where.queues for one in ids], ()
+    refs = await qk.inspect.locate(ids)
+    missing = [one for one, ref in zip(ids, refs, strict=True) if ref is None]
+    return [ref for ref in refs if ref is not None], missing
 
 
-async def _steer(qk: Queuekit, verb: str, ids: Sequence[UUID], *, quiet: bool) -> Steered:
-    act: Callable[[Sequence[UUID]], Awaitable[Steered]] = getattr(qk.inspect, verb)
-    done, refused = 0, dict[UUID, Change]()
-    with progress(verb, len(ids), quiet=quiet) as advance:
-        for start in range(0, len(ids), PAGE):
-            page = ids[start : start + PAGE]
-            steered = await act(page)
+async def steer_all(qk: Queuekit, event: Event, refs: Sequence[JobRef], *, quiet: bool) -> Steered:
+    """Steer jobs, and show how far that is."""
+    done, refused = 0, dict[JobRef, Change]()
+    with progress(verb_of(event), len(refs), quiet=quiet) as advance:
+        for start in range(0, len(refs), PORTION):
+            page = refs[start : start + PORTION]
+            steered = await qk.inspect.steer(event, page)
             done += steered.done
             refused |= steered.refused
             advance(len(page))
     return Steered(done, refused)
 
 
-def _report(verb: str, steered: Steered, *, as_json: bool) -> None:
-    refusals = [(one, *_why(change)) for one, change in steered.refused.items()]
+def _report(event: Event, steered: Steered, missing: Sequence[UUID], *, as_json: bool) -> None:
+    refusals: list[tuple[UUID, State | None, str]] = [(one, None, "no such job") for one in missing]
+    refusals += [(ref.id, change.found, _why(change)) for ref, change in steered.refused.items()]
     if as_json:
         refused = [{"id": one, "state": state, "why": why} for one, state, why in refusals]
         emit({"done": steered.done, "refused": refused})
     else:
         say(
-            f"{_jobs(steered.done)} {DONE[verb]}"
+            f"{_jobs(steered.done)} {DONE[event]}"
             + (f", {len(refusals):,} refused" if refusals else "")
         )
         if refusals:
@@ -216,14 +240,18 @@ def _report(verb: str, steered: Steered, *, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-def _why(change: Change) -> tuple[State | None, str]:
-    if change.state is None:
-        return None, "no such job"
-    return change.state, change.why or f"it is {change.state}"
+def _why(change: Change) -> str:
+    match change.refused:
+        case Refusal.GONE:
+            return "no such job"
+        case Refusal.KEY_HELD:
+            return f"job {change.holder} holds its key now"
+        case _:
+            return f"it is {change.found}"
 
 
-def _example(verb: str) -> str:
-    return {"promote": "scheduled", "cancel": "ready"}.get(verb, "failed")
+def _example(event: Event) -> str:
+    return {Event.PROMOTE: "scheduled", Event.CANCEL: "ready"}.get(event, "failed")
 
 
 def _jobs(count: int) -> str:

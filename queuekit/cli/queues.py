@@ -8,9 +8,11 @@ import typer
 from queuekit.app import Queuekit
 from queuekit.backend import JobFilter
 from queuekit.cli import options
-from queuekit.cli.output import confirm, emit, progress, say, table, text
+from queuekit.cli.jobs import steer_all
+from queuekit.cli.output import confirm, emit, say, table, text
 from queuekit.cli.store import open_store, run
-from queuekit.job import State
+from queuekit.job import JobRef, State
+from queuekit.lifecycle import Event
 
 verbs = typer.Typer(no_args_is_help=True, help="Look at queues and steer them.")
 
@@ -79,10 +81,10 @@ def drain(
 ) -> None:
     """Cancel all scheduled and ready jobs of queues."""
     qk = open_store(app, url)
-    total = run(qk, _drainable(qk, queues))
-    confirm(f"cancel {total:,} jobs of {', '.join(queues)}", "drain", yes=yes)
-    count = run(qk, _drain(qk, queues, total, quiet=as_json))
-    _say_count("cancelled", count, as_json=as_json)
+    refs = run(qk, _drainable(qk, queues))
+    confirm(f"cancel {len(refs):,} jobs of {', '.join(queues)}", "drain", yes=yes)
+    steered = run(qk, steer_all(qk, Event.DRAIN, refs, quiet=as_json))
+    _say_count("cancelled", steered.done, as_json=as_json)
 
 
 @verbs.command()
@@ -104,39 +106,21 @@ def clean(
         raise typer.BadParameter("which records? Give filters (say --state succeeded)")
     qk = open_store(app, url)
     confirm(f"remove the records of these finished jobs: {_words(where)}", "clean", yes=yes)
-    count = run(qk, _clean(qk, where, quiet=as_json))
-    _say_count("removed", count, as_json=as_json)
+    refs = run(qk, _cleanable(qk, where))
+    steered = run(qk, steer_all(qk, Event.CLEAN, refs, quiet=as_json))
+    _say_count("removed", steered.done, as_json=as_json)
 
 
-async def _drainable(qk: Queuekit, queues: Sequence[str]) -> int:
+async def _drainable(qk: Queuekit, queues: Sequence[str]) -> Sequence[JobRef]:
     await qk.inspect.refuse_unknown_queues(queues)
-    return sum(
-        queue.counts.get(state, 0)
-        for queue in await qk.inspect.queues()
-        for state in (State.SCHEDULED, State.READY)
-        if queue.name in queues
-    )
+    return await qk.inspect.matching(Event.DRAIN, JobFilter(queues=queues))
 
 
-async def _drain(qk: Queuekit, queues: Sequence[str], total: int, *, quiet: bool) -> int:
-    inspector, done = (await qk.backend()).inspector, 0
-    with progress("drain", total, quiet=quiet) as advance:
-        for queue in queues:
-            while count := await inspector.drain(queue):
-                done += count
-                advance(count)
-    return done
-
-
-async def _clean(qk: Queuekit, where: JobFilter, *, quiet: bool) -> int:
-    inspector, done = (await qk.backend()).inspector, 0
-    with progress("clean", None, quiet=quiet) as advance:
-        while count := await inspector.clean(where):
-            done += count
-            advance(count)
-    if not done:
+async def _cleanable(qk: Queuekit, where: JobFilter) -> Sequence[JobRef]:
+    found = await qk.inspect.matching(Event.CLEAN, where)
+    if not found:
         await qk.inspect.refuse_unknown(where, without_tasks=True)
-    return done
+    return found
 
 
 def _words(where: JobFilter) -> str:

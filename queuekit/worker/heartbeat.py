@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from queuekit.backend import Backend
 from queuekit.errors import BackendRefused, BackendUnavailable
-from queuekit.job import Token
+from queuekit.job import JobRef, Token
 from queuekit.log import Repeated
 from queuekit.loops import first_of
 from queuekit.worker.acker import Acker
@@ -19,7 +19,7 @@ from queuekit.worker.run import Interruption, Run
 class Name(NamedTuple):
     """What makes a token unique."""
 
-    id: object
+    ref: JobRef
     delivery: int
 
 
@@ -96,4 +96,4 @@ class Heartbeat:
 
 def name_of(token: Token) -> Name:
     """What makes this token unique."""
-    return Name(token.id, token.delivery)
+    return Name(token.ref, token.delivery)

@@ -113,7 +113,7 @@ class Parts:
     async def _enqueued_at(self, run: Run) -> int:
         token = run.claim.token
         try:
-            (record,) = await self.backend.inspector.get([token.id], token.queue)
+            (record,) = await self.backend.inspector.get([token.ref])
         except (BackendUnavailable, BackendRefused):
             record = None  # it is asked again after the next claim
         return record.enqueued_at if record else token.delivery * 1_000

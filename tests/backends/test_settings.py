@@ -7,6 +7,7 @@ import pytest
 
 from queuekit.backend import Backend
 from queuekit.job import Keep, State
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -44,12 +45,12 @@ async def test_successes_and_failures_have_retentions_of_their_own(
     bad = [await running(backend) for _ in range(3)]
     good = await running(backend)
     await ack(backend, failed(bad[0]), cancelled(bad[1]), succeeded(good))
-    await backend.inspector.cancel([bad[2].token.id])
+    await backend.inspector.steer(Event.CANCEL, [bad[2].token.ref])
     await give_back(backend, dead(bad[2]))
     expired, crashed, deleted = job(expires=1), job(max_lapses=1, queue="other"), job(delay=LONG)
     await put(backend, crashed, deleted, expired)
     await lapse(backend, await claim_one(backend, queue="other", lease=BRIEF))
-    await backend.inspector.cancel([deleted.id])
+    await backend.inspector.steer(Event.CANCEL, [deleted.ref])
     await backend.maintain(["default"])
     ids = [*(one.token.id for one in bad), expired.id, crashed.id, deleted.id]
     kept_ids = [await state_of(backend, id_) is not None for id_ in ids]

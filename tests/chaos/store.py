@@ -10,7 +10,7 @@ from uuid import UUID
 
 from queuekit.backend import Backend, JobFilter
 from queuekit.errors import BackendUnavailable
-from queuekit.job import FINISHED, Job, JobRecord, State
+from queuekit.job import FINISHED, Job, JobRecord, JobRef, State
 from queuekit.testing.servers import Server
 from tests.waiting import eventually
 
@@ -44,21 +44,20 @@ class Store(ABC):
         wanted, found = list(ids), dict[UUID, JobRecord | None]()
         for start in range(0, len(wanted), PAGE):
             page = wanted[start : start + PAGE]
-            records = await patiently(self.backend.inspector.get, page)
+            records = await patiently(
+                self.backend.inspector.get, [JobRef("default", id_) for id_ in page]
+            )
             found |= zip(page, records, strict=True)
         return found
 
     async def ids(self) -> list[UUID]:
         """Of all jobs, as often as the queue lists them."""
-        ids: list[UUID] = []
-        mark: str | None = None
-        while True:
-            records, mark = await patiently(
-                self.backend.inspector.find, JobFilter(), limit=PAGE, after=mark
-            )
-            ids += [record.id for record in records]
-            if mark is None:
-                return ids
+        refs = await patiently(self._refs)
+        return [ref.id for ref in refs]
+
+    async def _refs(self) -> list[JobRef]:
+        pages = self.backend.inspector.refs(JobFilter())
+        return [ref async for page in pages for ref in page]
 
     async def counts(self) -> dict[State, int]:
         """Jobs by state."""

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from queuekit.backend import BackendSettings, Change, Claimant, Stored, Verdict
+from queuekit.backend import STEERING, BackendSettings, Change, Claimant, Refusal, Stored, Verdict
 from queuekit.job import (
     FINISHED,
     Ack,
@@ -45,12 +45,6 @@ RETURNS = {
     Event.SNOOZE: ReturnKind.SNOOZE,
     Event.RELEASE: ReturnKind.RELEASE,
     Event.DEATH: ReturnKind.DEATH,
-}
-STEERING = {
-    Event.CANCEL: "cancel",
-    Event.RERUN: "retry",
-    Event.PROMOTE: "promote",
-    Event.DELETE: "delete",
 }
 
 
@@ -133,13 +127,16 @@ class OneLife(RuleBasedStateMachine):
 
     @rule(event=st.sampled_from(sorted(STEERING)))
     def steer(self, event: Event) -> None:
-        verb = getattr(self.backend.inspector, STEERING[event])
-        change: Change
-        (change,) = self.runner.run(verb([self.job.id], "default"))
-        assert change.state == self.life.state
-        assert change.done == (self.life.state is not None and allowed(event, self.life.state))
-        if change.done:
+        ref, before = self.job.ref, self.life
+        if allowed(event, before.state):
+            after = step(before, event)
+            wanted = Change(ref, before.state, after.state, after.generation)
             self.live(event)
+        elif before.state is None:
+            wanted = Change(ref, None, None, refused=Refusal.GONE)
+        else:
+            wanted = Change(ref, before.state, before.state, before.generation, Refusal.STATE)
+        assert self.runner.run(self.backend.inspector.steer(event, [ref])) == [wanted]
 
     @precondition(lambda self: self.life.delivery > 0)
     @rule()
@@ -159,7 +156,7 @@ class OneLife(RuleBasedStateMachine):
     def the_store_says_what_the_table_says(self) -> None:
         if not hasattr(self, "life"):
             return
-        (record,) = self.runner.run(self.backend.inspector.get([self.job.id], "default"))
+        (record,) = self.runner.run(self.backend.inspector.get([self.job.ref]))
         if self.life.state is None:
             assert record is None
             return

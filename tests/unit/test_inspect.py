@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from queuekit import GiveUp, Handle, InvalidOption, JobNotFound, Queuekit, State, UnknownTask
 from queuekit.backend import JobFilter
+from queuekit.job import JobRef
 from tests.waiting import eventually
 
 
@@ -27,13 +28,14 @@ class Shop:
 
         self.send = send
 
-    async def jobs(self, *to: str, **options: Any) -> list[UUID]:
+    async def jobs(self, *to: str, **options: Any) -> list[JobRef]:
         """One job for each addressee."""
         task = self.send.with_options(**options)
-        return [handle.id for handle in await self.qk.enqueue_many([task.job(one) for one in to])]
+        handles = await self.qk.enqueue_many([task.job(one) for one in to])
+        return [JobRef("mail", handle.id) for handle in handles]
 
-    async def states(self, *ids: UUID) -> list[State]:
-        return [await self.qk.handle(one).status() for one in ids]
+    async def states(self, *refs: JobRef) -> list[State]:
+        return [await self.qk.handle(ref.id, queue=ref.queue).status() for ref in refs]
 
 
 @pytest.fixture
@@ -43,18 +45,34 @@ def shop(tmp_path: Path) -> Shop:
 
 async def test_list_gives_the_newest_first_up_to_a_limit(shop: Shop) -> None:
     async with shop.qk:
-        ids = await shop.jobs("ada", "bob", "cyd")
-        assert [job.id for job in await shop.qk.inspect.list()] == ids[::-1]
-        assert [job.id for job in await shop.qk.inspect.list(limit=2)] == [ids[2], ids[1]]
+        jobs = await shop.jobs("ada", "bob", "cyd")
+        assert [job.ref for job in await shop.qk.inspect.list()] == jobs[::-1]
+        assert [job.ref for job in await shop.qk.inspect.list(limit=2)] == [jobs[2], jobs[1]]
         assert await shop.qk.inspect.list(limit=0) == []
         assert await shop.qk.inspect.list(JobFilter(queues=["other"])) == []
 
 
-async def test_list_goes_on_over_pages(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("queuekit.inspect.PAGE", 2)
+async def test_list_goes_on_after_the_last_one_of_a_page(shop: Shop) -> None:
     async with shop.qk:
-        ids = await shop.jobs(*"abcde")
-        assert [job.id for job in await shop.qk.inspect.list(limit=4)] == ids[:0:-1]
+        jobs = await shop.jobs(*"abcde")
+        page = await shop.qk.inspect.list(limit=2)
+        assert [job.ref for job in page] == [jobs[4], jobs[3]]
+        await shop.qk.inspect.delete([page[-1].ref])
+        rest = await shop.qk.inspect.list(after=page[-1])
+        assert [job.ref for job in rest] == [jobs[2], jobs[1], jobs[0]]
+        assert await shop.qk.inspect.list(after=rest[-1].ref) == []
+
+
+async def test_one_id_in_two_queues_is_two_jobs(shop: Shop) -> None:
+    one = uuid4()
+    async with shop.qk:
+        left, right = await shop.jobs("ada", id=one), JobRef("other", one)
+        await shop.send.with_options(id=one, queue="other").enqueue("bob")
+        assert await shop.qk.inspect.cancel(JobFilter(queues=["mail"])) == (1, {})
+        assert await shop.states(*left, right) == [State.CANCELLED, State.READY]
+        assert (await shop.qk.inspect.show(left[0])).arguments == {"to": "ada"}
+        assert (await shop.qk.inspect.show(right)).arguments == {"to": "bob"}
+        assert (await shop.qk.inspect.show(one)).ref == right, "the one enqueued last"
 
 
 async def test_results_have_the_type_of_a_task_that_is_known(shop: Shop, tmp_path: Path) -> None:
@@ -73,16 +91,17 @@ async def test_show_names_a_job_that_is_not_there(shop: Shop) -> None:
         with pytest.raises(JobNotFound, match=str(missing)):
             await shop.qk.inspect.show(missing)
         (job,) = await shop.jobs("ada")
-        with pytest.raises(JobNotFound):
-            await shop.qk.inspect.show(job, queue="other")
-        assert (await shop.qk.inspect.show(job, queue="mail")).id == job
+        with pytest.raises(JobNotFound, match="of queue 'other'"):
+            await shop.qk.inspect.show(JobRef("other", job.id))
+        assert (await shop.qk.inspect.show(job)).ref == job
+        assert (await shop.qk.inspect.show(job.id)).ref == job
 
 
 @pytest.mark.parametrize("by", [list, lambda _: JobFilter(queues=["mail"])])
-async def test_steering_by_ids_and_by_filter(
-    shop: Shop, by: Callable[[list[UUID]], Any], monkeypatch: pytest.MonkeyPatch
+async def test_steering_by_refs_and_by_filter(
+    shop: Shop, by: Callable[[list[JobRef]], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queuekit.inspect.PAGE", 2)
+    monkeypatch.setattr("queuekit.inspect.PORTION", 2)
     inspect = shop.qk.inspect
     async with shop.qk:
         ids = await shop.jobs("ada", "bob", "cyd", delay=3600)
@@ -97,13 +116,13 @@ async def test_steering_by_ids_and_by_filter(
         assert await inspect.list() == []
 
 
-async def test_refusals_are_told_by_id(shop: Shop) -> None:
-    missing = uuid4()
+async def test_refusals_are_told_by_job(shop: Shop) -> None:
+    missing = JobRef("mail", uuid4())
     async with shop.qk:
         ready, scheduled = [*await shop.jobs("ada"), *await shop.jobs("bob", delay=3600)]
         steered = await shop.qk.inspect.promote([ready, missing, scheduled])
     assert steered.done == 1
-    assert {one: change.state for one, change in steered.refused.items()} == {
+    assert {ref: change.found for ref, change in steered.refused.items()} == {
         ready: State.READY,
         missing: None,
     }

@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 from queuekit import Handle, Queuekit
-from queuekit.job import JobRecord
+from queuekit.job import JobRecord, JobRef
 
 
 async def record_of(qk: Queuekit, job: Handle[Any]) -> JobRecord:
     """Of a job that must be there."""
-    record = await qk.record(job.id, job.queue)
+    record = await qk.record(JobRef(job.queue or "", job.id))
     assert record is not None
     return record
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as 
 
 from queuekit import Handle, State
 from queuekit.backend import JobFilter
-from queuekit.job import FINISHED
+from queuekit.job import FINISHED, JobRef
 from tests.worker import hostile
 
 SEED = int(os.environ.get("QUEUEKIT_HOSTILE_SEED", random.SystemRandom().randrange(2**32)))
@@ -115,5 +115,5 @@ async def all_end(app: ModuleType, handles: list[Handle[Any]]) -> None:
     """Wait for the end of every job."""
     backend = await app.qk.backend()
     for handle in handles:
-        while not await backend.results([(handle.queue or "", handle.id)], 5):
+        while not await backend.results([JobRef(handle.queue or "", handle.id)], 5):
             pass

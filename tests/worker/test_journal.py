@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from queuekit import Context, GiveUp, JobFailed, Queuekit, Retry, Snooze, fixed
 from queuekit.failure import failure
-from queuekit.job import Ack, Claim, Return, ReturnKind, State, Token, new_id
+from queuekit.job import Ack, Claim, JobRef, Return, ReturnKind, State, Token, new_id
 from queuekit.lifecycle import Cancelled, Died, Released
 from queuekit.worker import journal
 from tests.waiting import eventually
@@ -126,7 +126,7 @@ async def test_every_reason_to_fail_is_told(qk: Queuekit, another: Callable[[], 
 
 async def is_past(qk: Queuekit, job: Any) -> bool:
     """By our own clock, which is the servers'."""
-    record = await qk.record(job.id, None)
+    record = await qk.record(JobRef(job.queue, job.id))
     assert record is not None
     assert record.expires_at is not None
     return record.expires_at < time.time() * 1_000_000

@@ -76,7 +76,7 @@ BEGIN
 END
 $$;
 
--- Takes back jobs whose lease ran out. Gives their ids as `rescued`, and as `crashed` what `finish` does of those that
+-- Takes back jobs whose lease ran out. Gives queue and id of each as `rescued`, and as `crashed` what `finish` does of those that
 -- have failed by it; null if there are none.
 CREATE FUNCTION queuekit.rescue(queues text[], keep bigint, since bigint) RETURNS json
 LANGUAGE plpgsql VOLATILE AS $$
@@ -88,7 +88,7 @@ DECLARE
       ORDER BY s.leased_until LIMIT 1000 FOR UPDATE SKIP LOCKED
     ) AS j
   );
-  rescued uuid[];
+  rescued json;
   crashed json;
 BEGIN
   IF lapsed = '{}' THEN
@@ -99,14 +99,14 @@ BEGIN
     history = queuekit.noted(history, queuekit.event('lapse', delivery)),
     claimant = NULL, leased_until = NULL, renewed_at = NULL
   WHERE seq = ANY(lapsed);
-  rescued := ARRAY(SELECT id FROM queuekit.jobs WHERE seq = ANY(lapsed));
+  SELECT json_agg(json_build_array(queue, id)) INTO rescued FROM queuekit.jobs WHERE seq = ANY(lapsed);
   PERFORM queuekit.finish(
     ARRAY(SELECT seq FROM queuekit.jobs WHERE seq = ANY(lapsed) AND cancel_requested), 8::smallint, NULL, keep
   );
   crashed := queuekit.finish(
     ARRAY(SELECT seq FROM queuekit.jobs WHERE seq = ANY(lapsed) AND lapses >= max_lapses), 7::smallint, 'crashed', keep
   );
-  PERFORM queuekit.ring(queues, cardinality(rescued));
+  PERFORM queuekit.ring(queues, cardinality(lapsed));
   RETURN json_build_object('rescued', rescued, 'crashed', crashed::text);
 END
 $$;

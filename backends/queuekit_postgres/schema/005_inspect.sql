@@ -1,11 +1,10 @@
--- One steering act: the state that was found (null: no such job), whether it was done, and why not.
-CREATE TYPE queuekit.change AS (state smallint, done boolean, why text);
+-- What became of a job: the state that was found (null: no such job), the state that it has now (null: it is gone), its
+-- generation, why nothing was done (null: it was), and the id that holds its key if that is why.
+CREATE TYPE queuekit.change AS (found smallint, now smallint, generation integer, refused text, holder uuid);
 
--- The queue that is meant where none is named: that of the newest job of this id.
-CREATE FUNCTION queuekit.home(job uuid, job_queue text) RETURNS text LANGUAGE sql STABLE AS $$
-  SELECT coalesce(job_queue, (
-    SELECT e.queue FROM queuekit.entries e WHERE e.id = job ORDER BY e.enqueued_at DESC LIMIT 1
-  ))
+-- An error as people read it.
+CREATE FUNCTION queuekit.shown(error text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT (error::json ->> 'type') || ': ' || (error::json ->> 'message')
 $$;
 
 -- A live job, locked.
@@ -19,102 +18,93 @@ CREATE FUNCTION queuekit.record(job uuid, job_queue text) RETURNS queuekit.recor
   ORDER BY r.finished_at DESC LIMIT 1 FOR UPDATE
 $$;
 
-CREATE FUNCTION queuekit.cancel(job uuid, job_queue text, keep bigint) RETURNS queuekit.change
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-  found_in text := queuekit.home(job, job_queue);
-  held queuekit.jobs := queuekit.live(job, found_in);
+-- Ends an unstarted job as cancelled, or asks a running one to stop; the state that it has now.
+CREATE FUNCTION queuekit.cancel(job queuekit.jobs, keep bigint) RETURNS smallint LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-  IF held.id IS NULL THEN
-    RETURN ((queuekit.record(job, found_in)).state, false, NULL)::queuekit.change;
-  ELSIF held.state <> 2 THEN
-    PERFORM queuekit.finish(ARRAY[held.seq], 8::smallint, NULL, keep);
-  ELSE
-    UPDATE queuekit.jobs
-    SET cancel_requested = true, history = queuekit.noted(history, queuekit.event('cancel', delivery))
-    WHERE seq = held.seq AND NOT cancel_requested;
-    PERFORM queuekit.wake(held.claimant);
+  UPDATE queuekit.jobs
+  SET cancel_requested = true, history = queuekit.noted(history, queuekit.event('cancel', delivery))
+  WHERE seq = job.seq AND NOT cancel_requested;
+  IF job.state = 2 THEN
+    PERFORM queuekit.wake(job.claimant);
+    RETURN 2;
   END IF;
-  RETURN (held.state, true, NULL)::queuekit.change;
+  PERFORM queuekit.finish(ARRAY[job.seq], 8::smallint, NULL, keep);
+  RETURN 8;
 END
 $$;
 
-CREATE FUNCTION queuekit.rerun(job uuid, job_queue text) RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
+-- Makes a finished job ready again; the id that holds its key if that is another job's, and nothing was done.
+CREATE FUNCTION queuekit.rerun(old queuekit.records) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  found_in text := queuekit.home(job, job_queue);
-  held queuekit.jobs := queuekit.live(job, found_in);
-  old queuekit.records;
   holder uuid;
 BEGIN
-  IF held.id IS NOT NULL THEN
-    RETURN (held.state, false, NULL)::queuekit.change;
-  END IF;
-  old := queuekit.record(job, found_in);
-  IF old.id IS NULL OR old.state = 6 THEN
-    RETURN (old.state, false, NULL)::queuekit.change;
-  END IF;
   DELETE FROM queuekit.keys k WHERE k.queue = old.queue AND k.key = old.key AND k.expires_at <= queuekit.now_us();
   IF old.key_hold = 2 THEN
-    INSERT INTO queuekit.keys (queue, key, id) VALUES (old.queue, old.key, job) ON CONFLICT DO NOTHING;
+    INSERT INTO queuekit.keys (queue, key, id) VALUES (old.queue, old.key, old.id) ON CONFLICT DO NOTHING;
   END IF;
-  SELECT k.id INTO holder FROM queuekit.keys k WHERE k.queue = old.queue AND k.key = old.key AND k.id <> job;
+  SELECT k.id INTO holder FROM queuekit.keys k WHERE k.queue = old.queue AND k.key = old.key AND k.id <> old.id;
   IF FOUND THEN
-    RETURN (old.state, false, format('its key %L is now held by job %s', old.key, holder))::queuekit.change;
+    RETURN holder;
   END IF;
-  DELETE FROM queuekit.records r WHERE r.id = job AND r.queue = old.queue;
+  DELETE FROM queuekit.records r WHERE r.id = old.id AND r.queue = old.queue;
   INSERT INTO queuekit.jobs (
     delivery, enqueued_at, own_lease, settled_delivery, keep_age, id, max_attempts, generation, keep_count, priority,
     max_lapses, max_crashes, settled, key_hold, queue, task, payload, key, extra, tags, errors, history
   ) VALUES (
-    old.delivery, old.enqueued_at, old.own_lease, old.settled_delivery, old.keep_age, job, old.max_attempts,
+    old.delivery, old.enqueued_at, old.own_lease, old.settled_delivery, old.keep_age, old.id, old.max_attempts,
     old.generation + 1, old.keep_count, old.priority, old.max_lapses, old.max_crashes, old.settled, old.key_hold,
     old.queue, old.task, old.payload, old.key, old.extra, old.tags, old.errors,
     queuekit.noted(old.history, queuekit.event('rerun', old.delivery))
   );
   PERFORM queuekit.ring(ARRAY[old.queue], 1);
-  RETURN (old.state, true, NULL)::queuekit.change;
+  RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION queuekit.promote(job uuid, job_queue text) RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-  found_in text := queuekit.home(job, job_queue);
-  held queuekit.jobs := queuekit.live(job, found_in);
+CREATE FUNCTION queuekit.remove(job uuid, job_queue text, place bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-  IF held.state = 3 THEN
-    PERFORM queuekit.make_ready(ARRAY[held.seq]), queuekit.ring(ARRAY[found_in], 1);
-    RETURN (held.state, true, NULL)::queuekit.change;
+  IF place IS NOT NULL THEN
+    PERFORM queuekit.finish(ARRAY[place], 8::smallint, NULL, 0);
   END IF;
-  RETURN (coalesce(held.state, (queuekit.record(job, found_in)).state), false, NULL)::queuekit.change;
+  PERFORM queuekit.forget(ARRAY[job], ARRAY[job_queue]);
 END
 $$;
 
-CREATE FUNCTION queuekit.remove(job uuid, job_queue text) RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
+-- Carries out an event on a job that is in one of the states in which that is allowed.
+CREATE FUNCTION queuekit.steer(event text, allowed smallint[], job uuid, job_queue text, keep bigint)
+RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  found_in text := queuekit.home(job, job_queue);
-  held queuekit.jobs := queuekit.live(job, found_in);
-  state smallint := coalesce(held.state, (queuekit.record(job, found_in)).state);
+  held queuekit.jobs := queuekit.live(job, job_queue);
+  old queuekit.records;
+  became queuekit.change;
 BEGIN
-  IF state IS NULL OR state = 2 THEN
-    RETURN (state, false, NULL)::queuekit.change;
-  ELSIF held.id IS NOT NULL THEN
-    PERFORM queuekit.finish(ARRAY[held.seq], 8::smallint, NULL, 0);
+  IF held.id IS NULL THEN
+    old := queuekit.record(job, job_queue);
   END IF;
-  PERFORM queuekit.forget(ARRAY[job], ARRAY[found_in]);
-  RETURN (state, true, NULL)::queuekit.change;
-END
-$$;
-
--- Cancels scheduled and ready jobs; how many.
-CREATE FUNCTION queuekit.drain(job_queue text, bound integer, keep bigint) RETURNS integer
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-  drained bigint[] := ARRAY(
-    SELECT j.seq FROM queuekit.jobs j WHERE j.queue = job_queue AND j.state IN (0, 1, 3, 9)
-    LIMIT bound FOR UPDATE SKIP LOCKED
-  );
-BEGIN
-  PERFORM queuekit.finish(drained, 8::smallint, NULL, keep);
-  RETURN cardinality(drained);
+  became.found := coalesce(held.state, old.state);
+  became.now := became.found;
+  became.generation := coalesce(held.generation, old.generation, 0);
+  IF became.found IS NULL THEN
+    became.refused := 'gone';
+  ELSIF became.found <> ALL(allowed) THEN
+    became.refused := 'state';
+  ELSIF event IN ('cancel', 'drain') THEN
+    became.now := queuekit.cancel(held, keep);
+  ELSIF event IN ('delete', 'clean') THEN
+    PERFORM queuekit.remove(job, job_queue, held.seq);
+    became.now := NULL;
+  ELSIF event = 'promote' THEN
+    PERFORM queuekit.make_ready(ARRAY[held.seq]), queuekit.ring(ARRAY[job_queue], 1);
+    became.now := 0;
+  ELSE
+    became.holder := queuekit.rerun(old);
+    IF became.holder IS NULL THEN
+      became.now := 0;
+      became.generation := became.generation + 1;
+    ELSE
+      became.refused := 'key held';
+    END IF;
+  END IF;
+  RETURN became;
 END
 $$;

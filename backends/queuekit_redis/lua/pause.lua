@@ -1,5 +1,11 @@
--- Claims give nothing from now on.
+-- Whether claims give nothing; all sleepers are woken when they give jobs again.
+-- ARGV: 1 or 0
+-- uses: doorbell
 -- keys: paused sleepers
 
 pass_when_full('ZREM', key.sleepers)
-return redis.call('SET', key.paused, stamp)
+if ARGV[SETTINGS + 1] == '1' then return redis.call('SET', key.paused, stamp) end
+redis.call('DEL', key.paused)
+announce(redis.call('ZCARD', key.sleepers))
+ring()
+return 1

@@ -1,3 +1,3 @@
--- The place of a job; the newest if the id is in several queues.
--- ?1 id, ?2 queue (NULL: any)
-SELECT seq FROM jobs WHERE id = ?1 AND (?2 IS NULL OR queue = ?2) ORDER BY enqueued_at DESC LIMIT 1
+-- The queue of an id; of the job that was enqueued last if it is in several.
+-- ?1 id
+SELECT queue FROM jobs WHERE id = ?1 ORDER BY enqueued_at DESC LIMIT 1

@@ -15,6 +15,7 @@ from queuekit.job import (
     Job,
     JobOptions,
     JobRecord,
+    JobRef,
     Keep,
     KeyPolicy,
     Micros,
@@ -23,6 +24,7 @@ from queuekit.job import (
     State,
     new_id,
 )
+from queuekit.lifecycle import Event
 
 T = TypeVar("T")
 
@@ -212,28 +214,39 @@ async def give_back(backend: Backend, *returns: Return) -> None:
     assert await backend.retry(returns) == [Verdict.DONE] * len(returns)
 
 
-async def record(backend: Backend, id: UUID, queue: str | None = None) -> JobRecord:  # noqa: A002  # as in the protocol
-    """What is known of a job that must be there."""
-    (found,) = await backend.inspector.get([id], queue)
+async def record(backend: Backend, job: UUID | JobRef) -> JobRecord:
+    """What is known of a job that must be there; an id is searched for in all queues."""
+    (ref,) = await backend.inspector.locate([job]) if isinstance(job, UUID) else [job]
+    assert ref is not None
+    (found,) = await backend.inspector.get([ref])
     assert found is not None
     return found
+
+
+async def state_of(backend: Backend, job: UUID | JobRef) -> State | None:
+    """Where a job is; None: nowhere."""
+    (ref,) = await backend.inspector.locate([job]) if isinstance(job, UUID) else [job]
+    (found,) = await backend.inspector.get([ref]) if ref else [None]
+    return found.state if found else None
 
 
 async def find_all(
     backend: Backend, where: JobFilter | None = None, *, limit: int = 100
 ) -> list[JobRecord]:
     """All pages together."""
-    found, after = await backend.inspector.find(where or JobFilter(), limit=limit)
-    while after is not None:
-        page, after = await backend.inspector.find(where or JobFilter(), limit=limit, after=after)
-        found += page
+    found = await backend.inspector.find(where or JobFilter(), limit=limit)
+    last = found
+    while len(last) == limit:
+        mark = last[-1].ref
+        last = await backend.inspector.find(where or JobFilter(), limit=limit, after=mark)
+        found = [*found, *last]
     return found
 
 
-async def state_of(backend: Backend, id: UUID, queue: str | None = None) -> State | None:  # noqa: A002  # likewise
-    """Where a job is; None: nowhere."""
-    (found,) = await backend.inspector.get([id], queue)
-    return found.state if found else None
+async def sweep(backend: Backend, event: Event, where: JobFilter | None = None) -> int:
+    """Steer all jobs that a filter fits; how many were changed."""
+    refs = [ref async for some in backend.inspector.refs(where or JobFilter()) for ref in some]
+    return sum(change.done for change in await backend.inspector.steer(event, refs))
 
 
 async def lapse(backend: Backend, *claims: Claim) -> list[Ended]:
@@ -241,7 +254,7 @@ async def lapse(backend: Backend, *claims: Claim) -> list[Ended]:
 
     One of them may be renewed once, if this machine sleeps meanwhile.
     """
-    left = {claim.token.id for claim in claims}
+    left = {claim.token.ref for claim in claims}
     queues = sorted({claim.token.queue for claim in claims})
     ended: list[Ended] = []
 
@@ -270,8 +283,7 @@ def events(record: JobRecord) -> list[str]:
 
 async def drop_all(backend: Backend, queue: str = "default") -> None:
     """Cancel whatever could be claimed."""
-    while await backend.inspector.drain(queue):
-        pass
+    await sweep(backend, Event.DRAIN, JobFilter(queues=[queue]))
 
 
 async def wakes(

@@ -7,6 +7,7 @@ import pytest
 
 from queuekit.backend import ERRORS_KEPT, Backend, Stored, Verdict
 from queuekit.job import Ack, Keep, Reason, State
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -144,7 +145,7 @@ class AckCases:
     async def test_another_end_of_an_earlier_life_is_lost(self, backend: Backend) -> None:
         one = await running(backend)
         await ack(backend, failed(one))
-        await backend.inspector.retry([one.token.id])
+        await backend.inspector.steer(Event.RERUN, [one.token.ref])
         assert await backend.ack([cancelled(one)]) == [Verdict.LOST]
         await claim_one(backend)
         assert await backend.ack([cancelled(one)]) == [Verdict.LOST]
@@ -317,6 +318,6 @@ class AckCases:
     async def test_an_ack_of_a_job_that_is_gone_is_lost(self, backend: Backend) -> None:
         one = await running(backend)
         await give_back(backend, retried(one))
-        await backend.inspector.delete([one.token.id])
+        await backend.inspector.steer(Event.DELETE, [one.token.ref])
         assert await backend.ack([Ack(one.token, one.task, State.SUCCEEDED, "1")]) == [Verdict.LOST]
         assert await state_of(backend, one.token.id) is None

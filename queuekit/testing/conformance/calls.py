@@ -38,7 +38,7 @@ class CallCases:
             *(backend.leases(ALICE) for _ in range(10)),
             *(backend.inspector.queues() for _ in range(10)),
             *(backend.wait(["held"], 0.01, f"sleeper-{n}") for n in range(5)),
-            *(backend.results([("held", held.token.id)], 0.01) for _ in range(5)),
+            *(backend.results([held.token.ref], 0.01) for _ in range(5)),
         )
         claims = await claim(backend, 50)
         assert {one.token.id for one in claims} == {one.id for one in jobs}
@@ -48,7 +48,7 @@ class CallCases:
             asyncio.create_task(backend.wait(["empty"], 30, f"sleeper-{n}")) for n in range(20)
         ]
         held = await running(backend)
-        results = asyncio.create_task(backend.results([("default", held.token.id)], 30))
+        results = asyncio.create_task(backend.results([held.token.ref], 30))
         for _ in range(20):
             await ack(backend, succeeded(await running(backend)))
         for task in (*waiting, results):

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from queuekit.backend import Backend, Change
-from queuekit.job import KeyPolicy, State, new_id
+from queuekit.backend import Backend, Change, Refusal
+from queuekit.job import JobRef, KeyPolicy, State, new_id
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     ALICE,
     BOB,
@@ -32,12 +33,13 @@ from queuekit.testing.conformance._make import (
 
 
 class CancelCases:
-    """`Inspector.cancel`."""
+    """Steering with `Event.CANCEL`."""
 
     async def test_a_ready_job_ends_as_cancelled(self, backend: Backend) -> None:
         one = job()
         await put(backend, one)
-        assert await backend.inspector.cancel([one.id]) == [Change(State.READY, done=True)]
+        (change,) = await backend.inspector.steer(Event.CANCEL, [one.ref])
+        assert change == Change(one.ref, State.READY, State.CANCELLED)
         found = await record(backend, one.id)
         assert found.state is State.CANCELLED
         assert found.finished_at is not None
@@ -46,44 +48,47 @@ class CancelCases:
     async def test_a_scheduled_job_ends_as_cancelled(self, backend: Backend) -> None:
         one = job(delay=LONG)
         await put(backend, one)
-        assert await backend.inspector.cancel([one.id]) == [Change(State.SCHEDULED, done=True)]
+        (change,) = await backend.inspector.steer(Event.CANCEL, [one.ref])
+        assert change == Change(one.ref, State.SCHEDULED, State.CANCELLED)
         assert await state_of(backend, one.id) is State.CANCELLED
 
     async def test_a_waiting_job_ends_as_cancelled(self, backend: Backend) -> None:
         await running(backend, key="k")
         one = job(key="k", key_policy=KeyPolicy.REPLACE)
         await put(backend, one)
-        assert await backend.inspector.cancel([one.id]) == [Change(State.WAITING, done=True)]
+        (change,) = await backend.inspector.steer(Event.CANCEL, [one.ref])
+        assert change == Change(one.ref, State.WAITING, State.CANCELLED)
         assert await state_of(backend, one.id) is State.CANCELLED
 
     async def test_a_running_job_is_asked(self, backend: Backend) -> None:
         one = await running(backend)
-        assert await backend.inspector.cancel([one.token.id]) == [Change(State.RUNNING, done=True)]
+        (change,) = await backend.inspector.steer(Event.CANCEL, [one.token.ref])
+        assert change == Change(one.token.ref, State.RUNNING, State.RUNNING)
         found = await record(backend, one.token.id)
         assert (found.state, found.cancel_requested) == (State.RUNNING, True)
 
     async def test_a_request_is_noted(self, backend: Backend) -> None:
         one = await running(backend)
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         assert events(await record(backend, one.token.id)) == ["cancel"]
 
     async def test_a_running_job_may_be_asked_twice(self, backend: Backend) -> None:
         one = await running(backend)
         for _ in range(2):
-            (change,) = await backend.inspector.cancel([one.token.id])
-            assert change.state is State.RUNNING
+            (change,) = await backend.inspector.steer(Event.CANCEL, [one.token.ref])
+            assert change.found is State.RUNNING
         assert list((await backend.heartbeat([one.token])).cancels) == [one.token]
 
     async def test_a_worker_that_was_asked_acks_cancelled(self, backend: Backend) -> None:
         one = await running(backend)
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await ack(backend, cancelled(one, "asked to"))
         found = await record(backend, one.token.id)
         assert (found.state, found.reason) == (State.CANCELLED, "asked to")
 
     async def test_a_job_that_succeeds_all_the_same_has_succeeded(self, backend: Backend) -> None:
         one = await running(backend)
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await ack(backend, succeeded(one))
         assert await state_of(backend, one.token.id) is State.SUCCEEDED
 
@@ -92,51 +97,55 @@ class CancelCases:
         one = await running(backend)
         settled = end(one)
         await ack(backend, settled)
-        (change,) = await backend.inspector.cancel([one.token.id])
-        assert (change.state, change.done) == (settled.state, False)
+        (change,) = await backend.inspector.steer(Event.CANCEL, [one.token.ref])
+        assert change == Change(one.token.ref, settled.state, settled.state, 0, Refusal.STATE)
         assert await state_of(backend, one.token.id) is settled.state
 
     async def test_an_unknown_job_is_answered(self, backend: Backend) -> None:
-        (change,) = await backend.inspector.cancel([new_id()])
-        assert (change.state, change.done) == (None, False)
+        nowhere = JobRef("default", new_id())
+        (change,) = await backend.inspector.steer(Event.CANCEL, [nowhere])
+        assert change == Change(nowhere, None, None, 0, Refusal.GONE)
 
     async def test_answers_to_cancels_come_in_order(self, backend: Backend) -> None:
         one = await running(backend)
         ready, later = job(), job(delay=LONG)
         await put(backend, ready, later)
-        changes = await backend.inspector.cancel([later.id, new_id(), one.token.id, ready.id])
-        assert [change.state for change in changes] == [
+        changes = await backend.inspector.steer(
+            Event.CANCEL, [later.ref, JobRef("default", new_id()), one.token.ref, ready.ref]
+        )
+        assert [change.found for change in changes] == [
             State.SCHEDULED,
             None,
             State.RUNNING,
             State.READY,
         ]
 
-    async def test_a_cancel_may_name_the_queue(self, backend: Backend) -> None:
+    async def test_a_cancel_is_of_the_job_of_its_queue(self, backend: Backend) -> None:
         left = job(queue="left")
         await put(backend, left, job(queue="right", id=left.id))
-        await backend.inspector.cancel([left.id], "right")
-        assert await state_of(backend, left.id, "left") is State.READY
-        assert await state_of(backend, left.id, "right") is State.CANCELLED
+        await backend.inspector.steer(Event.CANCEL, [JobRef("right", left.id)])
+        assert await state_of(backend, JobRef("left", left.id)) is State.READY
+        assert await state_of(backend, JobRef("right", left.id)) is State.CANCELLED
 
     async def test_a_cancel_in_another_queue_finds_nothing(self, backend: Backend) -> None:
         one = job(queue="left")
         await put(backend, one)
-        (change,) = await backend.inspector.cancel([one.id], "right")
-        assert (change.state, change.done) == (None, False)
+        (change,) = await backend.inspector.steer(Event.CANCEL, [JobRef("right", one.id)])
+        assert change.refused is Refusal.GONE
+        assert await state_of(backend, one.ref) is State.READY
 
     async def test_five_hundred_jobs_are_cancelled_at_once(self, backend: Backend) -> None:
         jobs = numbered(500)
         await put(backend, *jobs)
-        changes = await backend.inspector.cancel([one.id for one in jobs])
-        assert set(changes) == {Change(State.READY, done=True)}
+        changes = await backend.inspector.steer(Event.CANCEL, [one.ref for one in jobs])
+        assert changes == [Change(one.ref, State.READY, State.CANCELLED) for one in jobs]
         await claims_nothing(backend)
 
     async def test_a_run_that_has_ended_on_request_is_lost_and_not_asked_again(
         self, backend: Backend
     ) -> None:
         one = await running(backend)
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await ack(backend, cancelled(one))
         pulse = await backend.heartbeat([one.token])
         assert (list(pulse.lost), list(pulse.cancels)) == ([one.token], [])
@@ -145,7 +154,7 @@ class CancelCases:
         await put(backend, *numbered(2))
         lapsing = await claim_one(backend, lease=BRIEF)
         held = await claim_one(backend)
-        await backend.inspector.cancel([lapsing.token.id, held.token.id])
+        await backend.inspector.steer(Event.CANCEL, [lapsing.token.ref, held.token.ref])
         await lapse(backend, lapsing)
         assert await state_of(backend, lapsing.token.id) is State.CANCELLED
         assert list((await backend.heartbeat([held.token])).cancels) == [held.token]
@@ -153,8 +162,8 @@ class CancelCases:
     async def test_a_second_request_is_no_second_event(self, backend: Backend) -> None:
         one = await running(backend)
         for _ in range(2):
-            (change,) = await backend.inspector.cancel([one.token.id])
-            assert change == Change(State.RUNNING, done=True)
+            (change,) = await backend.inspector.steer(Event.CANCEL, [one.token.ref])
+            assert change == Change(one.token.ref, State.RUNNING, State.RUNNING)
         assert events(await record(backend, one.token.id)) == ["cancel"]
 
     async def test_a_request_between_two_waits_wakes(
@@ -163,7 +172,7 @@ class CancelCases:
         await put(backend, job())
         one = await claim_one(backend, process=BOB)
         await backend.wait(["default"], 0.02, BOB)
-        await other.inspector.cancel([one.token.id])
+        await other.inspector.steer(Event.CANCEL, [one.token.ref])
         await asyncio.wait_for(backend.wait(["default"], 30, BOB), 5)
 
     async def test_a_request_wakes_the_process_that_runs_the_job(
@@ -174,7 +183,7 @@ class CancelCases:
         waiting = asyncio.create_task(backend.wait(["default"], 30, BOB))
 
         async def woken() -> bool:
-            await other.inspector.cancel([one.token.id])
+            await other.inspector.steer(Event.CANCEL, [one.token.ref])
             await asyncio.wait([waiting], timeout=0.05)
             return waiting.done()
 
@@ -187,10 +196,18 @@ class CancelCases:
         await put(backend, *jobs)
         fetched, changes = await asyncio.gather(
             backend.fetch(["default"], 40, claimant(ALICE), lease=LONG),
-            other.inspector.cancel([one.id for one in jobs]),
+            other.inspector.steer(Event.CANCEL, [one.ref for one in jobs]),
         )
         assert all(change.done for change in changes)
         pulse = await backend.heartbeat([one.token for one in fetched.claims])
         asked = {token.id for token in pulse.cancels}
         for one in jobs:
             assert one.id in asked or await state_of(backend, one.id) is State.CANCELLED
+
+    async def test_every_cancel_is_noted_once(self, backend: Backend) -> None:
+        ready, later = job(), job(delay=LONG)
+        await put(backend, ready, later)
+        await backend.inspector.steer(Event.CANCEL, [ready.ref])
+        await backend.inspector.steer(Event.DRAIN, [later.ref])
+        for one in (ready, later):
+            assert events(await record(backend, one.ref)) == ["cancel"]

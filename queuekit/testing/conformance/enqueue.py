@@ -7,6 +7,7 @@ import pytest
 from queuekit.backend import Answer, Backend, Stored
 from queuekit.errors import BackendRefused
 from queuekit.job import Keep, State, new_id
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     LONG,
     SECOND,
@@ -158,7 +159,7 @@ class EnqueueCases:
     async def test_the_id_of_a_deleted_job_stays_remembered(self, backend: Backend) -> None:
         one = job()
         await put(backend, one)
-        await backend.inspector.delete([one.id])
+        await backend.inspector.steer(Event.DELETE, [one.ref])
         (answer,) = await backend.enqueue([job(id=one.id)])
         assert answer.kind is Stored.KNOWN
         await claims_nothing(backend)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from queuekit.backend import Backend, Ended
 from queuekit.job import Job, JobRecord, Keep, Micros, Reason, State
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -190,15 +191,15 @@ class ExpireCases:
     async def test_expired_jobs_of_a_paused_queue_expire(self, backend: Backend) -> None:
         one = job(expires=SOON)
         await put(backend, one)
-        await backend.inspector.pause(["default"])
+        await backend.inspector.pause(["default"], paused=True)
         await self._has_expired(backend, one.id)
 
     async def test_an_expired_job_can_be_run_by_a_person(self, backend: Backend) -> None:
         one = job(expires=SOON)
         await put(backend, one)
         await self._has_expired(backend, one.id)
-        (change,) = await backend.inspector.retry([one.id])
-        assert (change.state, change.done) == (State.FAILED, True)
+        (change,) = await backend.inspector.steer(Event.RERUN, [one.ref])
+        assert (change.found, change.done) == (State.FAILED, True)
         await backend.maintain(["default"])
         assert (await claim_one(backend)).token.id == one.id
 
@@ -208,7 +209,7 @@ class ExpireCases:
         one = job(expires=SOON)
         await put(backend, one)
         await self._has_expired(backend, one.id)
-        await backend.inspector.retry([one.id])
+        await backend.inspector.steer(Event.RERUN, [one.ref])
         await give_back(backend, released(await claim_one(backend)))
         await backend.maintain(["default"])
         assert await state_of(backend, one.id) is State.READY
@@ -219,7 +220,7 @@ class ExpireCases:
     async def test_a_job_that_was_cancelled_does_not_expire(self, backend: Backend) -> None:
         one = job(expires=20 * MILLISECOND)
         await put(backend, one)
-        await backend.inspector.cancel([one.id])
+        await backend.inspector.steer(Event.CANCEL, [one.ref])
         await asyncio.sleep(0.03)
         for _ in range(2):
             await backend.maintain(["default"])

@@ -4,7 +4,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from queuekit.backend import Backend, JobFilter
-from queuekit.job import State, new_id
+from queuekit.job import JobRef, State, new_id
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -34,7 +35,7 @@ class GetCases:
     async def test_records_come_in_the_order_asked_for(self, backend: Backend) -> None:
         first, second = numbered(2)
         await put(backend, first, second)
-        found = await backend.inspector.get([second.id, new_id(), first.id])
+        found = await backend.inspector.get([second.ref, JobRef("default", new_id()), first.ref])
         assert [one.id if one else None for one in found] == [second.id, None, first.id]
 
     async def test_nothing_asked_for_is_nothing_got(self, backend: Backend) -> None:
@@ -43,25 +44,36 @@ class GetCases:
     async def test_a_record_of_a_named_queue(self, backend: Backend) -> None:
         left = job("1", queue="left")
         await put(backend, left, job("2", queue="right", id=left.id))
-        assert (await record(backend, left.id, "left")).payload == "1"
-        assert (await record(backend, left.id, "right")).payload == "2"
-        assert await state_of(backend, left.id, "elsewhere") is None
+        assert (await record(backend, JobRef("left", left.id))).payload == "1"
+        assert (await record(backend, JobRef("right", left.id))).payload == "2"
+        assert await state_of(backend, JobRef("elsewhere", left.id)) is None
 
-    async def test_of_one_id_in_several_queues_the_newest_is_meant(self, backend: Backend) -> None:
+    async def test_of_one_id_in_several_queues_the_newest_is_located(
+        self, backend: Backend
+    ) -> None:
         first = job("1", queue="z")
         await put(backend, first)
         for queue, payload in (("a", "2"), ("m", "3")):
             await put(backend, job(payload, queue=queue, id=first.id))
-        assert (await record(backend, first.id)).payload == "3"
-        await backend.inspector.cancel([first.id])
-        assert await state_of(backend, first.id, "m") is State.CANCELLED
-        assert await state_of(backend, first.id, "a") is State.READY
-        assert await state_of(backend, first.id, "z") is State.READY
+        missing, other = new_id(), job(queue="a")
+        await put(backend, other)
+        found = await backend.inspector.locate([missing, first.id, other.id])
+        assert found == [None, JobRef("m", first.id), other.ref]
+
+    async def test_steering_one_of_several_jobs_of_an_id(self, backend: Backend) -> None:
+        first = job("1", queue="z")
+        await put(backend, first)
+        for queue, payload in (("a", "2"), ("m", "3")):
+            await put(backend, job(payload, queue=queue, id=first.id))
+        await backend.inspector.steer(Event.CANCEL, [JobRef("m", first.id)])
+        assert await state_of(backend, JobRef("m", first.id)) is State.CANCELLED
+        assert await state_of(backend, JobRef("a", first.id)) is State.READY
+        assert await state_of(backend, JobRef("z", first.id)) is State.READY
 
     async def test_a_job_of_any_queue_is_found_by_its_id(self, backend: Backend) -> None:
         jobs = [job(queue=queue) for queue in ("a", "b:c", "d/e.f-g_h")]
         await put(backend, *jobs)
-        found = await backend.inspector.get([one.id for one in jobs])
+        found = await backend.inspector.get([one.ref for one in jobs])
         assert [one.queue if one else None for one in found] == ["a", "b:c", "d/e.f-g_h"]
 
     async def test_live_and_finished_jobs_are_got_alike(self, backend: Backend) -> None:
@@ -69,7 +81,7 @@ class GetCases:
         await ack(backend, succeeded(finished))
         live = job()
         await put(backend, live)
-        found = await backend.inspector.get([finished.token.id, live.id])
+        found = await backend.inspector.get([finished.token.ref, live.ref])
         assert [one.state if one else None for one in found] == [State.SUCCEEDED, State.READY]
 
     async def test_a_running_job_shows_its_lease(self, backend: Backend) -> None:
@@ -174,10 +186,63 @@ class FindCases:
         await ack(backend, *(succeeded(one) for one in claims))
         assert len(await self._pages(backend, JobFilter(), limit=10)) == 35
 
-    async def test_a_page_keeps_to_its_limit(self, backend: Backend) -> None:
+    async def test_a_page_is_full_unless_it_is_the_last(self, backend: Backend) -> None:
         await put(backend, *numbered(25))
-        page, _ = await backend.inspector.find(JobFilter(), limit=10)
-        assert len(page) <= 10
+        sizes = []
+        after = None
+        for _ in range(3):
+            page = await backend.inspector.find(JobFilter(), limit=10, after=after)
+            sizes.append(len(page))
+            after = page[-1].ref
+        assert sizes == [10, 10, 5]
+        assert await backend.inspector.find(JobFilter(), limit=10, after=after) == []
+        assert await backend.inspector.find(JobFilter(), limit=0) == []
+
+    async def test_the_greatest_ids_come_first_whatever_their_queue_and_state(
+        self, backend: Backend
+    ) -> None:
+        await one_of_each(backend)
+        await put(
+            backend, *numbered(5, queue="other"), *numbered(3), job(queue="other", delay=LONG)
+        )
+        found = await find_all(backend, limit=4)
+        assert len(found) == 16
+        assert found == sorted(found, key=lambda one: one.id, reverse=True)
+
+    async def test_jobs_of_one_id_come_by_their_queue(self, backend: Backend) -> None:
+        one = new_id()
+        await put(backend, *(job(queue=queue, id=one) for queue in ("b", "B", "a", "A-", "A")))
+        found = await find_all(backend, limit=2)
+        assert [each.queue for each in found] == ["b", "a", "B", "A-", "A"]
+
+    async def test_a_page_begins_after_a_job_that_is_gone(self, backend: Backend) -> None:
+        jobs = numbered(4)
+        await put(backend, *jobs)
+        newest_first = sorted(jobs, key=lambda one: one.id, reverse=True)
+        await backend.inspector.steer(Event.DELETE, [newest_first[1].ref])
+        page = await backend.inspector.find(JobFilter(), after=newest_first[1].ref)
+        assert [one.id for one in page] == [one.id for one in newest_first[2:]]
+
+    async def test_the_refs_are_of_the_jobs_that_are_found(self, backend: Backend) -> None:
+        await one_of_each(backend)
+        await put(backend, *numbered(3, queue="other", tags=("a",)))
+        for where in (
+            JobFilter(),
+            JobFilter(queues=["other"]),
+            JobFilter(tags=["a"]),
+            JobFilter(states=[State.FAILED, State.WAITING]),
+        ):
+            refs = [ref async for some in backend.inspector.refs(where) for ref in some]
+            assert sorted(refs) == sorted(one.ref for one in await find_all(backend, where))
+            assert len(set(refs)) == len(refs)
+
+    async def test_an_error_is_searched_as_people_read_it(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, failed(one, message='Zürich says "no"'))
+        for text in ("Zürich", 'says "no"', "Oops: Zür"):
+            assert await self._find(backend, JobFilter(error=text)) == {one.token.id}
+        for text in ("traceback", "attempt", "\\u00fc"):
+            assert await self._find(backend, JobFilter(error=text)) == set()
 
     async def test_pages_of_a_narrow_filter_end(self, backend: Backend) -> None:
         one = job(tags=("rare",))

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from queuekit.backend import Answer, Backend, Stored
+from queuekit.backend import Answer, Backend, Change, Refusal, Stored
 from queuekit.job import Keep, KeyPolicy, State, new_id
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -27,6 +28,7 @@ from queuekit.testing.conformance._make import (
     running,
     state_of,
     succeeded,
+    sweep,
 )
 
 KEY = "invoice-42"
@@ -92,18 +94,18 @@ class RejectCases:
     async def test_a_cancel_frees_the_key(self, backend: Backend) -> None:
         one = job(key=KEY)
         await put(backend, one)
-        await backend.inspector.cancel([one.id])
+        await backend.inspector.steer(Event.CANCEL, [one.ref])
         await put(backend, job(key=KEY))
 
     async def test_a_delete_frees_the_key(self, backend: Backend) -> None:
         one = job(key=KEY)
         await put(backend, one)
-        await backend.inspector.delete([one.id])
+        await backend.inspector.steer(Event.DELETE, [one.ref])
         await put(backend, job(key=KEY))
 
     async def test_a_drain_frees_the_key(self, backend: Backend) -> None:
         await put(backend, job(key=KEY))
-        await backend.inspector.drain("default")
+        await sweep(backend, Event.DRAIN)
         await put(backend, job(key=KEY))
 
     async def test_a_crash_frees_the_key(self, backend: Backend) -> None:
@@ -249,7 +251,7 @@ class KeyUntilCases:
     async def test_for_a_time_the_key_outlives_a_deleted_job(self, backend: Backend) -> None:
         one = job(key=KEY, key_until=LONG)
         await put(backend, one)
-        await backend.inspector.delete([one.id])
+        await backend.inspector.steer(Event.DELETE, [one.ref])
         assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
 
     async def test_the_time_of_an_earlier_holder_does_not_end_a_key(self, backend: Backend) -> None:
@@ -299,7 +301,7 @@ class KeyAndRerunCases:
     async def test_a_rerun_takes_its_key_again(self, backend: Backend) -> None:
         one = await running(backend, key=KEY)
         await ack(backend, failed(one))
-        await backend.inspector.retry([one.token.id])
+        await backend.inspector.steer(Event.RERUN, [one.token.ref])
         (answer,) = await backend.enqueue([job(key=KEY)])
         assert (answer.kind, answer.id) == (Stored.DUPLICATE, one.token.id)
 
@@ -310,15 +312,15 @@ class KeyAndRerunCases:
         await ack(backend, failed(one))
         holder = job(key=KEY)
         await put(backend, holder)
-        (change,) = await backend.inspector.retry([one.token.id])
-        assert (change.state, change.done) == (State.FAILED, False)
-        assert str(holder.id) in (change.why or "")
+        (change,) = await backend.inspector.steer(Event.RERUN, [one.token.ref])
+        refused = Change(one.token.ref, State.FAILED, State.FAILED, 0, Refusal.KEY_HELD, holder.id)
+        assert change == refused
         assert await state_of(backend, one.token.id) is State.FAILED
 
     async def test_a_rerun_takes_a_key_that_it_still_holds(self, backend: Backend) -> None:
         one = await running(backend, key=KEY, key_until=LONG)
         await ack(backend, failed(one))
-        (change,) = await backend.inspector.retry([one.token.id])
+        (change,) = await backend.inspector.steer(Event.RERUN, [one.token.ref])
         assert change.done
         assert (await claim_one(backend)).token.id == one.token.id
 
@@ -328,7 +330,7 @@ class KeyAndRerunCases:
         one = await running(backend, key=KEY)
         await ack(backend, failed(one))
         await put(backend, job(key=KEY, queue="other"))
-        (change,) = await backend.inspector.retry([one.token.id])
+        (change,) = await backend.inspector.steer(Event.RERUN, [one.token.ref])
         assert change.done
 
     async def test_a_rerun_takes_a_key_whose_time_is_over(self, backend: Backend) -> None:
@@ -336,7 +338,7 @@ class KeyAndRerunCases:
         await ack(backend, failed(one))
         await ack(backend, succeeded(await running(backend, key=KEY, key_until=BRIEF)))
         await asyncio.sleep(0.03)
-        (change,) = await backend.inspector.retry([one.token.id])
+        (change,) = await backend.inspector.steer(Event.RERUN, [one.token.ref])
         assert change.done
         assert (await backend.enqueue([job(key=KEY)]))[0].id == one.token.id
 
@@ -346,7 +348,7 @@ class KeyAndRerunCases:
         one = await running(backend, key=KEY, key_until="started")
         await put(backend, job(key=KEY))
         await ack(backend, failed(one))
-        (change,) = await backend.inspector.retry([one.token.id])
+        (change,) = await backend.inspector.steer(Event.RERUN, [one.token.ref])
         assert not change.done
 
     async def test_until_started_a_rerun_does_not_take_the_key_again(
@@ -354,6 +356,6 @@ class KeyAndRerunCases:
     ) -> None:
         one = await running(backend, key=KEY, key_until="started")
         await ack(backend, failed(one))
-        (change,) = await backend.inspector.retry([one.token.id])
+        (change,) = await backend.inspector.steer(Event.RERUN, [one.token.ref])
         assert change.done
         await put(backend, job(key=KEY))

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from uuid import UUID
 
 from queuekit.backend import Backend, Ended
-from queuekit.job import LAPSES_ALLOWED, Keep, Reason, State
+from queuekit.job import LAPSES_ALLOWED, JobRef, Keep, Reason, State
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     ALICE,
     BOB,
@@ -102,13 +102,13 @@ class HeartbeatCases:
 
     async def test_a_heartbeat_tells_of_a_cancel_request(self, backend: Backend) -> None:
         asked, spared = await running(backend), await running(backend)
-        await backend.inspector.cancel([asked.token.id])
+        await backend.inspector.steer(Event.CANCEL, [asked.token.ref])
         pulse = await backend.heartbeat([asked.token, spared.token])
         assert (list(pulse.lost), list(pulse.cancels)) == ([], [asked.token])
 
     async def test_a_heartbeat_tells_of_a_cancel_request_every_time(self, backend: Backend) -> None:
         one = await running(backend)
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         for _ in range(3):
             assert list((await backend.heartbeat([one.token])).cancels) == [one.token]
 
@@ -181,14 +181,14 @@ class LapseCases:
     async def test_only_what_lapsed_is_told(self, backend: Backend) -> None:
         await put(backend, *numbered(3))
         one, _ = await claim_one(backend, lease=BRIEF), await claim_one(backend)
-        rescued: list[UUID] = []
+        rescued: list[JobRef] = []
 
         async def lapsed() -> bool:
             rescued.extend((await backend.maintain(["default"])).rescued)
             return bool(rescued)
 
         await eventually(lapsed)
-        assert rescued == [one.token.id]
+        assert rescued == [one.token.ref]
 
     async def test_any_object_takes_back_a_lapsed_lease(
         self, backend: Backend, other: Backend
@@ -224,7 +224,7 @@ class LapseCases:
     async def test_a_lapse_ends_a_job_whose_cancel_was_requested(self, backend: Backend) -> None:
         await put(backend, job())
         one = await claim_one(backend, lease=BRIEF)
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await lapse(backend, one)
         assert await state_of(backend, one.token.id) is State.CANCELLED
 
@@ -248,7 +248,7 @@ class LapseCases:
     async def test_nothing_is_told_of_a_lapse_that_fails_no_job(self, backend: Backend) -> None:
         await put(backend, job(max_lapses=2), job(max_lapses=1))
         spared, asked = await claim(backend, 2, lease=BRIEF)
-        await backend.inspector.cancel([asked.token.id])
+        await backend.inspector.steer(Event.CANCEL, [asked.token.ref])
         assert await lapse(backend, spared, asked) == []
 
     async def test_a_job_has_lapses_of_its_own(self, backend: Backend) -> None:

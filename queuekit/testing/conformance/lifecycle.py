@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from queuekit.backend import Backend, Change, JobFilter, Stored, Verdict
-from queuekit.job import FINISHED, Ack, Claim, JobRecord, KeyPolicy, Micros, Return, State
+from queuekit.backend import STEERING, Backend, Change, Stored, Verdict
+from queuekit.job import FINISHED, Ack, Claim, JobRecord, JobRef, KeyPolicy, Micros, Return, State
 from queuekit.lifecycle import Event, Life, allowed, step
 from queuekit.testing.conformance._make import (
     BRIEF,
@@ -115,7 +115,7 @@ class LifecycleCases:
         self, backend: Backend, event: Event
     ) -> None:
         subject = await bring(backend, State.RUNNING, event)
-        await backend.inspector.cancel([subject.id])
+        await backend.inspector.steer(Event.CANCEL, [JobRef("default", subject.id)])
         before = await life(backend, subject.id)
         assert before.cancel_requested
         await happens(backend, event, subject, LONG)
@@ -172,7 +172,7 @@ async def leave_running(backend: Backend, present: Claim, state: State | None) -
             await ack(backend, cancelled(present))
         case None:
             await ack(backend, succeeded(present))
-            await backend.inspector.delete([present.token.id])
+            await backend.inspector.steer(Event.DELETE, [present.token.ref])
         case _:
             assert state is State.RUNNING
 
@@ -196,9 +196,7 @@ async def happens(backend: Backend, event: Event, subject: Subject, delay: Micro
             assert not (await backend.heartbeat([claim_of(subject).token])).lost
         case Event.REPLACE:
             assert await replace(backend, delay) is Stored.REPLACED
-        case Event.DRAIN | Event.CLEAN:
-            assert await sweep(backend, event) == 1
-        case Event.CANCEL | Event.RERUN | Event.PROMOTE | Event.DELETE:
+        case event if event in STEERING:
             assert (await steer(backend, event, subject.id)).done
         case _:
             assert await settle(backend, event, claim_of(subject), delay) is Verdict.DONE
@@ -221,11 +219,9 @@ async def is_refused(backend: Backend, event: Event, subject: Subject, state: St
             assert list((await backend.heartbeat([token])).lost) == [token]
         case Event.REPLACE:
             assert (await replace(backend, 0)) in {Stored.STORED, Stored.REPLACED}
-        case Event.DRAIN | Event.CLEAN:
-            assert await sweep(backend, event) == 0
-        case Event.CANCEL | Event.RERUN | Event.PROMOTE | Event.DELETE:
+        case event if event in STEERING:
             change = await steer(backend, event, subject.id)
-            assert (change.state, change.done) == (state, False)
+            assert (change.found, change.done) == (state, False)
         case _:
             assert await settle(backend, event, claim_of(subject), 0) is Verdict.LOST
 
@@ -243,22 +239,9 @@ async def replace(backend: Backend, delay: Micros) -> Stored:
     return answer.kind
 
 
-async def sweep(backend: Backend, event: Event) -> int:
-    """Drain or clean everything."""
-    if event is Event.DRAIN:
-        return await backend.inspector.drain("default")
-    return await backend.inspector.clean(JobFilter())
-
-
 async def steer(backend: Backend, event: Event, id: UUID) -> Change:  # noqa: A002  # as in the protocol
     """What people do to one job."""
-    acts = {
-        Event.CANCEL: backend.inspector.cancel,
-        Event.RERUN: backend.inspector.retry,
-        Event.PROMOTE: backend.inspector.promote,
-        Event.DELETE: backend.inspector.delete,
-    }
-    (change,) = await acts[event]([id])
+    (change,) = await backend.inspector.steer(event, [JobRef("default", id)])
     return change
 
 
@@ -287,7 +270,7 @@ def claim_of(subject: Subject) -> Claim:
 async def life(backend: Backend, id: UUID) -> Life:  # noqa: A002  # as in the protocol
     """What the table knows of a job."""
     found: JobRecord | None
-    (found,) = await backend.inspector.get([id])
+    (found,) = await backend.inspector.get([JobRef("default", id)])
     if found is None:
         return Life(None)
     return Life(

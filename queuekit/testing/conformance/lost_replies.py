@@ -9,6 +9,7 @@ import pytest
 from queuekit.backend import Backend, JobFilter, Presence, Report, Stored, Verdict
 from queuekit.errors import BackendUnavailable, ReplyLost
 from queuekit.job import Ack, Claim, Keep, KeyPolicy, Return, ReturnKind, State
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._lossy import Lossy
 from queuekit.testing.conformance._make import (
     ALICE,
@@ -34,6 +35,7 @@ from queuekit.testing.conformance._make import (
     snoozed,
     state_of,
     succeeded,
+    sweep,
 )
 
 T = TypeVar("T")
@@ -214,7 +216,7 @@ class LostReplyCases:
     ) -> None:
         await put(backend, *numbered(3))
         held, asked, lost = await claim(backend, 3)
-        await backend.inspector.cancel([asked.token.id])
+        await backend.inspector.steer(Event.CANCEL, [asked.token.ref])
         await ack(backend, succeeded(lost))
         tokens = [held.token, asked.token, lost.token]
         pulse = await twice(lossy, after, lambda store: store.heartbeat(tokens))
@@ -236,10 +238,8 @@ class LostReplyCases:
     async def test_results_are_found(self, backend: Backend, lossy: Lossy, after: int) -> None:
         one = await running(backend)
         await ack(backend, succeeded(one, "1"))
-        found = await twice(
-            lossy, after, lambda store: store.results([("default", one.token.id)], 5)
-        )
-        assert found[one.token.id].result == "1"
+        found = await twice(lossy, after, lambda store: store.results([one.token.ref], 5))
+        assert found[one.token.ref].result == "1"
 
     @each_reply
     async def test_a_process_is_present_once(
@@ -295,7 +295,11 @@ class LostReplyCases:
     async def test_cancel_is_asked_once(self, backend: Backend, lossy: Lossy, after: int) -> None:
         ready, held = job(), await running(backend)
         await put(backend, ready)
-        await twice(lossy, after, lambda store: store.inspector.cancel([ready.id, held.token.id]))
+        await twice(
+            lossy,
+            after,
+            lambda store: store.inspector.steer(Event.CANCEL, [ready.ref, held.token.ref]),
+        )
         assert await state_of(backend, ready.id) is State.CANCELLED
         assert (await record(backend, held.token.id)).cancel_requested
 
@@ -305,7 +309,7 @@ class LostReplyCases:
     ) -> None:
         one = await running(backend)
         await ack(backend, failed(one))
-        await twice(lossy, after, lambda store: store.inspector.retry([one.token.id]))
+        await twice(lossy, after, lambda store: store.inspector.steer(Event.RERUN, [one.token.ref]))
         found = await record(backend, one.token.id)
         assert (found.state, found.generation) == (State.READY, 1)
 
@@ -313,7 +317,7 @@ class LostReplyCases:
     async def test_promote_is_done(self, backend: Backend, lossy: Lossy, after: int) -> None:
         one = job(delay=LONG)
         await put(backend, one)
-        await twice(lossy, after, lambda store: store.inspector.promote([one.id]))
+        await twice(lossy, after, lambda store: store.inspector.steer(Event.PROMOTE, [one.ref]))
         await claim_one(backend)
         await claims_nothing(backend)
 
@@ -321,7 +325,7 @@ class LostReplyCases:
     async def test_delete_is_done(self, backend: Backend, lossy: Lossy, after: int) -> None:
         one = job()
         await put(backend, one)
-        await twice(lossy, after, lambda store: store.inspector.delete([one.id]))
+        await twice(lossy, after, lambda store: store.inspector.steer(Event.DELETE, [one.ref]))
         assert await state_of(backend, one.id) is None
 
     @each_reply
@@ -329,9 +333,9 @@ class LostReplyCases:
         self, backend: Backend, lossy: Lossy, after: int
     ) -> None:
         await put(backend, job())
-        await twice(lossy, after, lambda store: store.inspector.pause(["default"]))
+        await twice(lossy, after, lambda store: store.inspector.pause(["default"], paused=True))
         await claims_nothing(backend)
-        await twice(lossy, after, lambda store: store.inspector.resume(["default"]))
+        await twice(lossy, after, lambda store: store.inspector.pause(["default"], paused=False))
         await claim_one(backend)
 
     @each_reply
@@ -339,9 +343,9 @@ class LostReplyCases:
         self, backend: Backend, lossy: Lossy, after: int
     ) -> None:
         await put(backend, *numbered(5))
-        await twice(lossy, after, lambda store: store.inspector.drain("default"))
+        await twice(lossy, after, lambda store: sweep(store, Event.DRAIN))
         await claims_nothing(backend)
-        await twice(lossy, after, lambda store: store.inspector.clean(JobFilter()))
+        await twice(lossy, after, lambda store: sweep(store, Event.CLEAN))
         assert list(await backend.inspector.queues()) == []
 
     @each_reply
@@ -350,9 +354,9 @@ class LostReplyCases:
     ) -> None:
         one = job()
         await put(backend, one)
-        (found,) = await twice(lossy, after, lambda store: store.inspector.get([one.id]))
+        (found,) = await twice(lossy, after, lambda store: store.inspector.get([one.ref]))
         assert found is not None
-        page, _ = await twice(lossy, after, lambda store: store.inspector.find(JobFilter()))
+        page = await twice(lossy, after, lambda store: store.inspector.find(JobFilter()))
         assert [each.id for each in page] == [one.id]
         (queue,) = await twice(lossy, after, lambda store: store.inspector.queues())
         assert queue.counts == {State.READY: 1}

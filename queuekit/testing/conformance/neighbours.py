@@ -8,6 +8,7 @@ import pytest
 
 from queuekit.backend import Backend, Report, Stored, Verdict
 from queuekit.job import Claim, Job, JobRecord, Keep, KeyPolicy, Return, State, new_id
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -95,8 +96,8 @@ class NeighbourCases:
         self, backend: Backend, queues: Queues, acted: int, back: Callable[[Claim], Return]
     ) -> None:
         one, other = await self._two(backend, queues, acted)
-        await backend.inspector.cancel([one.token.id], one.token.queue)
-        await backend.inspector.cancel([other.token.id], other.token.queue)
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
+        await backend.inspector.steer(Event.CANCEL, [other.token.ref])
         await give_back(backend, back(one))
         assert await self._states(backend, one, other) == [State.CANCELLED, State.RUNNING]
 
@@ -129,7 +130,7 @@ class NeighbourCases:
         self, backend: Backend, queues: Queues, acted: int
     ) -> None:
         one, other = await self._two(backend, queues, acted)
-        await backend.inspector.cancel([one.token.id], one.token.queue)
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         pulse = await backend.heartbeat([one.token, other.token])
         assert (list(pulse.cancels), list(pulse.lost)) == ([one.token], [])
 
@@ -140,7 +141,7 @@ class NeighbourCases:
     ) -> None:
         one, other = await self._two(backend, queues, acted)
         await ack(backend, failed(one), failed(other))
-        await backend.inspector.delete([one.token.id], one.token.queue)
+        await backend.inspector.steer(Event.DELETE, [one.token.ref])
         assert await self._states(backend, one, other) == [None, State.FAILED]
 
     @each_pair
@@ -150,7 +151,7 @@ class NeighbourCases:
     ) -> None:
         one, other = await self._two(backend, queues, acted)
         await ack(backend, failed(one), failed(other))
-        await backend.inspector.retry([one.token.id], one.token.queue)
+        await backend.inspector.steer(Event.RERUN, [one.token.ref])
         assert await self._states(backend, one, other) == [State.READY, State.FAILED]
 
     @each_pair
@@ -159,7 +160,7 @@ class NeighbourCases:
         self, backend: Backend, queues: Queues, acted: int
     ) -> None:
         one, other = await self._two(backend, queues, acted, keep=Keep(0))
-        await backend.results([(one.token.queue, one.token.id)], 0.02)
+        await backend.results([one.token.ref], 0.02)
         await ack(backend, succeeded(other), succeeded(one))
         assert await self._states(backend, one, other) == [State.SUCCEEDED, None]
 
@@ -170,7 +171,7 @@ class NeighbourCases:
     ) -> None:
         one, other = await self._two(backend, queues, acted, keep=Keep(0))
         for waited in (one, other):
-            await backend.results([(waited.token.queue, waited.token.id)], 0.02)
+            await backend.results([waited.token.ref], 0.02)
         await ack(backend, succeeded(one))
         await ack(backend, succeeded(other))
         assert await self._states(backend, one, other) == [State.SUCCEEDED] * 2
@@ -250,7 +251,7 @@ class NeighbourCases:
         ]
         await put(backend, *(heirs if acted == 0 else heirs[::-1]))  # in their holders' order
         await ack(backend, succeeded(one))
-        states = [await state_of(backend, heir.id, heir.options.queue) for heir in heirs]
+        states = [await state_of(backend, heir.ref) for heir in heirs]
         assert states == [State.READY, State.WAITING]
 
     @pytest.mark.parametrize("keep", [None, Keep(0)])
@@ -271,20 +272,18 @@ class NeighbourCases:
     ) -> None:
         one, other = await self._two(backend, queues, acted)
         await ack(backend, failed(one), succeeded(other))
-        inspector = backend.inspector
-        for act in (inspector.cancel, inspector.promote):
-            changes = [(await act([c.token.id], c.token.queue))[0] for c in (one, other)]
-            assert [change.state for change in changes] == [State.FAILED, State.SUCCEEDED]
+        for event in (Event.CANCEL, Event.PROMOTE):
+            changes = await backend.inspector.steer(event, [one.token.ref, other.token.ref])
+            assert [change.found for change in changes] == [State.FAILED, State.SUCCEEDED]
 
-    async def test_an_act_that_names_no_queue_finds_that_of_its_job(self, backend: Backend) -> None:
-        """Whether it is the newest job or not."""
+    async def test_an_act_on_jobs_of_several_queues(self, backend: Backend) -> None:
         old, new = job(queue="left", delay=LONG), job(queue="right", delay=LONG)
         await put(backend, old)
         await asyncio.sleep(0.002)
         await put(backend, new)
-        changes = await backend.inspector.promote([old.id, new.id])
+        changes = await backend.inspector.steer(Event.PROMOTE, [old.ref, new.ref])
         assert [change.done for change in changes] == [True] * 2
-        changes = await backend.inspector.cancel([old.id, new.id])
+        changes = await backend.inspector.steer(Event.CANCEL, [old.ref, new.ref])
         assert [change.done for change in changes] == [True] * 2
 
     async def _twins(self, backend: Backend, *, brief: int | None = None) -> list[Job[Any]]:
@@ -323,7 +322,7 @@ class NeighbourCases:
         return sorted(claims, key=lambda one: order.index((one.token.id, one.token.queue)))
 
     async def _record(self, backend: Backend, one: Claim) -> JobRecord:
-        return await record(backend, one.token.id, one.token.queue)
+        return await record(backend, one.token.ref)
 
     async def _states(self, backend: Backend, *claims: Claim) -> list[State | None]:
-        return [await state_of(backend, one.token.id, one.token.queue) for one in claims]
+        return [await state_of(backend, one.token.ref) for one in claims]

@@ -47,7 +47,7 @@ class OutageCases:
         one = await self._claimed(backend, job())
         await self._outage(backend, 2)
         upkeep = await self._outage(backend, 2)
-        assert (upkeep.renewed, list(upkeep.rescued)) == (0, [one.token.id])
+        assert (upkeep.renewed, list(upkeep.rescued)) == (0, [one.token.ref])
         assert await state_of(backend, one.token.id) is State.READY
 
     async def test_a_silent_worker_is_not_spared_because_another_is_heard(
@@ -61,7 +61,7 @@ class OutageCases:
         await put(backend, job())
         await claim_one(backend, process=BOB)
         upkeep = await self._outage(backend, 2)
-        assert (upkeep.renewed, list(upkeep.rescued)) == (0, [silent.token.id])
+        assert (upkeep.renewed, list(upkeep.rescued)) == (0, [silent.token.ref])
 
     async def test_an_outage_gives_no_lease_to_what_does_not_run(self, backend: Backend) -> None:
         one = await self._claimed(backend, job())

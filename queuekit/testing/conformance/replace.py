@@ -6,6 +6,7 @@ import pytest
 
 from queuekit.backend import Answer, Backend, Stored
 from queuekit.job import Keep, KeyPolicy, State
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -194,7 +195,7 @@ class SuccessorCases:
     ) -> None:
         one = await running(backend, "1", key=KEY)
         await self._succeed(backend, "2")
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await give_back(backend, released(one))
         assert (await claim_one(backend)).payload == "2"
 
@@ -321,8 +322,8 @@ class SuccessorCases:
         one = await running(backend, "1", key=KEY)
         successor = job("2", key=KEY, key_policy=KeyPolicy.REPLACE)
         await put(backend, successor)
-        (change,) = await backend.inspector.cancel([successor.id])
-        assert (change.state, change.done) == (State.WAITING, True)
+        (change,) = await backend.inspector.steer(Event.CANCEL, [successor.ref])
+        assert (change.found, change.done) == (State.WAITING, True)
         await ack(backend, succeeded(one))
         await claims_nothing(backend)
         await put(backend, job("3", key=KEY))
@@ -331,7 +332,7 @@ class SuccessorCases:
         one = await running(backend, "1", key=KEY)
         successor = job("2", key=KEY, key_policy=KeyPolicy.REPLACE)
         await put(backend, successor)
-        await backend.inspector.delete([successor.id])
+        await backend.inspector.steer(Event.DELETE, [successor.ref])
         await ack(backend, succeeded(one))
         await claims_nothing(backend)
         await put(backend, job("3", key=KEY))

@@ -6,6 +6,7 @@ import pytest
 
 from queuekit.backend import Backend, Stored, Verdict
 from queuekit.job import Keep, State
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -106,7 +107,7 @@ class RetentionCases:
         acked, deleted = await running(backend, keep=Keep(0)), job()
         await ack(backend, succeeded(acked))
         await put(backend, deleted)
-        await backend.inspector.delete([deleted.id])
+        await backend.inspector.steer(Event.DELETE, [deleted.ref])
         for _ in range(3):
             await backend.maintain(["default"])
         answers = await backend.enqueue([job(id=acked.token.id), job(id=deleted.id)])
@@ -228,7 +229,7 @@ class RetentionCases:
         self, backend: Backend
     ) -> None:
         one = await running(backend, keep=Keep(0))
-        await backend.results([("default", one.token.id)], 0.05)
+        await backend.results([one.token.ref], 0.05)
         await ack(backend, succeeded(one))
         for _ in range(3):
             await backend.maintain(["default"])
@@ -241,7 +242,7 @@ class RetentionCases:
         keep = Keep(LONG, count=0)
         waited = await running(backend, task="same", keep=keep)
         cut = await running(backend, task=tasks, keep=keep)
-        await backend.results([("default", waited.token.id)], 0.02)
+        await backend.results([waited.token.ref], 0.02)
         await ack(backend, succeeded(waited), succeeded(cut))
 
         async def trimmed() -> bool:
@@ -255,7 +256,7 @@ class RetentionCases:
 
     async def test_who_waits_is_remembered_over_ticks(self, backend: Backend) -> None:
         one = await running(backend, keep=Keep(0))
-        await backend.results([("default", one.token.id)], 0.02)
+        await backend.results([one.token.ref], 0.02)
         for _ in range(3):
             await backend.maintain(["default"])
         await ack(backend, succeeded(one))
@@ -264,7 +265,7 @@ class RetentionCases:
     async def test_a_cancelled_unstarted_job_keeps_a_record(self, backend: Backend) -> None:
         one = job()
         await put(backend, one)
-        await backend.inspector.cancel([one.id])
+        await backend.inspector.steer(Event.CANCEL, [one.ref])
         await asyncio.sleep(0.01)
         await backend.maintain(["default"])
         assert (await record(backend, one.id)).state is State.CANCELLED

@@ -8,6 +8,7 @@ import pytest
 
 from queuekit.backend import Backend, Ended, Verdict
 from queuekit.job import DEATHS_ALLOWED, Ack, Claim, Keep, Reason, Return, State
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -157,7 +158,7 @@ class RetryCases:
         await lapse(backend, late)
         present = await claim_one(backend)
         for _ in asked:
-            await backend.inspector.cancel([late.token.id])
+            await backend.inspector.steer(Event.CANCEL, [late.token.ref])
         assert await backend.retry([back(late)]) == [Verdict.LOST]
         assert await state_of(backend, late.token.id) is State.RUNNING
         await ack(backend, succeeded(present))
@@ -170,7 +171,7 @@ class RetryCases:
 
     async def test_a_retry_ends_a_job_whose_cancel_was_requested(self, backend: Backend) -> None:
         one = await running(backend)
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await give_back(backend, retried(one, LONG))
         found = await record(backend, one.token.id)
         assert (found.state, len(found.errors)) == (State.CANCELLED, 1)
@@ -252,7 +253,7 @@ class SnoozeCases:
 
     async def test_a_snooze_ends_a_job_whose_cancel_was_requested(self, backend: Backend) -> None:
         one = await running(backend)
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await give_back(backend, snoozed(one, LONG))
         assert await state_of(backend, one.token.id) is State.CANCELLED
 
@@ -303,7 +304,7 @@ class ReleaseCases:
 
     async def test_a_release_ends_a_job_whose_cancel_was_requested(self, backend: Backend) -> None:
         one = await running(backend)
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await give_back(backend, released(one))
         assert await state_of(backend, one.token.id) is State.CANCELLED
         await claims_nothing(backend)
@@ -343,7 +344,7 @@ class DeathCases:
             await running(backend, max_crashes=allowed) for allowed in (1, 1, 2, 2)
         ]
         elsewhere = await running(backend, max_crashes=1, queue="b", task="c", keep=Keep(0))
-        await backend.inspector.cancel([asked.token.id])
+        await backend.inspector.steer(Event.CANCEL, [asked.token.ref])
         deaths = [dead(one) for one in (asked, spared, second, elsewhere)]
         settle: list[Ack | Return] = [succeeded(first), *deaths]
         found = await backend.fetch(["none"], limit, claimant(), lease=LONG, settle=settle)
@@ -381,13 +382,13 @@ class DeathCases:
         self, backend: Backend
     ) -> None:
         one = await running(backend, keep=Keep(0))
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await give_back(backend, retried(one))
         await give_back(backend, retried(one))
         assert await backend.retry([released(one)]) == [Verdict.LOST]
 
     async def test_a_death_ends_a_job_whose_cancel_was_requested(self, backend: Backend) -> None:
         one = await running(backend)
-        await backend.inspector.cancel([one.token.id])
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await give_back(backend, dead(one))
         assert await state_of(backend, one.token.id) is State.CANCELLED

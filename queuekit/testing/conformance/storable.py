@@ -66,8 +66,8 @@ class StorableCases:
         one = await running(backend)
         await ack(backend, succeeded(one, text))
         assert (await record(backend, one.token.id)).result == text
-        found = await backend.results([("default", one.token.id)], 0)
-        assert found[one.token.id].result == text
+        found = await backend.results([one.token.ref], 0)
+        assert found[one.token.ref].result == text
 
     @each_text
     async def test_an_error_comes_back_whole(self, backend: Backend, text: str) -> None:

@@ -182,7 +182,7 @@ class SuspectCases:
         await backend.maintain(queues)  # renews, because there was no tick for longer than a lease
         await asyncio.sleep(0.05)
         rescued = (await backend.maintain(queues)).rescued
-        assert set(rescued) == {one.token.id for one in claims}
+        assert set(rescued) == {one.token.ref for one in claims}
         assert len(await claim(backend, 2, queues=queues, suspects=5)) == 2
 
     async def test_a_solitary_suspect_is_handed_out_beside_jobs_that_are_not_ready(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from queuekit.backend import Backend
 from queuekit.job import SUSPECT_AFTER, KeyPolicy
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     ALICE,
     BOB,
@@ -73,14 +74,14 @@ class WaitCases:
         await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 5)
 
     async def test_a_pause_of_another_queue_holds_nobody_up(self, backend: Backend) -> None:
-        await backend.inspector.pause(["other"])
+        await backend.inspector.pause(["other"], paused=True)
         await put(backend, job())
         await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 5)
 
     async def test_a_job_of_a_queue_that_was_resumed_ends_the_wait(self, backend: Backend) -> None:
         await put(backend, job())
-        await backend.inspector.pause(["default"])
-        await backend.inspector.resume(["default"])
+        await backend.inspector.pause(["default"], paused=True)
+        await backend.inspector.pause(["default"], paused=False)
         await asyncio.wait_for(backend.wait(["default"], 30, ALICE), 5)
 
     async def test_a_job_that_comes_due_ends_the_wait(self, backend: Backend) -> None:
@@ -122,7 +123,7 @@ class WaitCases:
         async def promote() -> None:
             later = job(delay=LONG)
             await put(other, later)
-            await other.inspector.promote([later.id])
+            await other.inspector.steer(Event.PROMOTE, [later.ref])
 
         await self._in_time(backend, other, promote)
 
@@ -132,7 +133,7 @@ class WaitCases:
             await ack(other, failed(one))
 
             async def rerun() -> None:
-                await other.inspector.retry([one.token.id])
+                await other.inspector.steer(Event.RERUN, [one.token.ref])
 
             late = await wakes(backend, rerun)
             await drop_all(other)
@@ -142,9 +143,9 @@ class WaitCases:
 
     async def test_a_resume_wakes(self, backend: Backend, other: Backend) -> None:
         async def lateness() -> float:
-            await other.inspector.pause(["default"])
+            await other.inspector.pause(["default"], paused=True)
             await put(other, job())
-            late = await wakes(backend, lambda: other.inspector.resume(["default"]))
+            late = await wakes(backend, lambda: other.inspector.pause(["default"], paused=False))
             await drop_all(other)
             return late
 
@@ -238,7 +239,7 @@ class WaitCases:
         await put(backend, suspect)
         await lapse_times(backend, SUSPECT_AFTER, suspect)
         await put(backend, job(), job(delay=MILLISECOND), job(delay=100 * MILLISECOND))
-        await backend.inspector.pause(["default"])
+        await backend.inspector.pause(["default"], paused=True)
 
         await self._lasts(backend)
 

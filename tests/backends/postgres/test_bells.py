@@ -7,6 +7,7 @@ import pytest
 
 from queuekit.backend import Backend
 from queuekit.job import KeyPolicy
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     ALICE,
     BRIEF,
@@ -80,19 +81,19 @@ async def succession(store: Backend) -> Ring:
 async def promotion(store: Backend) -> Ring:
     later = job(delay=LONG)
     await put(store, later)
-    return lambda: store.inspector.promote([later.id])
+    return lambda: store.inspector.steer(Event.PROMOTE, [later.ref])
 
 
 async def rerun(store: Backend) -> Ring:
     one = await running(store)
     await ack(store, failed(one))
-    return lambda: store.inspector.retry([one.token.id])
+    return lambda: store.inspector.steer(Event.RERUN, [one.token.ref])
 
 
 async def resume(store: Backend) -> Ring:
-    await store.inspector.pause(["default"])
+    await store.inspector.pause(["default"], paused=True)
     await put(store, job())
-    return lambda: store.inspector.resume(["default"])
+    return lambda: store.inspector.pause(["default"], paused=False)
 
 
 async def wake(store: Backend) -> Ring:
@@ -131,7 +132,7 @@ async def test_a_bell_is_heard(
 async def test_a_waiter_hears_the_end(backend: PostgresBackend, other: Backend) -> None:
     one = await running(other)
     looks = _counted(backend._lanes, "fetch")
-    asked = asyncio.create_task(backend.results([("default", one.token.id)], HOUR))
+    asked = asyncio.create_task(backend.results([one.token.ref], HOUR))
     await eventually(lambda: _all_first_looks(looks))
     await ack(other, succeeded(one))
     assert list(await asyncio.wait_for(asked, 20)) == [one.token.id]

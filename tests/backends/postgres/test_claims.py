@@ -229,4 +229,4 @@ async def test_a_job_that_expired_since_time_was_moved_on_is_not_claimed(
 
 
 async def _records(backend: Backend, leases: Any) -> list[Any]:
-    return await backend.inspector.get([held.token.id for held in leases])
+    return await backend.inspector.get([held.token.ref for held in leases])

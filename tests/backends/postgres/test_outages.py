@@ -148,8 +148,8 @@ async def test_behind_a_pooler_everything_works_without_a_session(
     await ack(pooled, *(succeeded(one) for one in claims))
     await pooled.maintain(["default"])
     assert not pooled._doorbell.audible
-    found = await pooled.results([("default", claims[0].token.id)], 1)
-    assert found[claims[0].token.id].state is State.SUCCEEDED
+    found = await pooled.results([claims[0].token.ref], 1)
+    assert found[claims[0].token.ref].state is State.SUCCEEDED
     await pooled.close()
 
 

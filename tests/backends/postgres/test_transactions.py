@@ -7,7 +7,7 @@ import pytest
 
 from queuekit.backend import Backend, Stored
 from queuekit.errors import BackendRefused, InvalidOption
-from queuekit.job import Ack, Job, KeyPolicy, State
+from queuekit.job import Ack, Job, JobRef, KeyPolicy, State
 from queuekit.testing.conformance._make import (
     ALICE,
     LONG,
@@ -52,7 +52,7 @@ async def test_a_rollback_takes_the_job_back(backend: Backend, connection: Conne
     await undone.start()
     await backend.enqueue(jobs, connection=connection)
     await undone.rollback()
-    assert await backend.inspector.get([one.id for one in jobs]) == [None] * len(jobs)
+    assert await backend.inspector.get([one.ref for one in jobs]) == [None] * len(jobs)
     await put(backend, job(key="k"))
 
 
@@ -164,7 +164,7 @@ async def test_a_job_that_is_being_claimed_is_not_replaced(
             (answer,) = await asyncio.wait_for(storing, 2)
         assert (answer.kind, answer.state) == (Stored.STORED, State.WAITING)
     await second.close()
-    found = await record(backend, one.id, "default")
+    found = await record(backend, JobRef("default", one.id))
     assert (found.state, found.payload) == (State.RUNNING, "1")
 
 
@@ -332,7 +332,7 @@ async def test_a_result_that_can_not_be_stored_fails_its_job_alone(backend: Back
     acks = [succeeded(one, '"\0"' if one.payload == "7" else "1") for one in claims]
     assert [str(verdict) for verdict in await backend.ack(acks)].count("refused") == 1
     (bad,) = (one for one in claims if one.payload == "7")
-    (found,) = await backend.inspector.get([bad.token.id])
+    (found,) = await backend.inspector.get([bad.token.ref])
     assert found is not None
     assert (found.state, found.reason) == (State.FAILED, "invalid_result")
     assert isinstance(acks[0], Ack)

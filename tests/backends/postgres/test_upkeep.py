@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuekit.backend import KEEP_FOR_WAITERS, Backend, Stored
+from queuekit.backend import KEEP_FOR_WAITERS, STEERING, Backend, Refusal, Stored
 from queuekit.job import Keep, KeyPolicy, State
 from queuekit.testing.conformance._make import (
     ALICE,
@@ -59,7 +59,7 @@ async def test_a_count_cuts_the_record_of_a_waited_for_job_after_a_minute(
     backend: Backend, connection: Connection, namespace: str
 ) -> None:
     one = await running(backend, keep=Keep(LONG, count=0))
-    await backend.results([("default", one.token.id)], 0.02)
+    await backend.results([one.token.ref], 0.02)
     await ack(backend, succeeded(one))
     await connection.execute(
         f"UPDATE {namespace}.records SET finished_at = finished_at - {KEEP_FOR_WAITERS}"
@@ -107,9 +107,9 @@ async def test_a_record_past_its_time_is_hidden_and_remembered(
     await ack(backend, failed(one))
     await connection.execute(f"UPDATE {namespace}.records SET kept_until = finished_at")
     assert await state_of(backend, one.token.id) is None
-    for act in (backend.inspector.cancel, backend.inspector.retry, backend.inspector.delete):
-        (change,) = await act([one.token.id], "default")
-        assert (change.state, change.done) == (None, False)
+    for event in STEERING:
+        (change,) = await backend.inspector.steer(event, [one.token.ref])
+        assert change.refused is Refusal.GONE
     (answer,) = await backend.enqueue([job(id=one.token.id)])
     assert (answer.kind, answer.state) == (Stored.KNOWN, None)
 

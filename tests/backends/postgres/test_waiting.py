@@ -7,7 +7,7 @@ import pytest
 
 from queuekit.backend import Backend
 from queuekit.errors import JobNotFound
-from queuekit.job import SUSPECT_AFTER, Claim, new_id
+from queuekit.job import SUSPECT_AFTER, Claim, JobRef, new_id
 from queuekit.testing.conformance._make import (
     ALICE,
     BOB,
@@ -51,9 +51,9 @@ async def test_who_asks_for_a_finished_job_does_not_wait(
 ) -> None:
     one = await running(backend)
     await ack(backend, succeeded(one))
-    await backend.results([("default", one.token.id)], 5)
+    await backend.results([one.token.ref], 5)
     with pytest.raises(JobNotFound):
-        await backend.results([("default", new_id())], 5)
+        await backend.results([JobRef("default", new_id())], 5)
     assert await connection.fetchval(f"SELECT count(*) FROM {namespace}.waiters") == 0
 
 
@@ -91,17 +91,17 @@ class TestAHiddenRecord:
         self, backend: PostgresBackend, hidden: Claim, register: Register
     ) -> None:
         await register(hidden.token.id, "default", backend._waiting._name)
-        found = await backend.results([("default", hidden.token.id)], 0.02)
+        found = await backend.results([hidden.token.ref], 0.02)
         assert list(found) == [hidden.token.id]
 
     @pytest.mark.usefixtures("neighbours")
     async def test_comes_to_nobody_else(self, backend: Backend, hidden: Claim) -> None:
         with pytest.raises(JobNotFound):
-            await backend.results([("default", hidden.token.id)], 0.02)
+            await backend.results([hidden.token.ref], 0.02)
 
     async def test_comes_to_nobody_who_came_later(
         self, backend: PostgresBackend, hidden: Claim, register: Register
     ) -> None:
         await register(hidden.token.id, "default", backend._waiting._name, since=2**62)
         with pytest.raises(JobNotFound):
-            await backend.results([("default", hidden.token.id)], 0.02)
+            await backend.results([hidden.token.ref], 0.02)

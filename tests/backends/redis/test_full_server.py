@@ -9,6 +9,7 @@ import redis
 from queuekit.backend import Backend, Presence, Report, Verdict
 from queuekit.errors import BackendRefused
 from queuekit.job import Claim, State
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -25,6 +26,7 @@ from queuekit.testing.conformance._make import (
     retried,
     snoozed,
     succeeded,
+    sweep,
 )
 from queuekit.testing.servers import redis_server
 from tests.backends.redis.kinds import KINDS
@@ -114,10 +116,10 @@ async def test_everything_else_passes(backend: Backend, control: redis.Redis) ->
     fill(control)
     await backend.present(Presence(process="a", host="h", pid=1, version="0", queues=["default"]))
     await backend.wait(["default"], 0.01, "a")
-    assert not await backend.results([("default", one.token.id)], 0.01)
+    assert not await backend.results([one.token.ref], 0.01)
     await backend.report([Report(one.token, "1", ["line"])])
-    assert (await backend.inspector.cancel([one.token.id]))[0].done
-    assert await backend.inspector.drain("default") == 1
-    await backend.inspector.pause(["default"])
-    await backend.inspector.resume(["default"])
+    assert (await backend.inspector.steer(Event.CANCEL, [one.token.ref]))[0].done
+    assert await sweep(backend, Event.DRAIN) == 1
+    await backend.inspector.pause(["default"], paused=True)
+    await backend.inspector.pause(["default"], paused=False)
     await is_refused(backend)

@@ -6,6 +6,7 @@ import redis
 
 from queuekit.backend import Backend, Report
 from queuekit.job import Keep, KeyPolicy
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     MILLISECOND,
@@ -45,7 +46,7 @@ async def test_nothing_is_left_of_an_eventful_life(
     one = await claim_one(backend)
     await put(backend, job(key="k", key_policy=KeyPolicy.REPLACE, keep=Keep(0)))
     await backend.report([Report(one.token, "0.5", ["half"])])
-    await backend.inspector.cancel([one.token.id])
+    await backend.inspector.steer(Event.CANCEL, [one.token.ref])
     await ack(backend, failed(one))
     await ack(backend, succeeded(await claim_one(backend)))
     assert left(server, namespace) == set()
@@ -55,7 +56,7 @@ async def test_nothing_is_left_of_a_cancel_request_for_a_job_that_succeeds(
     backend: Backend, server: redis.Redis, namespace: str
 ) -> None:
     one = await running(backend)
-    await backend.inspector.cancel([one.token.id])
+    await backend.inspector.steer(Event.CANCEL, [one.token.ref])
     await ack(backend, succeeded(one, keep=Keep(0)))
     assert left(server, namespace) == set()
 
@@ -77,7 +78,7 @@ async def test_a_waiter_that_asks_again_is_registered_once(
 ) -> None:
     one = await running(backend)
     for _ in range(3):
-        await backend.results([("default", one.token.id)], 0.02)
+        await backend.results([one.token.ref], 0.02)
     channels = server.hget(f"{{{namespace}:default}}:waiters", one.token.id.bytes)
     assert channels is not None
     assert len(channels.split()) == 1

@@ -5,6 +5,7 @@ import redis
 
 from queuekit.backend import Backend
 from queuekit.job import Claim, Keep, State
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     LONG,
     ack,
@@ -20,7 +21,7 @@ from queuekit.testing.conformance._make import (
 async def waited_for(backend: Backend, count: int | None = 0) -> Claim:
     """A job that has succeeded, and somebody waited for it."""
     one = await running(backend, keep=Keep(LONG, count=count))
-    await backend.results([("default", one.token.id)], 0.02)
+    await backend.results([one.token.ref], 0.02)
     await ack(backend, succeeded(one))
     return one
 
@@ -74,7 +75,7 @@ async def test_a_deleted_one_does_not_count(
     backend: Backend, server: redis.Redis, namespace: str, again: bool
 ) -> None:
     one = await waited_for(backend)
-    await backend.inspector.delete([one.token.id])
+    await backend.inspector.steer(Event.DELETE, [one.token.ref])
     if again:
         for minute in range(4):
             server.delete(f"{{{namespace}:default}}:known{minute}")

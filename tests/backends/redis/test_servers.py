@@ -15,6 +15,7 @@ import redis
 from queuekit.backend import Backend, Claimant, Stored, Verdict
 from queuekit.errors import BackendRefused, BackendUnavailable, InvalidOption, ReplyLost
 from queuekit.job import State
+from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     LONG,
     ack,
@@ -47,12 +48,12 @@ async def live(backend: Backend) -> None:
     await give_back(backend, retried(claims[0]))
     again = await claim_one(backend)
     assert again.attempt == 2
-    waiter = asyncio.create_task(backend.results([("default", again.token.id)], 20))
+    waiter = asyncio.create_task(backend.results([again.token.ref], 20))
     await asyncio.sleep(0.05)
     await ack(backend, failed(again), *map(succeeded, claims[1:]))
     found = await asyncio.wait_for(waiter, 5)
-    assert found[again.token.id].state is State.FAILED
-    assert (await backend.inspector.retry([again.token.id]))[0].done
+    assert found[again.token.ref].state is State.FAILED
+    assert (await backend.inspector.steer(Event.RERUN, [again.token.ref]))[0].done
     assert (await record(backend, again.token.id)).generation == 1
     await backend.maintain(["default"])
     fetched = await backend.fetch(["other", "default"], 9, Claimant("p", 1), lease=LONG)

@@ -91,8 +91,8 @@ async def test_every_call_says_so(backend: Backend, file: Path, calamity: Calami
         "present": lambda: backend.present(presence),
         "maintain": lambda: backend.maintain(["default"]),
         "wait": lambda: backend.wait(["default"], 30, ALICE),
-        "results": lambda: backend.results([("default", held.token.id)], 30),
-        "get": lambda: backend.inspector.get([held.token.id]),
+        "results": lambda: backend.results([held.token.ref], 30),
+        "get": lambda: backend.inspector.get([held.token.ref]),
         "queues": backend.inspector.queues,
     }
     for call in calls.values():

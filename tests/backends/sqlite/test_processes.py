@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from queuekit.backend import Backend
-from queuekit.job import State
+from queuekit.job import JobRef, State
 from queuekit.testing.conformance._make import claim, numbered, put, state_of
 
 from .conftest import Start
@@ -40,7 +40,7 @@ async def test_a_kill_between_commits_loses_nothing(backend: Backend, start: Sta
         told = [ids(producer.stdout.readline()) for _ in range(5)]
         producer.kill()
         told += [ids(line) for line in producer.stdout if line.endswith("\n")]
-    wanted = [id_ for batch in told for id_ in batch]
+    wanted = [JobRef("default", id_) for batch in told for id_ in batch]
     assert None not in await backend.inspector.get(wanted)
 
 

@@ -6,14 +6,23 @@ from pathlib import Path
 
 from queuekit.backend import KEEP_FOR_WAITERS, Backend, JobFilter
 from queuekit.job import Keep
-from queuekit.testing.conformance._make import LONG, ack, failed, running, state_of, succeeded
+from queuekit.lifecycle import Event
+from queuekit.testing.conformance._make import (
+    LONG,
+    ack,
+    failed,
+    running,
+    state_of,
+    succeeded,
+    sweep,
+)
 
 
 async def test_a_count_cuts_what_was_waited_for_after_a_minute(
     backend: Backend, file: Path
 ) -> None:
     one = await running(backend, keep=Keep(LONG, count=0))
-    await backend.results([("default", one.token.id)], 0.02)
+    await backend.results([one.token.ref], 0.02)
     await ack(backend, succeeded(one))
     await backend.maintain(["default"])
     with closing(sqlite3.connect(file)) as other, other:
@@ -25,6 +34,6 @@ async def test_a_count_cuts_what_was_waited_for_after_a_minute(
 async def test_only_ids_of_records_that_go_are_kept_apart(backend: Backend, file: Path) -> None:
     gone, stays = await running(backend, task="gone"), await running(backend, task="stays")
     await ack(backend, failed(gone), failed(stays))
-    assert await backend.inspector.clean(JobFilter(tasks=["gone"])) == 1
+    assert await sweep(backend, Event.CLEAN, JobFilter(tasks=["gone"])) == 1
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("SELECT id FROM ids").fetchall() == [(gone.token.id.bytes,)]

@@ -114,9 +114,7 @@ async def test_a_ring_is_not_sent_twice(backend: Backend) -> None:
 async def test_a_thousand_waiters_are_told_each_for_itself(backend: Backend) -> None:
     jobs = [job(str(number)) for number in range(1000)]
     await put(backend, *jobs)
-    waiting = [
-        asyncio.create_task(backend.results([(one.options.queue, one.id)], 30)) for one in jobs
-    ]
+    waiting = [asyncio.create_task(backend.results([one.ref], 30)) for one in jobs]
     claim = await claim_one(backend)
 
     async def registered() -> bool:
