@@ -135,7 +135,7 @@ async def test_a_waiter_hears_the_end(backend: PostgresBackend, other: Backend) 
     asked = asyncio.create_task(backend.results([one.token.ref], HOUR))
     await eventually(lambda: _all_first_looks(looks))
     await ack(other, succeeded(one))
-    assert list(await asyncio.wait_for(asked, 20)) == [one.token.id]
+    assert list(await asyncio.wait_for(asked, 20)) == [one.token.ref]
 
 
 def _counted(owner: object, name: str) -> list[None]:

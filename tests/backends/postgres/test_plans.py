@@ -26,7 +26,8 @@ HOT = {
     "nonempty": "'{default}', '{-32768}', '{0}', '{32767}', true",
     "look": "'alice', '{default}', 3000000, true",
     "outcomes": f"'{IDS}', '{{default}}', 'alice', 1",
-    "get": f"'{IDS}', 'default'",
+    "get": f"'{IDS}', '{{default}}'",
+    "locate": f"'{IDS}'",
     "find": "NULL, NULL, NULL, NULL, NULL, NULL, 50, 5000, 'ffffffff-ffff-ffff-ffff-ffffffffffff', ''",
 }
 SMALL = {"sleepers"}  # as many rows as there are idle processes

@@ -126,7 +126,7 @@ async def test_a_thousand_waiters_are_told_each_for_itself(backend: Backend) -> 
     await eventually(registered)
     await backend.ack([succeeded(claim)])
     first = jobs.index(next(one for one in jobs if one.id == claim.token.id))
-    assert claim.token.id in await asyncio.wait_for(waiting[first], 10)
+    assert claim.token.ref in await asyncio.wait_for(waiting[first], 10)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
