@@ -12,6 +12,7 @@ from queuekit.testing.conformance._make import (
     BOB,
     BRIEF,
     LONG,
+    PATIENCE,
     Settling,
     ack,
     cancelled,
@@ -180,7 +181,7 @@ class CancelCases:
     ) -> None:
         await put(backend, job())
         one = await claim_one(backend, process=BOB)
-        waiting = asyncio.create_task(backend.wait(["default"], 30, BOB))
+        waiting = asyncio.create_task(backend.wait(["default"], 10 * PATIENCE, BOB))
 
         async def woken() -> bool:
             await other.inspector.steer(Event.CANCEL, [one.token.ref])

@@ -92,7 +92,8 @@ class LifecycleCases:
         self, backend: Backend, event: Event, state: State, delay: Micros
     ) -> None:
         subject = await bring(backend, state, event)
-        before = (await life(backend, subject.id))._replace(state=state)
+        before = await life(backend, subject.id)
+        assert before.state is state
         await happens(backend, event, subject, delay)
         after = await life(backend, subject.id)
         expected = step(
