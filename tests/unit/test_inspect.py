@@ -15,10 +15,10 @@ from tests.waiting import eventually
 
 
 class Shop:
-    """An app, and its one task."""
+    """An app with its one task, and another one on the same store that knows no task."""
 
-    def __init__(self, url: str) -> None:
-        self.qk = Queuekit(url)
+    def __init__(self, url: str, namespace: str) -> None:
+        self.qk, self.stranger = (Queuekit(url, namespace=namespace) for _ in range(2))
 
         @self.qk.task(queue="mail")
         async def send(to: str) -> str:
@@ -38,9 +38,11 @@ class Shop:
         return [await self.qk.handle(ref.id, queue=ref.queue).status() for ref in refs]
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(f"sqlite:///{tmp_path}/queue.db")
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> Shop:
+    if request.param == "sqlite":
+        return Shop(f"sqlite:///{tmp_path}/queue.db", namespace)
+    return Shop(request.getfixturevalue(f"{request.param}_url"), namespace)
 
 
 async def test_list_gives_the_newest_first_up_to_a_limit(shop: Shop) -> None:
@@ -75,8 +77,8 @@ async def test_one_id_in_two_queues_is_two_jobs(shop: Shop) -> None:
         assert (await shop.qk.inspect.show(one)).ref == right, "the one enqueued last"
 
 
-async def test_results_have_the_type_of_a_task_that_is_known(shop: Shop, tmp_path: Path) -> None:
-    stranger = Queuekit(f"sqlite:///{tmp_path}/queue.db")
+async def test_results_have_the_type_of_a_task_that_is_known(shop: Shop) -> None:
+    stranger = shop.stranger
     async with shop.qk, stranger:
         (job,) = await shop.jobs("ada")
         await shop.qk.run_worker(burst=True)
@@ -184,8 +186,8 @@ async def test_workers_that_are_present(shop: Shop) -> None:
     assert seen == [("mail",)]
 
 
-async def test_a_queue_that_is_not_there_is_refused(shop: Shop, tmp_path: Path) -> None:
-    stranger = Queuekit(f"sqlite:///{tmp_path}/queue.db")
+async def test_a_queue_that_is_not_there_is_refused(shop: Shop) -> None:
+    stranger = shop.stranger
     async with shop.qk, stranger:
         await shop.jobs("ada")
         inspect = stranger.inspect
@@ -200,8 +202,8 @@ async def test_a_queue_that_is_not_there_is_refused(shop: Shop, tmp_path: Path) 
         await inspect.resume("post")
 
 
-async def test_a_queue_is_known_by_its_tasks_and_its_workers(shop: Shop, tmp_path: Path) -> None:
-    stranger = Queuekit(f"sqlite:///{tmp_path}/queue.db")
+async def test_a_queue_is_known_by_its_tasks_and_its_workers(shop: Shop) -> None:
+    stranger = shop.stranger
     async with shop.qk, stranger:
         await shop.qk.inspect.pause("mail")
         await shop.qk.inspect.resume("mail")
@@ -212,8 +214,8 @@ async def test_a_queue_is_known_by_its_tasks_and_its_workers(shop: Shop, tmp_pat
             await stranger.inspect.pause("served")
 
 
-async def test_a_task_that_is_not_there_is_refused(shop: Shop, tmp_path: Path) -> None:
-    stranger = Queuekit(f"sqlite:///{tmp_path}/queue.db")
+async def test_a_task_that_is_not_there_is_refused(shop: Shop) -> None:
+    stranger = shop.stranger
     async with shop.qk, stranger:
         (job,) = await shop.jobs("ada")
         with pytest.raises(UnknownTask, match="No task 'snd': no job is of it"):
