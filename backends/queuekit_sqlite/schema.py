@@ -2,6 +2,8 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from queuekit.errors import ConfigurationError
@@ -24,35 +26,32 @@ def prepare(db: sqlite3.Connection) -> list[str]:
         )
     # longer waiting is the store's business
     db.execute("PRAGMA busy_timeout = 5")
-    _check(db)
+    with _transaction(db, "BEGIN"):
+        _check(db)
     mode = _value(db, "PRAGMA journal_mode = WAL")
     if mode not in {"wal", "memory"}:
         raise ConfigurationError(
             f"The file system can't do SQLite's WAL (it stays in {mode} mode): choose another folder."
         )
     db.execute("PRAGMA synchronous = FULL")
-    return _migrate(db)
+    with _transaction(db, "BEGIN IMMEDIATE"):
+        _check(db)
+        return _migrate(db)
 
 
-def _migrate(db: sqlite3.Connection) -> list[str]:
-    db.execute("BEGIN IMMEDIATE")
+@contextmanager
+def _transaction(db: sqlite3.Connection, begin: str) -> Iterator[None]:
+    db.execute(begin)
     try:
-        missing = list(MIGRATIONS.items())[_value(db, "PRAGMA user_version") :]
-        for _, script in missing:
-            for statement in split(script):
-                db.execute(statement)
-        if missing:
-            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-            db.execute(f"PRAGMA application_id = {_OURS}")
-            db.execute(SQL["first_tick"], (time.time_ns() // 1000,))
+        yield
         db.execute("COMMIT")
     except BaseException:
         db.rollback()
         raise
-    return [name for name, _ in missing]
 
 
 def _check(db: sqlite3.Connection) -> None:
+    """Refuse a file that is not ours. In one transaction: between two looks another process may make it ours."""
     if _value(db, "PRAGMA application_id") != _OURS:
         if _value(db, "SELECT count(*) FROM sqlite_master"):
             raise ConfigurationError(
@@ -65,6 +64,18 @@ def _check(db: sqlite3.Connection) -> None:
             f"The SQLite file has schema {version}, this queuekit knows {len(MIGRATIONS)}: "
             "a newer queuekit made it, so upgrade this one."
         )
+
+
+def _migrate(db: sqlite3.Connection) -> list[str]:
+    missing = list(MIGRATIONS.items())[_value(db, "PRAGMA user_version") :]
+    for _, script in missing:
+        for statement in split(script):
+            db.execute(statement)
+    if missing:
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        db.execute(f"PRAGMA application_id = {_OURS}")
+        db.execute(SQL["first_tick"], (time.time_ns() // 1000,))
+    return [name for name, _ in missing]
 
 
 def _value(db: sqlite3.Connection, query: str) -> Any:

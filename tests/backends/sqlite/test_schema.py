@@ -2,8 +2,10 @@
 
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from queuekit.backend import Backend, BackendSettings, HasSchema
 from queuekit.errors import ConfigurationError
 from queuekit.testing.conformance._make import job, put, state_of
 from queuekit_sqlite import SqliteBackend
+from queuekit_sqlite.schema import prepare
 from queuekit_sqlite.statements import MIGRATIONS
 
 from .conftest import Start
@@ -74,3 +77,30 @@ def test_many_processes_make_it_at_once(start: Start) -> None:
     with ExitStack() as stack:
         processes = [stack.enter_context(start("open")) for _ in range(4)]
         assert [process.communicate()[0] for process in processes] == ["opened\n"] * 4
+
+
+class Overtaken(sqlite3.Connection):
+    """Lets another connection make the schema just before one of its statements, if locks allow that."""
+
+    before = 0
+    ran = 0
+
+    def execute(self, *statement: Any) -> sqlite3.Cursor:
+        if self.ran == self.before:
+            (_, _, file), *_ = super().execute("PRAGMA database_list")
+            other = sqlite3.connect(file, isolation_level=None)
+            with closing(other), suppress(sqlite3.OperationalError):
+                prepare(other)
+        self.ran += 1
+        return super().execute(*statement)
+
+
+def test_another_process_makes_it_between_any_two_steps(tmp_path: Path) -> None:
+    for step in count():
+        file = tmp_path / f"{step}.db"
+        with closing(sqlite3.connect(file, isolation_level=None, factory=Overtaken)) as db:
+            db.before = step
+            prepare(db)
+            assert prepare(db) == []
+            if db.ran <= step:
+                break
