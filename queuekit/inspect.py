@@ -129,12 +129,12 @@ class Inspect:
         """
         return (await self.steer(Event.CLEAN, where)).done
 
-    async def refuse_unknown(self, where: JobFilter, *, without_tasks: bool = False) -> None:
+    async def refuse_unknown(self, where: JobFilter, *, without_tasks: str = "") -> None:
         """For a filter that found nothing: is that a slip of the pen?
 
         Args:
             where: the filter.
-            without_tasks: an app without tasks can't know which there are; judge by the jobs alone.
+            without_tasks: an app without tasks can't know which there are; judge by the jobs alone then, and say this.
 
         Raises:
             InvalidOption: a queue is not there.
@@ -145,9 +145,9 @@ class Inspect:
             return
         for task in where.tasks:
             if task not in self._app.tasks and not await self._any(JobFilter(tasks=[task])):
-                raise UnknownTask(
-                    f"No task {task!r}: no job is of it. {_known_are(self._app.tasks, 'Tasks of the app')}"
-                )
+                tasks = self._app.tasks
+                known = _known_are(tasks, "Tasks of the app") if tasks else without_tasks
+                raise UnknownTask(f"No task {task!r}: no job is of it. {known}")
 
     async def refuse_unknown_queues(self, names: Sequence[str], remedy: str = "") -> None:
         """Queues that neither hold a job or a record, nor are paused, nor served, nor of a task of the app.

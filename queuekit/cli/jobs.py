@@ -200,7 +200,7 @@ async def _chosen(
     if not ids:
         found = await qk.inspect.matching(event, where)
         if not found:
-            await qk.inspect.refuse_unknown(where, without_tasks=True)
+            await qk.inspect.refuse_unknown(where, without_tasks=options.NAME_THE_APP)
         return found, ()
     ids = list(dict.fromkeys(ids))
     if where.queues:

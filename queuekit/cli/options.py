@@ -13,6 +13,7 @@ from queuekit.job import State
 from queuekit.options import NAME
 
 UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+NAME_THE_APP: Final = "Only an app knows which tasks there are: name it, say --app app:qk"
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
 
 

@@ -119,7 +119,7 @@ async def _drainable(qk: Queuekit, queues: Sequence[str]) -> Sequence[JobRef]:
 async def _cleanable(qk: Queuekit, where: JobFilter) -> Sequence[JobRef]:
     found = await qk.inspect.matching(Event.CLEAN, where)
     if not found:
-        await qk.inspect.refuse_unknown(where, without_tasks=True)
+        await qk.inspect.refuse_unknown(where, without_tasks=options.NAME_THE_APP)
     return found
 
 

@@ -28,13 +28,13 @@ def open_app(spec: str | None, url: str | None) -> Queuekit:
 
 
 def open_store(spec: str | None, url: str | None) -> Queuekit:
-    """What verbs need that know no task: a bare object on the store of the URL, the app or the settings.
+    """What verbs need that can do without tasks: the app, unless only a URL is given, or a bare object.
 
     Raises:
         ConfigurationError: there is no such app, or a setting is wrong.
     """
-    if url is None and (spec or config.load().app):
-        return load_app(spec)
+    if spec or (url is None and config.load().app):
+        return open_app(spec, url)
     return Queuekit(url)
 
 

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,6 +211,24 @@ def test_a_filter_with_a_slip_of_the_pen(cli: Cli, verb: str, filters: str, mess
 
     assert (done.code, done.out) == (1, "")
     assert message in done.err
+
+
+@pytest.mark.parametrize("verb", ["jobs retry", "jobs cancel --yes", "queues clean --yes"])
+def test_a_slip_of_the_pen_without_an_app(
+    cli: Cli, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("QUEUEKIT_APP")
+    done = cli(*verb.split(), "--task", "snd")
+
+    assert (done.code, done.out) == (1, "")
+    assert "No task 'snd': no job is of it. Only an app knows which tasks" in done.err
+    assert "name it, say --app app:qk" in done.err
+
+
+def test_an_app_that_is_given_counts_beside_a_url(cli: Cli, shop: Path) -> None:
+    done = cli("jobs", "retry", "--task", "snd", "--app", f"{shop}:qk", "--url", "sqlite:///a.db")
+
+    assert "Tasks of the app: block, charge, import_day, send" in done.err
 
 
 def test_a_filter_that_finds_nothing_is_no_slip(cli: Cli, jobs: dict[str, str]) -> None:
