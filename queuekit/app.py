@@ -36,6 +36,7 @@ from queuekit.task import AsyncTask, SyncTask, Task
 from queuekit.worker.options import WorkerKeywords, WorkerOptions
 
 if TYPE_CHECKING:
+    from queuekit.worker.beside import Beside
     from queuekit.worker.worker import Worker
 
 P = ParamSpec("P")
@@ -296,10 +297,9 @@ class Queuekit:
         async with self._opened():
             await Worker(self, WorkerOptions.of(self.settings, queues=queues, **options)).run()
 
-    @asynccontextmanager
-    async def worker(
+    def worker(
         self, queues: Sequence[str] | None = None, **options: Unpack[WorkerKeywords]
-    ) -> "AsyncIterator[Worker]":
+    ) -> "Beside":
         """A worker beside the block, say inside a web server's lifespan; leaving it lets running jobs finish.
 
         Args:
@@ -309,10 +309,17 @@ class Queuekit:
         Raises:
             InvalidOption: an option is misspelt or impossible.
         """
-        from queuekit.worker.worker import Worker
+        from queuekit.worker.beside import Beside
 
         chosen: WorkerKeywords = {"signals": False, **options}
-        worker = Worker(self, WorkerOptions.of(self.settings, queues=queues, **chosen))
+        checked = WorkerOptions.of(self.settings, queues=queues, **chosen)
+        return Beside(lambda: self._beside(checked))
+
+    @asynccontextmanager
+    async def _beside(self, options: WorkerOptions) -> "AsyncIterator[Worker]":
+        from queuekit.worker.worker import Worker
+
+        worker = Worker(self, options)
         async with self._opened(), worker.beside():
             yield worker
 

@@ -102,6 +102,48 @@ async def test_leaving_the_block_lets_running_jobs_finish(qk: Queuekit) -> None:
         assert await job.result(timeout=1) == "finished"
 
 
+async def test_a_worker_may_be_entered_again(qk: Queuekit) -> None:
+    @qk.task
+    async def task() -> int:
+        return 1
+
+    processes = []
+    beside = qk.worker()
+    for _ in range(2):
+        async with qk, beside as worker:
+            assert await (await task.enqueue()).result(timeout=10) == 1
+            processes.append(worker.process)
+    assert len(set(processes)) == 2
+
+
+async def test_a_worker_that_runs_is_not_entered(qk: Queuekit) -> None:
+    @qk.task
+    async def task() -> int:
+        return 1
+
+    beside = qk.worker()
+    async with qk, beside:
+        with pytest.raises(InvalidOption, match=r"runs already; call qk\.worker\(\) once for each"):
+            async with beside:
+                pass
+        assert await (await task.enqueue()).result(timeout=10) == 1
+
+
+async def test_a_worker_that_could_not_start_may_be_entered_again(qk: Queuekit) -> None:
+    beside = qk.worker()
+    async with qk:
+        with pytest.raises(ConfigurationError, match="no task"):
+            async with beside:
+                pass
+
+        @qk.task
+        async def task() -> int:
+            return 1
+
+        async with beside:
+            assert await (await task.enqueue()).result(timeout=10) == 1
+
+
 async def test_after_the_grace_period_jobs_are_released_uncounted(qk: Queuekit) -> None:
     started = asyncio.Event()
 
