@@ -54,6 +54,14 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield from leaves(part, (*path, _step(key)))
 
 
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether more parts than that are one within the other; so it is with what holds itself."""
+    parts = _parts(value)
+    if parts is None:
+        return False
+    return levels == 0 or any(is_deeper(part, levels - 1) for part in parts.values())
+
+
 class _Key(NamedTuple):
     """A key and its class, because 1, 1.0 and True are one key."""
 

@@ -16,12 +16,14 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from queuekit.difference import is_deeper
 from queuekit.errors import InvalidOption
 from queuekit.failure import repr_of
 from queuekit.job import DEATHS_ALLOWED, LAPSES_ALLOWED, JobOptions, Keep, KeyPolicy, Micros
 from queuekit.retry import Backoff, Exponential, Fixed, exponential, type_name
 from queuekit.signature import refuse_uncallable
 from queuekit.times import SHORTEST, SHORTEST_LEASE, Seconds, micros, moment, seconds
+from queuekit.values import LEVELS
 
 NAME: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 DEFAULT_BACKOFF: Final = exponential(1)
@@ -341,11 +343,15 @@ def _extra(where: str, meta: Mapping[str, Any] | None, call: Mapping[str, Any]) 
 
 
 def _plain(where: str, meta: dict[str, Any]) -> dict[str, Any]:
+    if is_deeper(meta, LEVELS):
+        raise InvalidOption(
+            f"{where}: meta is nested more than {LEVELS} deep, or within itself; pass it flatter"
+        )
     try:
         text = json.dumps(meta, allow_nan=False, separators=(",", ":"))
         plain: dict[str, Any] = json.loads(text)
         same = plain == meta
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise InvalidOption(f"{where}: meta must be plain JSON: {error}") from None
     if not same:
         raise InvalidOption(

@@ -21,10 +21,10 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
-from pydantic_core import CoreConfig, SchemaSerializer, SchemaValidator
+from pydantic_core import CoreConfig, ErrorDetails, SchemaSerializer, SchemaValidator
 
 from queuekit.core_schema import SCALARS, adapted, is_plain, none_is_default
-from queuekit.difference import MISSING, Difference, difference, leaves
+from queuekit.difference import MISSING, Difference, difference, is_deeper, leaves
 from queuekit.errors import InvalidPayload
 from queuekit.failure import kind_of, message_of, printable
 
@@ -43,6 +43,8 @@ SUSPICIOUS: Final = re.compile(rb"NaN|Infinity|\\u0000").search
 SURROGATE: Final = re.compile("[\ud800-\udfff]").search
 DIGITS: Final = 4_300
 """An integer of more can't be read from JSON."""
+LEVELS: Final = 200
+"""More lists and objects, one within the other, can't be read from JSON."""
 
 Write: TypeAlias = Callable[[Any], bytes]
 
@@ -50,6 +52,10 @@ SECRETS: Final = (Secret, SecretBytes, SecretStr)
 JSON_CLASSES: Final = SCALARS | {list, dict}
 NUL: Final = "NUL characters can't be stored; remove them or pass bytes"
 LONG: Final = f"an integer of more than {DIGITS:,} digits can't be read; pass it as text or bytes"
+DEEP: Final = (
+    f"what is nested more than {LEVELS - 1} deep, or within itself, can't be read; "
+    "pass it flatter, or as text or bytes"
+)
 ASTERISKS: Final = "**********"
 HIDDEN: Final = (
     "a secret arrives as asterisks; pass a name by which the task finds it, "
@@ -227,9 +233,9 @@ class Values:
 
     def _unstorable(self, value: Any) -> InvalidPayload | None:
         """What can't be stored whatever its type, and where it is."""
-        with suppress(
-            Exception
-        ):  # an endless value, or one that can't be looked at, has other faults
+        with suppress(Exception):  # one that can't be looked at has other faults
+            if is_deeper(value, LEVELS):
+                return InvalidPayload(f"{self._what}: {self._top(value)}: {DEEP}")
             for path, leaf in leaves(value):
                 for told in filter(None, map(_no_store, (*path, leaf))):
                     return InvalidPayload(f"{self._what}: {self._where(path)}: {told}")
@@ -237,7 +243,7 @@ class Values:
 
     def _explain(self, error: ValidationError) -> str:
         lines = [
-            f"{self._where(detail['loc'])}: {detail['msg']} (got {type(detail['input']).__name__})"
+            f"{self._where(detail['loc'])}: {_read_error(detail)}"
             for detail in error.errors(include_url=False, include_context=False)
         ]
         return f"{self._what}: {'; '.join(lines)}"
@@ -247,6 +253,12 @@ class Values:
 
     def _where(self, path: Sequence[Any]) -> str:
         return ".".join(printable(step) for step in path[self._depth :]) or "value"
+
+
+def _read_error(detail: ErrorDetails) -> str:
+    if detail["type"] == "json_invalid" and "recursion" in detail["msg"]:
+        return DEEP
+    return f"{detail['msg']} (got {type(detail['input']).__name__})"
 
 
 def _told(found: Difference, noun: str) -> str:

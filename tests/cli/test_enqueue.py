@@ -87,6 +87,14 @@ def test_arguments_that_do_not_fit_are_refused(
     assert cli("jobs", "list", "--json").lines == []
 
 
+@pytest.mark.parametrize("levels", [200, 100_000])
+def test_arguments_that_are_nested_too_deeply_are_refused(cli: Cli, levels: int) -> None:
+    done = cli("enqueue", "send", "-", stdin=f'{{"to": {"[" * levels}1{"]" * levels}}}')
+
+    assert done.code == 1
+    assert "task 'send': value: what is nested more than 199 deep" in done.err
+
+
 def test_another_store_by_url(cli: Cli, tmp_path: Path) -> None:
     other = f"sqlite:///{tmp_path}/other.db"
 
