@@ -87,15 +87,20 @@ class Pipe:
 
 
 async def serve(
-    app: Queuekit, orders: IO[bytes], pipe: Pipe, orphaned: Callable[[], object] = lambda: None
+    app: Queuekit,
+    orders: IO[bytes],
+    pipe: Pipe,
+    parent: int,
+    orphaned: Callable[[], object] = lambda: None,
 ) -> None:
     """Run the jobs that the parent sends, one at a time, until it is gone.
 
     Args:
         app: whose tasks they are of.
-        orders: from the parent; it has an end when the parent is gone.
+        orders: from the parent; they end when it has no more, or is gone.
         pipe: to the parent.
-        orphaned: called in a thread then, which no task can block.
+        parent: its process id.
+        orphaned: called in a thread when the orders have ended, or the parent, which no task can block.
     """
     pipe.loop = asyncio.get_running_loop()
     messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -104,10 +109,21 @@ async def serve(
         with orders, suppress(RuntimeError):  # the loop is closed: the process ends anyway
             for line in orders:
                 pipe.loop.call_soon_threadsafe(messages.put_nowait, json.loads(line))
+        end()
+
+    def watch() -> None:
+        """The orders of a parent that is gone don't end while a copy that it has forked lives on."""
+        while os.getppid() == parent:
+            time.sleep(BEAT)
+        end()
+
+    def end() -> None:
+        with suppress(RuntimeError):
             pipe.loop.call_soon_threadsafe(messages.put_nowait, None)
         orphaned()
 
-    threading.Thread(target=listen, name="queuekit-orders", daemon=True).start()
+    for watcher in (listen, watch):
+        threading.Thread(target=watcher, name=f"queuekit-{watcher.__name__}", daemon=True).start()
     board = Board(
         pipe, 2, 1e6
     )  # one more than there is, as a child does not know of its worker's slots
@@ -178,7 +194,13 @@ def main() -> None:
     here = forks.here()
     try:
         asyncio.Runner().run(
-            serve(app, os.fdopen(orders, "rb"), Pipe(os.fdopen(replies, "wb")), _end_soon)
+            serve(
+                app,
+                os.fdopen(orders, "rb"),
+                Pipe(os.fdopen(replies, "wb")),
+                where["parent"],
+                _end_soon,
+            )
         )
     except BaseException:  # noqa: BLE001  # say because a task has stopped the loop
         forks.leave(here)

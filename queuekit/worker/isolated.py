@@ -203,6 +203,7 @@ class _Child:
                     {
                         **location._asdict(),
                         "path": sys.path,
+                        "parent": os.getpid(),
                         "orders": reads,
                         "replies": writes,
                         "log_level": level(),

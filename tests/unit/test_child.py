@@ -32,7 +32,7 @@ class Parent:
     async def child(self) -> AsyncIterator["Parent"]:
         """A child for as long as the block lasts; it must end by itself when the parent is gone."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(serve(self._app, self._orders, Pipe(self._out)))
+            group.create_task(serve(self._app, self._orders, Pipe(self._out), os.getppid()))
             yield self
             os.close(self._send_to)
 

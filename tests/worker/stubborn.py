@@ -115,6 +115,14 @@ def child_counts() -> None:
         time.sleep(0.01)
 
 
+@qk.task
+async def leaves_a_copy() -> None:
+    if os.fork() == 0:
+        note("leaves_a_copy")
+        time.sleep(EVER)
+        os._exit(0)
+
+
 @qk.task(executor="process")
 def child_is_idle() -> None:
     note("child_is_idle")

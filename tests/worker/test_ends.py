@@ -401,6 +401,25 @@ async def test_a_forked_copy_never_goes_on_as_a_worker(
     assert "critical" not in {line["level"] for line in fleet.lines}
 
 
+@pytest.mark.parametrize("task", [stubborn.child_counts, stubborn.child_is_idle])
+async def test_a_child_ends_with_its_worker_though_a_copy_of_that_lives_on(
+    start: Start, store: str, task: Task[[], None]
+) -> None:
+    fleet = start(store)
+    async with Queuekit(store) as qk:
+        await qk.enqueue(task.job())
+        await begun(task.name)
+        await qk.enqueue(stubborn.leaves_a_copy.job())
+        await begun("leaves_a_copy")
+    child, copy = (int(notes(name)[0].split()[0]) for name in (task.name, "leaves_a_copy"))
+    try:
+        fleet.signal(signal.SIGKILL)
+        await eventually(lambda: not alive(child), BOUNDED)
+        assert alive(copy)
+    finally:
+        os.kill(copy, signal.SIGKILL)
+
+
 # The watchdog
 
 
