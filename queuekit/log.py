@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import MutableMapping
 from contextlib import suppress
+from inspect import iscoroutinefunction
 from time import monotonic
 from typing import Any, Final
 
@@ -51,12 +52,22 @@ class Log:
                 "structlog"
             )  # nobody has configured what nobody has imported
             if structlog is not None and structlog.is_configured():
-                getattr(structlog.get_logger(NAME), level)(event, **fields)
+                getattr(_by_structlog(structlog, level), level)(event, **fields)
             else:
                 _by_logging(logging.getLevelNamesMapping()[level.upper()], event, fields)
         except Exception:  # noqa: BLE001  # a processor or handler of the program's own that fails must end no worker
             with suppress(Exception):  # nor one whose stderr is gone
                 traceback.print_exc()
+
+
+def _by_structlog(structlog: Any, level: str) -> Any:
+    config = structlog.get_config()
+    if not iscoroutinefunction(getattr(config["wrapper_class"], level, None)):
+        return structlog.get_logger(NAME)
+    # as of AsyncBoundLogger: nobody could await the line, and in a thread there is no such logger
+    return structlog.wrap_logger(
+        config["logger_factory"](NAME), wrapper_class=structlog.stdlib.BoundLogger
+    )
 
 
 def _by_logging(level: int, event: str, fields: dict[str, Any]) -> None:
