@@ -10,8 +10,8 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from time import monotonic
+from types import FrameType
 from typing import IO, Any, BinaryIO, Final
 from uuid import UUID
 
@@ -169,20 +169,20 @@ def _end_soon() -> None:
     os._exit(0)
 
 
-def _leave_signals_to_the_worker() -> None:
+def _leave_to_the_worker(_number: int, _frame: FrameType | None) -> None:
     """Terminals and service managers signal children, too, whose jobs have their grace as all others.
 
-    By a function that does nothing, not by SIG_IGN, which programs that a task starts would inherit; its copies of this
-    process have what is usual.
+    A function that does nothing, not SIG_IGN, which programs that a task starts would inherit.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-        os.register_at_fork(after_in_child=partial(signal.signal, number, signal.SIG_DFL))
 
 
 def main() -> None:
     """Load the app and serve."""
-    _leave_signals_to_the_worker()
+    with forks.handling((signal.SIGTERM, signal.SIGINT), _leave_to_the_worker):
+        _main()
+
+
+def _main() -> None:
     where = json.loads(sys.argv[1])
     sys.path[:] = where["path"]
     orders, replies = where["orders"], where["replies"]

@@ -4,10 +4,11 @@ A copy that came back from the task would go on as a second worker, with the sam
 """
 
 import os
+import signal
 import sys
 import threading
 from asyncio.events import Handle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from multiprocessing import process
@@ -26,6 +27,9 @@ _numbers = count()
 _here = Here(next(_numbers))
 _loops: list[tuple[int, FrameType | None]] = []
 """the threads of event loops, and what runs them"""
+_signals: dict[int, tuple[Any, Any]] = {}
+"""which this process handles: how, and how its copies do"""
+_forking = threading.local()
 
 
 def here() -> Here:
@@ -54,9 +58,41 @@ def kept_from_the_loop() -> Iterator[None]:
         _loops.remove(loop)
 
 
+@contextmanager
+def handling(
+    numbers: Iterable[signal.Signals], handle: Callable[[int, FrameType | None], object]
+) -> Iterator[None]:
+    """While the block lasts, handle signals so, but not in copies: they have what was before.
+
+    A signal to a copy waits for that. Else it would be lost, and whoever ends a copy at once, as pools of processes do,
+    would wait for its end for ever.
+    """
+    before = {number: signal.signal(number, handle) or signal.SIG_DFL for number in numbers}
+    _signals.update({number: (handle, usual) for number, usual in before.items()})
+    try:
+        yield
+    finally:
+        for number, usual in before.items():
+            _signals.pop(number, None)
+            signal.signal(number, usual)
+
+
+def _before_fork() -> None:
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _signals)
+
+
+def _after_fork() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
 def _forked() -> None:
     global _here  # noqa: PLW0603  # a fact about this process
     _here = Here(next(_numbers))
+    for number, (ours, usual) in _signals.items():
+        if signal.getsignal(number) is ours:
+            signal.signal(number, usual)
+    _signals.clear()
+    _after_fork()
     thread = threading.get_ident()
     runners = [frame for of, frame in _loops if of == thread]
     called = _called_by_loop(runners) if runners else None
@@ -84,4 +120,4 @@ def _at_its_end(_frame: FrameType, event: str, _arg: object) -> None:
         os._exit(0)
 
 
-os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forked)

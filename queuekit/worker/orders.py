@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Final
 
 from queuekit.log import log
+from queuekit.worker import forks
 
 LAST_SECOND: Final = 1.0
 """Seconds that interrupted jobs get to end when the worker stops."""
@@ -88,7 +89,6 @@ def on_signals(act: Callable[[], None], *, enabled: bool = True) -> Iterator[Cal
         act()
 
     numbers = (signal.SIGTERM, signal.SIGINT) if enabled else ()
-    before = {number: signal.signal(number, handle) for number in numbers}
 
     def put_back() -> None:
         for number in numbers:
@@ -99,8 +99,5 @@ def on_signals(act: Callable[[], None], *, enabled: bool = True) -> Iterator[Cal
                 )
                 signal.signal(number, handle)
 
-    try:
+    with forks.handling(numbers, handle):
         yield put_back
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)

@@ -115,6 +115,25 @@ def child_counts() -> None:
         time.sleep(0.01)
 
 
+def _end_copies() -> None:
+    for _ in range(30):
+        if not (copy := os.fork()):
+            time.sleep(20)
+            os._exit(0)
+        os.kill(copy, signal.SIGTERM)
+        assert os.waitpid(copy, 0)[1] == signal.SIGTERM
+
+
+@qk.task(max_attempts=1)
+def ends_copies() -> None:
+    _end_copies()
+
+
+@qk.task(executor="process", max_attempts=1)
+def child_ends_copies() -> None:
+    _end_copies()
+
+
 @qk.task
 async def leaves_a_copy() -> None:
     if os.fork() == 0:

@@ -420,6 +420,16 @@ async def test_a_child_ends_with_its_worker_though_a_copy_of_that_lives_on(
         os.kill(copy, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("task", [stubborn.ends_copies, stubborn.child_ends_copies])
+@pytest.mark.parametrize("world", [ALONE, SUPERVISED])
+async def test_a_copy_that_is_ended_as_soon_as_it_is_made_ends(
+    start: Start, store: str, world: tuple[str, ...], task: Task[[], None]
+) -> None:
+    start(store, *world)
+    async with Queuekit(store) as qk:
+        await (await qk.enqueue(task.job())).result(40)
+
+
 # The watchdog
 
 
