@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from queuekit.backend import Change, Inspector, JobFilter, QueueInfo, WorkerInfo
+from queuekit.backend import Change, JobFilter, QueueInfo, WorkerInfo
 from queuekit.errors import InvalidOption, JobNotFound, UnknownTask
 from queuekit.handle import info_of
 from queuekit.job import JobInfo, JobRecord, JobRef, State
 from queuekit.lifecycle import ALLOWED, Event
 
 if TYPE_CHECKING:
-    from queuekit.app import Queuekit
+    from queuekit.store import Store
 
 PORTION: Final = 500
 """Jobs are steered by so many at once."""
@@ -32,8 +32,8 @@ class Steered(NamedTuple):
 class Inspect:
     """Looks at one app's store and steers it."""
 
-    def __init__(self, app: "Queuekit") -> None:
-        self._app = app
+    def __init__(self, store: "Store") -> None:
+        self._store = store
 
     async def list(
         self,
@@ -50,21 +50,21 @@ class Inspect:
             after: the last one of the page before.
         """
         mark = after.ref if isinstance(after, JobInfo) else after
-        inspector = await self._inspector()
+        inspector = await self._store.inspector()
         records = await inspector.find(where or JobFilter(), limit=limit, after=mark)
         return [self._info(record) for record in records]
 
     async def show(self, job: JobRef | UUID) -> JobInfo:
         """All that is known of a job; of an id in several queues the one enqueued last. Raises `JobNotFound`."""
         (ref,) = [job] if isinstance(job, JobRef) else await self.locate([job])
-        (record,) = [None] if ref is None else await (await self._inspector()).get([ref])
+        (record,) = [None] if ref is None else await (await self._store.inspector()).get([ref])
         if record is None:
             raise JobNotFound(f"No job {job}: it never was, or its record is past its retention")
         return self._info(record)
 
     async def locate(self, ids: Sequence[UUID]) -> Sequence[JobRef | None]:
         """Where jobs of these ids are; of an id in several queues the one enqueued last is meant."""
-        return await (await self._inspector()).locate(ids)
+        return await (await self._store.inspector()).locate(ids)
 
     async def cancel(self, jobs: Jobs) -> Steered:
         """Cancel jobs; running ones are interrupted."""
@@ -84,11 +84,11 @@ class Inspect:
 
     async def queues(self) -> Sequence[QueueInfo]:
         """All queues, with the number of their jobs by state."""
-        return await (await self._inspector()).queues()
+        return await (await self._store.inspector()).queues()
 
     async def workers(self) -> Sequence[WorkerInfo]:
         """All processes that are present."""
-        return await (await self._inspector()).workers()
+        return await (await self._store.inspector()).workers()
 
     async def pause(self, *queues: str, create: bool = False) -> None:
         """Let no job of these queues start until `resume`.
@@ -104,12 +104,12 @@ class Inspect:
             await self.refuse_unknown_queues(
                 queues, "; to pause it before its first job: create=True (--create)"
             )
-        await (await self._inspector()).pause(queues, paused=True)
+        await (await self._store.inspector()).pause(queues, paused=True)
 
     async def resume(self, *queues: str) -> None:
         """Let their jobs start again. Raises `InvalidOption`: there is no such queue."""
         await self.refuse_unknown_queues(queues)
-        await (await self._inspector()).pause(queues, paused=False)
+        await (await self._store.inspector()).pause(queues, paused=False)
 
     async def drain(self, queue: str) -> int:
         """Cancel all scheduled and ready jobs of a queue; how many there were.
@@ -141,11 +141,11 @@ class Inspect:
             UnknownTask: no job is of that task, and the app has none of that name.
         """
         await self.refuse_unknown_queues(where.queues)
-        if not (self._app.tasks or without_tasks):
+        if not (self._store.tasks or without_tasks):
             return
         for task in where.tasks:
-            if task not in self._app.tasks and not await self._any(JobFilter(tasks=[task])):
-                tasks = self._app.tasks
+            if task not in self._store.tasks and not await self._any(JobFilter(tasks=[task])):
+                tasks = self._store.tasks
                 known = _known_are(tasks, "Tasks of the app") if tasks else without_tasks
                 raise UnknownTask(f"No task {task!r}: no job is of it. {known}")
 
@@ -157,7 +157,7 @@ class Inspect:
         """
         if not names:
             return
-        known = {task.queue for task in self._app.tasks.values()}
+        known = {task.queue for task in self._store.tasks.values()}
         known |= {queue.name for queue in await self.queues()}
         known |= {name for worker in await self.workers() for name in worker.presence.queues}
         for name in names:
@@ -178,7 +178,9 @@ class Inspect:
             raise InvalidOption(f"No job in state {given} can be told to {verb_of(event)}")
         narrowed = replace(where, states=tuple(sorted(states)))
         # All first, as steering moves jobs between the portions that are still to be read.
-        return [ref async for page in (await self._inspector()).refs(narrowed) for ref in page]
+        return [
+            ref async for page in (await self._store.inspector()).refs(narrowed) for ref in page
+        ]
 
     async def steer(self, event: Event, jobs: Jobs) -> Steered:
         """What the verbs above do.
@@ -193,7 +195,7 @@ class Inspect:
         refs = await self.matching(event, jobs) if isinstance(jobs, JobFilter) else jobs
         if isinstance(jobs, JobFilter) and not refs:
             await self.refuse_unknown(jobs)
-        inspector, done = await self._inspector(), 0
+        inspector, done = await self._store.inspector(), 0
         refused: dict[JobRef, Change] = {}
         for start in range(0, len(refs), PORTION):
             for change in await inspector.steer(event, refs[start : start + PORTION]):
@@ -204,15 +206,12 @@ class Inspect:
         return Steered(done, refused)
 
     async def _any(self, where: JobFilter) -> bool:
-        async for _ in (await self._inspector()).refs(where):
+        async for _ in (await self._store.inspector()).refs(where):
             return True
         return False
 
-    async def _inspector(self) -> Inspector:
-        return (await self._app.backend()).inspector
-
     def _info(self, record: JobRecord) -> JobInfo:
-        return info_of(record, self._app.tasks.get(record.task))
+        return info_of(record, self._store.tasks.get(record.task))
 
 
 def verb_of(event: Event) -> str:

@@ -33,7 +33,7 @@ def enqueue(
     qk = open_app(app, url)
     given = {"queue": queue, "delay": delay, "priority": priority, "key": key}
     chosen: Any = {name: value for name, value in given.items() if value is not None}
-    found = qk.find_task(task).with_options(**chosen)
+    found = qk.tasks.find(task).with_options(**chosen)
     handle = run(qk, qk.enqueue(found.job_of_json(text)))
     if as_json:
         emit({"id": handle.id, "queue": handle.queue, "deduplicated": handle.deduplicated})

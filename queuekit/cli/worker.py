@@ -65,10 +65,10 @@ def worker(
     count = _count(processes)
     qk = open_app(app, url)
     # Not sooner, as what only workers need would slow down all verbs.
+    from queuekit.app import worker_of
     from queuekit.cli.process import run, supervise
     from queuekit.log import configure
     from queuekit.worker.options import WorkerOptions
-    from queuekit.worker.worker import Worker
 
     chosen = WorkerOptions.of(
         qk.settings,
@@ -80,7 +80,7 @@ def worker(
         lease=lease,
         signals=supervised is None,
     )
-    made = Worker(qk, chosen)
+    made = worker_of(qk, chosen)
     configure(log_level or qk.settings.log_level)
     if count > 1:
         raise typer.Exit(supervise(qk, count, grace=chosen.grace, burst=burst))

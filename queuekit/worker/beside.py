@@ -1,10 +1,11 @@
 """What ``qk.worker()`` gives: a worker beside a block, anew each time it is entered."""
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncContextDecorator
+from contextlib import AbstractAsyncContextManager, AsyncContextDecorator, AsyncExitStack
 from types import TracebackType
 
 from queuekit.errors import InvalidOption
+from queuekit.store import Store
 from queuekit.worker.worker import Worker
 
 
@@ -12,24 +13,31 @@ class Beside(AbstractAsyncContextManager[Worker], AsyncContextDecorator):
     """A worker for as long as a block lasts.
 
     Args:
-        make: a new one, to be entered once.
+        store: open for as long.
+        make: a new worker.
     """
 
-    def __init__(self, make: Callable[[], AbstractAsyncContextManager[Worker]]) -> None:
+    def __init__(self, store: Store, make: Callable[[], Worker]) -> None:
+        self._store = store
         self._make = make
-        self._entered: AbstractAsyncContextManager[Worker] | None = None
+        self._entered: AsyncExitStack | None = None
 
     async def __aenter__(self) -> Worker:
         if self._entered is not None:
             raise InvalidOption(
                 "this worker runs already; call qk.worker() once for each that is to run beside another"
             )
-        self._entered = self._make()
-        try:
-            return await self._entered.__aenter__()
-        except BaseException:
-            self._entered = None
-            raise
+        async with AsyncExitStack() as opened:
+            self._entered = opened
+            try:
+                worker = self._make()
+                await opened.enter_async_context(self._store.opened())
+                await opened.enter_async_context(worker.beside())
+                self._entered = opened.pop_all()
+            except BaseException:
+                self._entered = None
+                raise
+        return worker
 
     async def __aexit__(
         self,

@@ -16,7 +16,7 @@ from queuekit.errors import ConfigurationError, LeaseLost
 from queuekit.failure import failure
 from queuekit.job import Micros, Reason
 from queuekit.lifecycle import Cancelled, Died, Failed, Outcome, Released, Snoozed, Succeeded
-from queuekit.loading import Location
+from queuekit.location import Location
 from queuekit.log import level, log
 from queuekit.loops import start
 from queuekit.worker.board import Board
@@ -198,7 +198,7 @@ class _Child:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "queuekit.worker.child",
+                "queuekit.child",
                 json.dumps(
                     {
                         **location._asdict(),

@@ -4,15 +4,16 @@ import os
 import socket
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from queuekit.backend import Backend, Presence
 from queuekit.errors import BackendRefused, BackendUnavailable
 from queuekit.job import Return, ReturnKind
 from queuekit.lifecycle import Outcome, Succeeded, settle
-from queuekit.loading import location_of
+from queuekit.location import location_of
 from queuekit.options import micros
 from queuekit.registry import redacted
+from queuekit.store import Store
+from queuekit.tasks import Tasks
 from queuekit.worker import journal
 from queuekit.worker.acker import Acker
 from queuekit.worker.board import Board
@@ -28,9 +29,6 @@ from queuekit.worker.slots import Slots
 from queuekit.worker.steps import Clean
 from queuekit.worker.upkeep import Upkeep
 
-if TYPE_CHECKING:
-    from queuekit.app import Queuekit
-
 
 class Parts:
     """Everything that a worker consists of while it runs.
@@ -41,7 +39,8 @@ class Parts:
 
     def __init__(
         self,
-        app: "Queuekit",
+        store: Store,
+        tasks: Tasks,
         options: WorkerOptions,
         backend: Backend,
         queues: Sequence[str],
@@ -51,7 +50,7 @@ class Parts:
         self.reporter = Reporter(backend)
         self.board = board = Board(self.reporter, options.concurrency, options.lease)
         self.acker = acker = Acker(board)
-        self.children = Children(lambda: location_of(app), board, options.children)
+        self.children = Children(lambda: location_of(tasks), board, options.children)
         self.link = Link(lambda: backend.present(presence), self._give_back_strays)
         self.fetcher = Fetcher(
             backend,
@@ -71,18 +70,16 @@ class Parts:
             version=version("queuekit"),
             queues=queues,
             concurrency=options.concurrency,
-            backends=(redacted(app.settings.url),),
+            backends=(redacted(store.settings.url),),
         )
         heartbeat = Heartbeat(backend, board, acker, self.link, self.fetcher.woken)
         upkeep = Upkeep(
             backend, queues, board, self.fetcher, self.link, presence, self._give_back_strays
         )
         clean = Clean()
-        executor = Executor(
-            app.tasks, board, options.threads, self.children, self._enqueued_at, clean
-        )
+        executor = Executor(tasks, board, options.threads, self.children, self._enqueued_at, clean)
         self.slots = Slots(board, executor, self.reporter, clean, self._settle)
-        self._tasks = app.tasks
+        self._tasks = tasks
         self._process = process
         self.loops = (
             self.link.run,

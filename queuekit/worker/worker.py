@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from queuekit.backend import Backend
 from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationError
@@ -14,6 +14,8 @@ from queuekit.log import log
 from queuekit.loops import background, call, ended_within, first_of
 from queuekit.registry import redacted
 from queuekit.signature import described
+from queuekit.store import Store
+from queuekit.tasks import Tasks
 from queuekit.worker import forks
 from queuekit.worker.options import WorkerOptions
 from queuekit.worker.orders import HURRIED, LAST_SECOND, LAST_WORDS, Orders, on_signals
@@ -22,15 +24,13 @@ from queuekit.worker.run import Interruption
 from queuekit.worker.slots import named
 from queuekit.worker.watchdog import Watchdog
 
-if TYPE_CHECKING:
-    from queuekit.app import Queuekit
-
 
 class Worker:
     """Runs the jobs of an app in this process.
 
     Args:
-        app: whose tasks are known.
+        store: where its jobs are.
+        tasks: that are known.
         options: see `WorkerOptions`.
 
     Attributes:
@@ -40,12 +40,11 @@ class Worker:
         ends_process: whether the process is ended if the worker can't end as it was told.
     """
 
-    def __init__(self, app: "Queuekit", options: WorkerOptions) -> None:
-        self._app = app
+    def __init__(self, store: Store, tasks: Tasks, options: WorkerOptions) -> None:
+        self._store = store
+        self._tasks = tasks
         self._options = options
-        self.queues = tuple(
-            options.queues or dict.fromkeys(task.queue for task in app.tasks.values())
-        )
+        self.queues = tuple(options.queues or tasks.queues)
         if not self.queues:
             raise ConfigurationError(
                 "This app has no task, so there is no queue to serve; define one with @qk.task"
@@ -76,7 +75,7 @@ class Worker:
             LoopEnded: other code of this process ended a part of it, so that it can't go on.
         """
         options, orders = self._options, self.orders
-        backend = await self._app.backend()
+        backend = await self._store.backend()
         orders.obeyed_on(asyncio.get_running_loop())
         with (
             forks.kept_from_the_loop(),
@@ -86,15 +85,19 @@ class Worker:
             ).watching() as watchdog,
         ):
             async with background(watchdog.beat):
-                await self._app.run_hooks("startup")
-                parts = self._parts = Parts(self._app, options, backend, self.queues, self.process)
+                await self._tasks.run_hooks("startup")
+                parts = self._parts = Parts(
+                    self._store, self._tasks, options, backend, self.queues, self.process
+                )
                 watchdog.board = parts.board
                 await self._serve(parts)
 
     async def _serve(self, parts: Parts) -> None:
         try:
             async with background(*parts.loops), parts.slots:
-                log.info("worker started", queues=self.queues, url=redacted(self._app.settings.url))
+                log.info(
+                    "worker started", queues=self.queues, url=redacted(self._store.settings.url)
+                )
                 await self._until_stopped(parts)
                 await self._wind_up(parts)
         finally:
@@ -197,7 +200,7 @@ class Worker:
         if self._shut_down:
             return
         self._shut_down = True
-        hooks = self._app.hooks("shutdown")
+        hooks = self._tasks.hooks("shutdown")
         for hook in hooks:
             share = LAST_WORDS / len(hooks)
             if not await ended_within(share, call(hook), "queuekit shutdown hook"):

@@ -174,7 +174,7 @@ def test_a_state_that_a_verb_can_do_nothing_about(cli: Cli) -> None:
 def test_thousands_at_once(cli: Cli, qk: Queuekit) -> None:
     async def enqueue() -> None:
         async with qk:
-            send: Any = qk.find_task("send")
+            send: Any = qk.tasks.find("send")
             await qk.enqueue_many([send.job(f"{n}@example.com") for n in range(1_200)])
 
     asyncio.run(enqueue())

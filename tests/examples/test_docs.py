@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import typer
 
-from queuekit import Context, QueuekitError, State, config, errors
+from queuekit import Context, Queuekit, QueuekitError, State, config, errors
 from queuekit.backend import Backend, Inspector
 from queuekit.cli import app
 from queuekit.config import Settings
@@ -321,6 +321,14 @@ def test_all_verbs_of_the_contract_are_listed() -> None:
     }
     verbs = {member for member in (*vars(Backend), *vars(Inspector)) if not member.startswith("_")}
     assert told == verbs - {"inspector"}
+
+
+def test_completion_shows_what_the_reference_shows() -> None:
+    page = (ROOT / "docs" / "reference" / "app.md").read_text("utf-8")
+    for name, made in (("Queuekit", Queuekit("sqlite://")),):
+        found = re.search(rf"::: queuekit.{name}\n.*?members: \[(.*?)\]", page, re.DOTALL)
+        assert found is not None
+        assert {one for one in dir(made) if not one.startswith("_")} == set(found[1].split(", "))
 
 
 # Links and the site

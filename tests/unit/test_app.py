@@ -78,7 +78,7 @@ async def test_each_event_loop_has_a_backend_of_its_own(qk: Queuekit) -> None:
 async def test_waiting_without_a_limit_goes_on_until_the_end(
     qk: Queuekit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queuekit.app.POLL_RESULT", 0.02)
+    monkeypatch.setattr("queuekit.store.POLL_RESULT", 0.02)
     asked = []
     double = add_task(qk)
     async with qk:
@@ -117,7 +117,7 @@ def test_sync_calls_share_a_loop_in_a_thread_that_can_be_stopped(qk: Queuekit) -
     assert "queuekit-portal" in names
 
     qk.close_sync()
-    qk._portal.stop()
+    qk._store._portal.stop()
 
     assert "queuekit-portal" not in {thread.name for thread in threading.enumerate()}
     assert double.enqueue_sync(3).id != second.id

@@ -12,7 +12,7 @@ import pytest
 
 from queuekit import Context, Queuekit
 from queuekit.job import Claim, Job, Token
-from queuekit.worker.child import Pipe, serve
+from queuekit.child import Pipe, serve
 from queuekit.worker.isolated import _plain
 from queuekit.worker.run import Run
 from tests.waiting import eventually

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from queuekit import ConfigurationError, Queuekit
-from queuekit.loading import Location, load, load_app, location_of
+from queuekit.loading import load, load_app
+from queuekit.location import Location, location_of
 
 APP = """
 from queuekit import Queuekit
@@ -47,8 +48,8 @@ def test_a_module_of_the_working_directory(folder: Path) -> None:
     qk = load_app("loaded_app:qk")
 
     assert list(qk.tasks) == ["task"]
-    assert location_of(qk) == ("loaded_app", "qk")
-    assert load(location_of(qk)) is qk
+    assert location_of(qk.tasks) == ("loaded_app", "qk")
+    assert load(location_of(qk.tasks)) is qk
 
 
 def test_a_script_by_its_path(folder: Path) -> None:
@@ -58,13 +59,13 @@ def test_a_script_by_its_path(folder: Path) -> None:
 
     assert list(relative.tasks) == list(absolute.tasks) == ["task"]
     for app in (relative, absolute):
-        assert location_of(app) == (f"{folder}/scripts/app.py", "qk")
+        assert location_of(app.tasks) == (f"{folder}/scripts/app.py", "qk")
     assert Location("scripts/app.py", "qk").is_script
     assert not Location("scripts.app", "qk").is_script
 
 
 def test_a_script_that_runs_is_found_by_its_path(folder: Path) -> None:
-    ask = "from queuekit.loading import location_of\nprint(*location_of(qk))\n"
+    ask = "from queuekit.location import location_of\nprint(*location_of(qk.tasks))\n"
     write(folder, {"script.py": APP + ask})
 
     done = subprocess.run(
@@ -110,7 +111,7 @@ def test_an_app_that_no_module_has_can_not_be_found(folder: Path) -> None:
 
     for lost in (qk, Queuekit("sqlite://")):
         with pytest.raises(ConfigurationError, match="a global variable of a module"):
-            location_of(lost)
+            location_of(lost.tasks)
 
 
 def test_the_app_of_the_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

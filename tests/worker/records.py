@@ -7,9 +7,15 @@ from queuekit import Handle, Queuekit
 from queuekit.job import JobRecord, JobRef
 
 
+async def record_at(qk: Queuekit, ref: JobRef) -> JobRecord | None:
+    """Of a job, if it is there."""
+    (record,) = await (await qk.backend()).inspector.get([ref])
+    return record
+
+
 async def record_of(qk: Queuekit, job: Handle[Any]) -> JobRecord:
     """Of a job that must be there."""
-    record = await qk.record(JobRef(job.queue or "", job.id))
+    record = await record_at(qk, JobRef(job.queue or "", job.id))
     assert record is not None
     return record
 

@@ -4,7 +4,7 @@ import asyncio
 from uuid import uuid4
 
 from queuekit import JobRef, Queuekit, State
-from tests.worker.records import events
+from tests.worker.records import events, record_at
 
 
 async def test_two_jobs_of_one_id_keep_both_their_leases(qk: Queuekit) -> None:
@@ -21,7 +21,7 @@ async def test_two_jobs_of_one_id_keep_both_their_leases(qk: Queuekit) -> None:
         for queue in queues:
             await outlive_the_lease.with_options(id=one, queue=queue).enqueue(queue)
         await qk.run_worker(queues, burst=True, lease=lease)
-        records = [await qk.record(JobRef(queue, one)) for queue in queues]
+        records = [await record_at(qk, JobRef(queue, one)) for queue in queues]
     assert sorted(runs) == queues
     for record in records:
         assert record is not None

@@ -96,7 +96,7 @@ async def among_innocents(
     ]
     chance.shuffle(mixed)
     async with app.qk:
-        made = [app.qk.find_task(name).job(*arguments) for name, arguments in mixed]
+        made = [app.qk.tasks.find(name).job(*arguments) for name, arguments in mixed]
         handles: list[Handle[Any]] = await app.qk.enqueue_many(made)
         async with app.qk.worker(
             concurrency=concurrency, threads=4, children=2, grace=GRACE

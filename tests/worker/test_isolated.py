@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from queuekit import ConfigurationError, Handle, JobCancelled, JobFailed, Queuekit, State
 from queuekit.errors import BackendRefused
-from queuekit.loading import location_of
+from queuekit.location import location_of
 from tests.waiting import eventually
 from tests.worker.faults import Fault
 from tests.worker.processes import alive
@@ -449,7 +449,7 @@ async def has_state(job: Handle[Any], state: State) -> bool:
 
 
 def test_the_app_is_found_again(app: ModuleType) -> None:
-    assert location_of(app.qk) == (app.__name__, "qk")
+    assert location_of(app.qk.tasks) == (app.__name__, "qk")
     assert sys.modules[app.__name__] is app
 
 
@@ -460,4 +460,4 @@ def test_an_app_that_children_can_not_find_says_so() -> None:
     def task() -> None: ...
 
     with pytest.raises(ConfigurationError, match="make the Queuekit object a global variable"):
-        location_of(qk)
+        location_of(qk.tasks)

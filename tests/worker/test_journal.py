@@ -18,6 +18,7 @@ from queuekit.job import Ack, Claim, JobRef, Return, ReturnKind, State, Token, n
 from queuekit.lifecycle import Cancelled, Died, Released
 from queuekit.worker import journal
 from tests.waiting import eventually
+from tests.worker.records import record_at
 
 LEVELS = ("warning", "error", "critical")
 
@@ -126,7 +127,7 @@ async def test_every_reason_to_fail_is_told(qk: Queuekit, another: Callable[[], 
 
 async def is_past(qk: Queuekit, job: Any) -> bool:
     """By our own clock, which is the servers'."""
-    record = await qk.record(JobRef(job.queue, job.id))
+    record = await record_at(qk, JobRef(job.queue, job.id))
     assert record is not None
     assert record.expires_at is not None
     return record.expires_at < time.time() * 1_000_000

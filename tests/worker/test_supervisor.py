@@ -120,7 +120,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def enqueue(qk: Queuekit, name: str, **arguments: object) -> Handle[Any]:
-    task: Any = qk.find_task(name)
+    task: Any = qk.tasks.find(name)
     handle: Handle[Any] = await task.enqueue(**arguments)
     return handle
 

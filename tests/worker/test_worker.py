@@ -318,7 +318,7 @@ async def test_a_worker_that_is_cancelled_still_closes_what_it_opened(
 async def test_a_task_that_waits_for_a_job_without_a_slot_is_named(
     qk: Queuekit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queuekit.app.LOOK_AT_SLOTS", 0.05)
+    monkeypatch.setattr("queuekit.store.LOOK_AT_SLOTS", 0.05)
 
     @qk.task
     async def child() -> str:

@@ -1,4 +1,4 @@
-"""The child's side of `queuekit.worker.isolated`: ``python -m queuekit.worker.child WHERE``."""
+"""The child's side of `queuekit.worker.isolated`: ``python -m queuekit.child WHERE``."""
 
 import asyncio
 import json
@@ -19,7 +19,8 @@ from queuekit.app import Queuekit
 from queuekit.failure import failure
 from queuekit.job import Claim, Reason, Token
 from queuekit.lifecycle import Failed, Outcome
-from queuekit.loading import Location, load
+from queuekit.loading import load
+from queuekit.location import Location
 from queuekit.log import configure
 from queuekit.loops import start
 from queuekit.worker import forks
@@ -127,7 +128,7 @@ async def serve(
     board = Board(
         pipe, 2, 1e6
     )  # one more than there is, as a child does not know of its worker's slots
-    await app.run_hooks("startup")
+    await app.tasks.run_hooks("startup")
     executor = Executor(app.tasks, board, 1, None, _never, Clean())
     run: Run | None = None
     beating = start(_beat(), "queuekit beat")
@@ -142,7 +143,7 @@ async def serve(
     if run is not None:
         run.interrupt(Interruption.SHUTDOWN)
     beating.cancel()
-    await app.run_hooks("shutdown")
+    await app.tasks.run_hooks("shutdown")
 
 
 async def _beat() -> None:
