@@ -346,9 +346,12 @@ def test_links_out_of_the_root_pages_lead_somewhere() -> None:
             assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
-def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built without a warning."""
+    folder = tmp_path_factory.mktemp("site")
     run = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
@@ -356,3 +359,19 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
+    return folder
+
+
+def test_the_site_has_all_pages_and_the_picture(site: Path) -> None:
+    assert len(list(site.rglob("index.html"))) == len(list(DOCS.rglob("*.md")))
+    assert (site / "life.svg").read_text("utf-8") == life.draw()
+
+
+def test_the_glossary_is_in_order_and_each_word_can_be_linked(site: Path) -> None:
+    page = (site / "glossary" / "index.html").read_text("utf-8")
+    words = re.findall(r'<dt id="([^"]+)"><strong>([^<]+)</strong></dt>', page)
+    assert len(words) == page.count("<dt") == page.count("<dd") > 0
+    assert words == [(word.replace(" ", "-"), word) for word in sorted(word for _, word in words)]
+    linked = set(re.findall(r"glossary\.md#([\w-]+)", "".join(TEXT.values())))
+    linked |= set(re.findall(r"\(#([\w-]+)\)", TEXT[DOCS / "glossary.md"]))
+    assert linked <= {anchor for anchor, _ in words}
