@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs wheel bench chaos mutants format clean
+.PHONY: help demo test check docs wheel bench chaos mutants findings format clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,13 @@ chaos: $(VENV)/.installed-dev ## kill processes and servers, and run hostile tas
 
 bench: $(VENV)/.installed-dev ## measure throughput on all three backends
 	$(BIN)/python benchmarks/throughput.py $(ARGS)
+
+findings: ## try again what surprised us in public packages; needs a package index
+	@failed=0; for finding in findings/*.sh; do \
+	  $$finding; \
+	  case $$? in 0) echo "passed: $$finding" ;; 1) echo "changed: $$finding"; failed=1 ;; \
+	    *) echo "not tried: $$finding"; failed=1 ;; esac; \
+	done; exit $$failed
 
 wheel: $(VENV)/.installed-dev ## build a wheel, and import it from an empty environment
 	@rm -rf dist && $(BIN)/python -m build --wheel --outdir dist . >/dev/null

@@ -1,10 +1,13 @@
 """What is in the rooms, and what a wheel would hold."""
 
+import os
+import re
 import tomllib
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, entry_points, metadata
 from pathlib import Path
 
+import pytest
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
@@ -17,6 +20,7 @@ TOP_LEVEL = {
     "examples",
     "docs",
     "benchmarks",
+    "findings",
     "pyproject.toml",
     "mkdocs.yml",
     "README.md",
@@ -86,3 +90,22 @@ def test_pins_fit_the_oldest_python_that_is_promised() -> None:
         with suppress(PackageNotFoundError):  # of builds, in environments of their own
             needed = str(metadata(line.partition("==")[0]).json.get("requires_python", ""))
             assert SpecifierSet(needed).contains(oldest), f"{line} needs Python {needed}"
+
+
+FINDINGS = sorted((ROOT / "findings").glob("*.sh"))
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda path: path.stem)
+def test_a_finding_is_a_script_with_pins(finding: Path) -> None:
+    text = finding.read_text("utf-8")
+    assert os.access(finding, os.X_OK)
+    assert text.startswith("#!/usr/bin/env bash\n# ")
+    assert re.search(r"^set -euo pipefail$", text, re.MULTILINE)
+    assert "queuekit" not in text
+    assert re.search(r"\b[a-z][\w.-]*==\d", text), "pin the packages by =="
+
+
+def test_each_finding_is_listed() -> None:
+    page = (ROOT / "findings" / "README.md").read_text("utf-8")
+    listed = re.findall(r"^\| \[`(.+?)`\]\(\1\) \|", page, re.MULTILINE)
+    assert listed == [finding.name for finding in FINDINGS]
