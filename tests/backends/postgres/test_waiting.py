@@ -92,7 +92,7 @@ class TestAHiddenRecord:
     ) -> None:
         await register(hidden.token.id, "default", backend._waiting._name)
         found = await backend.results([hidden.token.ref], 0.02)
-        assert list(found) == [hidden.token.id]
+        assert list(found) == [hidden.token.ref]
 
     @pytest.mark.usefixtures("neighbours")
     async def test_comes_to_nobody_else(self, backend: Backend, hidden: Claim) -> None:
