@@ -41,7 +41,8 @@ REMEMBER_IDS: Micros = 120_000_000
 KEEP_FOR_WAITERS: Micros = 60_000_000
 """How long at least a record stays when somebody waits for the job's end; no count cuts it before."""
 UNKNOWN_TASK_PATIENCE: Micros = 24 * 3_600_000_000
-ERRORS_KEPT = 50
+NOTES_KEPT = 50
+"""Errors of a job, and other events in its history: the last ones."""
 LOGS_KEPT = 100
 
 

@@ -9,12 +9,12 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from queuekit.backend import Answer, Stored
+from queuekit.codes import STATES
 from queuekit.errors import BackendRefused, InvalidOption
 from queuekit.job import Job, JobOptions, State
 from queuekit_postgres.connections import Connection, Lanes, Rows
 from queuekit_postgres.errors import Unstorable
 from queuekit_postgres.halving import halved
-from queuekit_postgres.rows import STATES
 from queuekit_postgres.statements import Statements
 
 Batch = Sequence[Job[Any]]

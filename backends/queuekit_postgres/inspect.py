@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from queuekit.backend import Change, JobFilter, Presence, QueueInfo, Refusal, WorkerInfo
+from queuekit.codes import STATES, codes_of
 from queuekit.job import JobRecord, JobRef, Micros, State
 from queuekit.lifecycle import ALLOWED, Event
 from queuekit_postgres.connections import Lanes, Rows
-from queuekit_postgres.rows import STATES, codes, record
+from queuekit_postgres.rows import record
 from queuekit_postgres.statements import Statements
 
 SEEN_AT_MOST = 5000
@@ -84,7 +85,7 @@ class PostgresInspector:
         rows = await self._fetch(
             "steer",
             event.value,
-            codes(ALLOWED[event]),
+            codes_of(ALLOWED[event]),
             [ref.id for ref in refs],
             [ref.queue for ref in refs],
             self._keep_failed,
@@ -116,7 +117,7 @@ def _conditions(where: JobFilter) -> tuple[Any, ...]:
     return (
         list(where.queues) or None,
         list(where.tasks) or None,
-        codes(where.states) or None,
+        codes_of(where.states) or None,
         list(where.tags) or None,
         where.since,
         where.error,

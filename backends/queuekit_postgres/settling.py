@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 from queuekit.backend import BackendSettings, Ended, Verdict
+from queuekit.codes import ENDS, RETURNS, settlement
 from queuekit.job import Ack, Reason, Return, State, bounded
 from queuekit_postgres.connections import Lane
 from queuekit_postgres.errors import Unstorable
 from queuekit_postgres.halving import halved
-from queuekit_postgres.rows import FINAL, RETURNED, ended, how
+from queuekit_postgres.rows import ended
 from queuekit_postgres.statements import Statements
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class Settling:
             seqs,
             *_common(deliveries),
             *_common(results),
-            [FINAL[state] for state in states] if set(states) != _USUAL else None,
+            [ENDS[state] for state in states] if set(states) != _USUAL else None,
             _unless_none(reasons),
             _unless_none(errors),
             [keep and keep.age for keep in keeps] if kept else None,
@@ -62,7 +63,7 @@ class Settling:
             self._statements["retry"],
             [r.token.address for r in returns],
             [r.token.delivery for r in returns],
-            [RETURNED[r.kind] for r in returns],
+            [RETURNS[r.kind] for r in returns],
             [bounded(r.delay) for r in returns],
             [r.error for r in returns],
             list({r.token.queue for r in returns}),
@@ -81,7 +82,7 @@ class Settling:
             self._statements["end_return"],
             back.token.address,
             back.token.delivery,
-            RETURNED[back.kind],
+            RETURNS[back.kind],
             back.error,
             self._keep[2],
         )
@@ -93,7 +94,7 @@ class Settling:
             [o.token.id for o in outcomes],
             [o.token.queue for o in outcomes],
             [o.token.delivery for o in outcomes],
-            [how(o) for o in outcomes],
+            [settlement(o) for o in outcomes],
         )
         done = {row["n"] for row in rows}
         return [Verdict.DONE if n in done else Verdict.LOST for n in range(1, len(outcomes) + 1)]

@@ -1,10 +1,11 @@
-"""The SQL files, with the schema's name put in."""
+"""The SQL files, with the schema's name and the contract's numbers put in."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from queuekit.codes import rendered
 from queuekit.errors import ConfigurationError
 
 _FOLDER: Final = Path(__file__).parent
@@ -54,4 +55,4 @@ class Statements:
         ]
 
     def _load(self, path: Path) -> str:
-        return _QUALIFIER.sub(f"{self.schema}.", path.read_text("utf-8"))
+        return _QUALIFIER.sub(f"{self.schema}.", rendered(path.read_text("utf-8")))

@@ -1,7 +1,8 @@
 """The Lua scripts: loaded from ``lua/``, with the shared parts that each one uses put before it.
 
 Leading comments of a file say which shared files it needs (``-- uses: ...``) and which keys it touches
-(``-- keys: ...``); arguments and answer are described there, too.
+(``-- keys: ...``); arguments and answer are described there, too. The constants in capitals that no file defines are
+those of `queuekit.codes`.
 """
 
 import re
@@ -14,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import NoScriptError
 
 from queuekit.backend import BackendSettings
+from queuekit.codes import rendered
 from queuekit.errors import QueuekitError, ReplyLost
 from queuekit_redis.connections import Argument, Link, Request
 from queuekit_redis.errors import refused
@@ -40,7 +42,7 @@ def script(name: str) -> Script:
     wanted = set().union(*(_header("keys", part) for part in parts.values()))
     keys = tuple(key for key in ORDER if key in wanted)
     names = ", ".join(f"{key} = KEYS[{number}]" for number, key in enumerate(keys, 1))
-    base = (LUA / "shared" / "base.lua").read_text()
+    base = rendered((LUA / "shared" / "base.lua").read_text())
     text = "\n".join([base, f"local key = {{{names}}}", *parts.values()])
     return Script(name, text, sha1(text.encode(), usedforsecurity=False).hexdigest(), keys)
 
@@ -49,7 +51,7 @@ def _collect(path: str, parts: dict[str, str]) -> None:
     """Add a file after those that it uses."""
     if path in parts:
         return
-    text = LUA.joinpath(path).read_text()
+    text = rendered(LUA.joinpath(path).read_text())
     for used in _header("uses", text):
         _collect(f"shared/{used}.lua", parts)
     parts[path] = text

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from queuekit import codes
 from queuekit.backend import REMEMBER_IDS, Answer, Stored
 from queuekit.errors import BackendRefused, InvalidOption
 from queuekit.job import Job, JobOptions, KeyPolicy, Micros, State
-from queuekit_sqlite import codes, jobs, keys
+from queuekit_sqlite import jobs, keys
 from queuekit_sqlite.transaction import Row, Transaction
 
 UNSTORABLE: Final = (OverflowError, UnicodeError, sqlite3.DataError)
@@ -122,13 +123,13 @@ def _repeated(tx: Transaction, job: Job[Any]) -> Answer | None:
 
 def _beside(tx: Transaction, job: Job[Any], holder: keys.Holder) -> Answer:
     queue, policy = job.options.queue, job.options.key_policy
-    unfinished = holder.code is not None and holder.code not in codes.FINISHED
+    unfinished = holder.state is not None and holder.state not in codes.FINISHED
     if not unfinished or policy not in {KeyPolicy.REPLACE, KeyPolicy.DEBOUNCE}:
-        state = codes.STATES.get(holder.code)
+        state = codes.STATES.get(holder.state)
         return Answer(Stored.DUPLICATE, state, UUID(bytes=holder.id))
     if successor := tx.one("successor", queue, holder.id):
         return _replace(tx, job, successor[0])
-    if holder.code == codes.RUNNING:
+    if holder.state == codes.RUNNING:
         return _insert(tx, job, predecessor=holder.id)
     assert holder.seq is not None
     return _replace(tx, job, holder.seq)
@@ -150,7 +151,7 @@ def _insert(tx: Transaction, job: Job[Any], predecessor: bytes | None = None) ->
 def _replace(tx: Transaction, job: Job[Any], seq: int) -> Answer:
     row = jobs.at(tx, seq)
     options = jobs.options(job.options, tx.now, keyed=True)
-    if row.code == codes.WAITING:
+    if row.state == codes.WAITING:
         code = codes.WAITING
     else:
         code = codes.ready(row.lapses) if options[2] is None else codes.SCHEDULED
@@ -158,7 +159,7 @@ def _replace(tx: Transaction, job: Job[Any], seq: int) -> Answer:
     (place,) = tx.take_places(1)
     tx.run("replace", seq, place, code, job.task, job.payload, *options, job.id.bytes)
     tx.run("remember_replacement", job.id.bytes, row.queue, tx.now + REMEMBER_IDS)
-    if row.code != codes.WAITING:
+    if row.state != codes.WAITING:
         assert row.key is not None
         keys.take(tx, row.queue, row.key, row.id, job.options.key_until, tx.now)
     return Answer(Stored.REPLACED, codes.STATES[code], UUID(bytes=row.id))

@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+from queuekit import codes
 from queuekit.backend import Change, JobFilter, Presence, QueueInfo, Refusal, WorkerInfo
 from queuekit.job import JobRecord, JobRef, State
 from queuekit.lifecycle import Event, Life, allowed, step
-from queuekit_sqlite import codes, jobs, keys
+from queuekit_sqlite import jobs, keys
 from queuekit_sqlite.rows import record
 from queuekit_sqlite.store import Store
 from queuekit_sqlite.transaction import Row, Transaction
@@ -107,7 +108,7 @@ def _steer(tx: Transaction, event: Event, ref: JobRef) -> Change:
     row = jobs.find(tx, ref.id.bytes, ref.queue)
     if row is None:
         return Change(ref, None, None, refused=Refusal.GONE)
-    found = codes.STATES[row.code]
+    found = codes.STATES[row.state]
     if not allowed(event, found):
         return Change(ref, found, found, row.generation, Refusal.STATE)
     if event is Event.RERUN and (holder := _other_holder(tx, row)):
@@ -118,12 +119,12 @@ def _steer(tx: Transaction, event: Event, ref: JobRef) -> Change:
 
 
 def _cancel(tx: Transaction, row: jobs.Row) -> None:
-    if row.code != codes.RUNNING:
+    if row.state != codes.RUNNING:
         _end_unstarted(tx, row)
         return
     if not row.cancel_requested:
         tx.run("request_cancel", row.seq, jobs.noted(tx, row, "cancel"))
-    tx.ring_process(row.process or "")
+    tx.ring_process(row.claimant or "")
 
 
 def _end_unstarted(tx: Transaction, row: jobs.Row) -> None:
@@ -149,7 +150,7 @@ def _promote(tx: Transaction, row: jobs.Row) -> None:
 
 
 def _delete(tx: Transaction, row: jobs.Row) -> None:
-    if row.code in codes.FINISHED:
+    if row.state in codes.FINISHED:
         forget(tx, [row.seq], since=tx.now)
         return
     jobs.drop(tx, row)

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from queuekit.backend import ERRORS_KEPT, KEEP_FOR_WAITERS, REMEMBER_IDS, Ended
+from queuekit import codes
+from queuekit.backend import KEEP_FOR_WAITERS, NOTES_KEPT, REMEMBER_IDS, Ended
 from queuekit.job import JobOptions, Keep, Micros, Reason, Return, ReturnKind, bounded
-from queuekit_sqlite import codes, keys
+from queuekit_sqlite import keys
 from queuekit_sqlite.transaction import Transaction
-
-_HISTORY_KEPT: Final = 50
 
 
 class Row(NamedTuple):
@@ -19,7 +18,7 @@ class Row(NamedTuple):
     seq: int
     id: bytes
     queue: str
-    code: int
+    state: int
     task: str
     attempt: int
     delivery: int
@@ -28,7 +27,7 @@ class Row(NamedTuple):
     generation: int
     enqueued_at: Micros
     scheduled_at: Micros | None
-    process: str | None
+    claimant: str | None
     cancel_requested: int
     expires_at: Micros | None
     max_crashes: int
@@ -119,7 +118,7 @@ def drop(
     settled_delivery: int | None = None,
 ) -> None:
     """Remove a job; only its id stays remembered, and how it ended."""
-    point = row.seq, row.id, row.delivery, row.code
+    point = row.seq, row.id, row.delivery, row.state
     tx.run("remember", *point, code, tx.now + REMEMBER_IDS, settled, settled_delivery)
     tx.run("drop", *point)
 
@@ -243,11 +242,11 @@ def amend(tx: Transaction, row: Row) -> None:
 def noted(tx: Transaction, row: Row, event: str) -> str:
     """The history of a job with one more event."""
     note = json.dumps({"event": event, "at": tx.now, "delivery": row.delivery})
-    return _prepended(note, row.history, _HISTORY_KEPT)
+    return _prepended(note, row.history, NOTES_KEPT)
 
 
 def _with_error(tx: Transaction, row: Row, error: str) -> str:
-    return _prepended(json.dumps({**json.loads(error), "at": tx.now}), row.errors, ERRORS_KEPT)
+    return _prepended(json.dumps({**json.loads(error), "at": tx.now}), row.errors, NOTES_KEPT)
 
 
 def _prepended(line: str, lines: str | None, most: int) -> str:

@@ -11,7 +11,7 @@ class Holder(NamedTuple):
 
     id: bytes
     seq: int | None
-    code: int | None
+    state: int | None
 
 
 def holder(tx: Transaction, queue: str, key: str) -> Holder | None:

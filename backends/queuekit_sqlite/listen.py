@@ -5,10 +5,10 @@ from collections.abc import Collection, Sequence
 from math import inf
 from typing import Final, NamedTuple
 
+from queuekit import codes
 from queuekit.backend import KEEP_FOR_WAITERS
 from queuekit.errors import JobNotFound
 from queuekit.job import FINISHED, JobRecord, JobRef, Micros
-from queuekit_sqlite import codes
 from queuekit_sqlite.rows import record
 from queuekit_sqlite.transaction import Transaction
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
+from queuekit import codes
 from queuekit.job import JobRecord
-from queuekit_sqlite import codes
 from queuekit_sqlite.transaction import Row
 
 

@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from queuekit import codes
 from queuekit.backend import REMEMBER_IDS, Verdict
 from queuekit.job import Ack, Keep, Micros, Reason, Return, State
-from queuekit_sqlite import codes, jobs
+from queuekit_sqlite import jobs
 from queuekit_sqlite.enqueue import UNSTORABLE
 from queuekit_sqlite.transaction import Row, Transaction
 
@@ -119,7 +120,7 @@ def _forget(tx: Transaction, points: Sequence[Row]) -> int:
 def _settle(tx: Transaction, outcome: Ack | Return) -> Verdict:
     token = outcome.token
     row = jobs.find(tx, token.id.bytes, token.queue)
-    if row is None or row.code != codes.RUNNING or row.delivery != token.delivery:
+    if row is None or row.state != codes.RUNNING or row.delivery != token.delivery:
         return _repeated(tx, outcome)
     if isinstance(outcome, Return):
         jobs.put_back(tx, row, outcome)

@@ -1,14 +1,19 @@
-"""The SQL of this backend: one statement a file in ``sql/``, named like what it does; ``schema/`` makes the tables."""
+"""The SQL of this backend: one statement a file in ``sql/``, named like what it does; ``schema/`` makes the tables.
+
+The names in capitals that they say are those of `queuekit.codes`.
+"""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Final
 
+from queuekit.codes import rendered
+
 
 def _texts(folder: str) -> dict[str, str]:
     found = (files("queuekit_sqlite") / folder).iterdir()
-    return {entry.name.removesuffix(".sql"): entry.read_text("utf-8") for entry in found}
+    return {entry.name.removesuffix(".sql"): rendered(entry.read_text("utf-8")) for entry in found}
 
 
 SQL: Final[Mapping[str, str]] = _texts("sql")

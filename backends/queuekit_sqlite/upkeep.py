@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from queuekit.backend import REMEMBER_IDS, Upkeep
-from queuekit.job import SOLITARY_AFTER, JobRef, Micros
+from queuekit.job import JobRef, Micros
 from queuekit_sqlite import jobs
 from queuekit_sqlite.transaction import Transaction
 
@@ -20,7 +20,7 @@ def maintain(tx: Transaction) -> Upkeep:
     rescued = _rescue(tx)
     promoted = jobs.promote(tx, _BATCH)
     jobs.expire(tx, _BATCH)
-    tx.stirred.update(queue for (queue,) in tx.all("hand_out", SOLITARY_AFTER))
+    tx.stirred.update(queue for (queue,) in tx.all("hand_out"))
     pruned = _prune(tx)
     return Upkeep(promoted, rescued, renewed, pruned, tx.ended)
 

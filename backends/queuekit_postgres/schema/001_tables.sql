@@ -1,7 +1,6 @@
 -- Times and durations are microseconds (UTC), by the server's clock.
--- state: 0 ready, 1 ready but suspect, 2 running, 3 scheduled, 4 waiting, 5 blocked, 9 ready but solitary;
---        of records: 6 succeeded, 7 failed, 8 cancelled.
--- settled: how the run settled_delivery ended: 6, 7, 8 as above, or 11 retry, 12 snooze, 13 release, 14 death.
+-- state: a number of queuekit.codes; of records SUCCEEDED, FAILED or CANCELLED.
+-- settled: how the run settled_delivery ended: by one of these three, or RETRIED, SNOOZED, RELEASED, DIED.
 -- key_hold: until when the job holds its key: 1 started, 2 finished, 3 key_expires.
 
 CREATE TABLE queuekit.migrations (
@@ -38,12 +37,12 @@ CREATE TABLE queuekit.jobs (
   max_attempts integer NOT NULL,
   generation integer NOT NULL DEFAULT 0,
   keep_count integer,
-  state smallint NOT NULL DEFAULT 0,
+  state smallint NOT NULL DEFAULT READY,
   priority smallint NOT NULL,
   lapses smallint NOT NULL DEFAULT 0,
   crashes smallint NOT NULL DEFAULT 0,
-  max_lapses smallint NOT NULL DEFAULT 20,
-  max_crashes smallint NOT NULL DEFAULT 3,
+  max_lapses smallint NOT NULL DEFAULT LAPSES_ALLOWED,
+  max_crashes smallint NOT NULL DEFAULT DEATHS_ALLOWED,
   settled smallint,
   key_hold smallint,
   cancel_requested boolean NOT NULL DEFAULT false,
@@ -65,15 +64,15 @@ CREATE TABLE queuekit.jobs (
   autovacuum_vacuum_cost_delay = 0,
   autovacuum_analyze_scale_factor = 0.05
 );
-CREATE INDEX jobs_ready ON queuekit.jobs (queue, priority, seq) WHERE state = 0;
-CREATE INDEX jobs_suspect ON queuekit.jobs (queue, priority, seq) WHERE state = 1;
-CREATE INDEX jobs_running ON queuekit.jobs (queue, leased_until) WHERE state = 2;
-CREATE INDEX jobs_scheduled ON queuekit.jobs (queue, scheduled_at) WHERE state = 3;
-CREATE INDEX jobs_waiting ON queuekit.jobs (queue, key) WHERE state = 4;
+CREATE INDEX jobs_ready ON queuekit.jobs (queue, priority, seq) WHERE state = READY;
+CREATE INDEX jobs_suspect ON queuekit.jobs (queue, priority, seq) WHERE state = SUSPECT;
+CREATE INDEX jobs_running ON queuekit.jobs (queue, leased_until) WHERE state = RUNNING;
+CREATE INDEX jobs_scheduled ON queuekit.jobs (queue, scheduled_at) WHERE state = SCHEDULED;
+CREATE INDEX jobs_waiting ON queuekit.jobs (queue, key) WHERE state = WAITING;
 CREATE INDEX jobs_expiring ON queuekit.jobs (queue, expires_at)
-  WHERE expires_at IS NOT NULL AND attempt = 0 AND state <> 2 AND state <> 4;
+  WHERE expires_at IS NOT NULL AND attempt = 0 AND state <> RUNNING AND state <> WAITING;
 CREATE INDEX jobs_origin ON queuekit.jobs (origin) WHERE origin IS NOT NULL;
-CREATE INDEX jobs_solitary ON queuekit.jobs (queue, state, priority, seq) WHERE lapses >= 10;
+CREATE INDEX jobs_solitary ON queuekit.jobs (queue, state, priority, seq) WHERE lapses >= SOLITARY_AFTER;
 
 -- The finished jobs, by the day on which they may be forgotten. A row past kept_until is hidden, but for two more
 -- minutes at least it answers for its id, for repeated acks, and to those who waited for the job's end.
@@ -116,7 +115,7 @@ CREATE TABLE queuekit.records (
   logs text[]
 ) PARTITION BY RANGE (kept_until);
 CREATE INDEX records_id ON queuekit.records (id, queue);
-CREATE INDEX records_succeeded ON queuekit.records (queue, task, finished_at) WHERE state = 6;
+CREATE INDEX records_succeeded ON queuekit.records (queue, task, finished_at) WHERE state = SUCCEEDED;
 CREATE TABLE queuekit.records_other PARTITION OF queuekit.records DEFAULT;
 CREATE INDEX records_other_kept ON queuekit.records_other (kept_until);
 

@@ -6,11 +6,11 @@ $$;
 
 -- The state of a job that may run now.
 CREATE FUNCTION queuekit.ready(lapses smallint) RETURNS smallint LANGUAGE sql IMMUTABLE AS $$
-  SELECT (CASE WHEN lapses < 2 THEN 0 WHEN lapses < 10 THEN 1 ELSE 9 END)::smallint
+  SELECT (CASE WHEN lapses < SUSPECT_AFTER THEN READY WHEN lapses < SOLITARY_AFTER THEN SUSPECT ELSE SOLITARY END)::smallint
 $$;
 
 CREATE FUNCTION queuekit.ready_or_scheduled(lapses smallint, due bigint) RETURNS smallint LANGUAGE sql STABLE AS $$
-  SELECT CASE WHEN due > queuekit.now_us() THEN 3::smallint ELSE queuekit.ready(lapses) END
+  SELECT CASE WHEN due > queuekit.now_us() THEN SCHEDULED::smallint ELSE queuekit.ready(lapses) END
 $$;
 
 -- An error's JSON object with the time it was recorded; spliced, because nothing may re-encode it.
@@ -22,9 +22,9 @@ CREATE FUNCTION queuekit.event(name text, delivery bigint) RETURNS text LANGUAGE
   SELECT '{"event":"' || name || '","at":' || queuekit.now_us() || ',"delivery":' || delivery || '}'
 $$;
 
--- A list with one more element (unless it is null), cut to the last 50.
+-- A list with one more element (unless it is null), cut to the last NOTES_KEPT.
 CREATE FUNCTION queuekit.noted(list text[], element text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
-  SELECT CASE WHEN element IS NULL THEN list ELSE (list || element)[greatest(1, cardinality(list) - 48):] END
+  SELECT CASE WHEN element IS NULL THEN list ELSE (list || element)[greatest(1, cardinality(list) + 2 - NOTES_KEPT):] END
 $$;
 
 -- Doorbells -----------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ BEGIN
   UPDATE queuekit.jobs
   SET state = queuekit.ready_or_scheduled(lapses, scheduled_at), seq = nextval('queuekit.jobs_seq_seq')
   WHERE seq = (
-    SELECT j.seq FROM queuekit.jobs j WHERE j.state = 4 AND j.queue = job_queue AND j.key = job_key
+    SELECT j.seq FROM queuekit.jobs j WHERE j.state = WAITING AND j.queue = job_queue AND j.key = job_key
     ORDER BY j.seq LIMIT 1 FOR UPDATE SKIP LOCKED
   )
   RETURNING * INTO heir;
@@ -137,7 +137,7 @@ LANGUAGE sql VOLATILE AS $$
       logs
     )
     SELECT
-      now + greatest(coalesce(keep_age, age), CASE WHEN awaited THEN 60000000 ELSE 0 END), delivery, enqueued_at,
+      now + greatest(coalesce(keep_age, age), CASE WHEN awaited THEN KEEP_FOR_WAITERS ELSE 0 END), delivery, enqueued_at,
       scheduled_at, started_at, now, expires_at, own_lease, settled_delivery, keep_age, id, attempt, max_attempts,
       generation, keep_count, final, priority, lapses, crashes, max_lapses, max_crashes, settled, key_hold, awaited,
       queue, task, payload, CASE WHEN key IS NOT NULL THEN queuekit.free_key(queue, key, id) END, extra, progress, why,
@@ -156,18 +156,18 @@ DECLARE
   ended queuekit.jobs;
 BEGIN
   UPDATE queuekit.jobs j
-  SET attempt = CASE WHEN kind = 11 THEN j.attempt ELSE j.attempt - 1 END,
-    crashes = CASE WHEN kind = 14 THEN j.crashes + 1 ELSE j.crashes END,
+  SET attempt = CASE WHEN kind = RETRIED THEN j.attempt ELSE j.attempt - 1 END,
+    crashes = CASE WHEN kind = DIED THEN j.crashes + 1 ELSE j.crashes END,
     errors = queuekit.noted(j.errors, queuekit.stamped(error)),
-    history = queuekit.noted(j.history, CASE WHEN kind = 14 THEN queuekit.event('death', j.delivery) END),
+    history = queuekit.noted(j.history, CASE WHEN kind = DIED THEN queuekit.event('death', j.delivery) END),
     settled = kind, settled_delivery = j.delivery
-  WHERE j.seq = place AND j.delivery = token AND j.state + 0 = 2
-    AND (j.cancel_requested OR kind = 14 AND j.crashes + 1 >= j.max_crashes)
+  WHERE j.seq = place AND j.delivery = token AND j.state + 0 = RUNNING
+    AND (j.cancel_requested OR kind = DIED AND j.crashes + 1 >= j.max_crashes)
   RETURNING * INTO ended;
-  IF ended.crashes >= ended.max_crashes AND kind = 14 THEN
-    RETURN queuekit.finish(ARRAY[place], 7::smallint, 'crashed', age);
+  IF ended.crashes >= ended.max_crashes AND kind = DIED THEN
+    RETURN queuekit.finish(ARRAY[place], FAILED::smallint, 'crashed', age);
   ELSIF ended.id IS NOT NULL THEN
-    PERFORM queuekit.finish(ARRAY[place], 8::smallint, NULL, age);
+    PERFORM queuekit.finish(ARRAY[place], CANCELLED::smallint, NULL, age);
   END IF;
   RETURN NULL;
 END

@@ -29,7 +29,7 @@ CREATE FUNCTION queuekit.known(job uuid, job_queue text) RETURNS queuekit.answer
     UNION ALL
     SELECT CASE WHEN r.kept_until > queuekit.now_us() THEN r.state END, queuekit.now_us() - r.finished_at
     FROM queuekit.records r
-    WHERE r.id = job AND r.queue = job_queue AND r.kept_until > queuekit.now_us() - 120000000
+    WHERE r.id = job AND r.queue = job_queue AND r.kept_until > queuekit.now_us() - REMEMBER_IDS
   ) AS found (state, age)
   ORDER BY age LIMIT 1
 $$;
@@ -46,14 +46,14 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   given queuekit.answer;
 BEGIN
-  PERFORM queuekit.finish(ARRAY[new.seq], 8::smallint, NULL, 0), queuekit.forget(ARRAY[new.id], ARRAY[job_queue]);
+  PERFORM queuekit.finish(ARRAY[new.seq], CANCELLED::smallint, NULL, 0), queuekit.forget(ARRAY[new.id], ARRAY[job_queue]);
   UPDATE queuekit.jobs
   SET origin = new.id, task = new.task, payload = new.payload, priority = new.priority, max_attempts = new.max_attempts,
     scheduled_at = new.scheduled_at, expires_at = new.expires_at, own_lease = new.own_lease,
     max_lapses = new.max_lapses, max_crashes = new.max_crashes, key_hold = new.key_hold,
     key_expires = new.key_expires, keep_age = new.keep_age, keep_count = new.keep_count, tags = new.tags,
     extra = new.extra, seq = new.seq,
-    state = CASE WHEN state = 4 THEN state ELSE queuekit.ready_or_scheduled(lapses, new.scheduled_at) END
+    state = CASE WHEN state = WAITING THEN state ELSE queuekit.ready_or_scheduled(lapses, new.scheduled_at) END
   WHERE id = job AND queue = job_queue
   RETURNING 'replaced'::text, state, id INTO given;
   UPDATE queuekit.keys SET expires_at = new.key_expires WHERE queue = job_queue AND key = new.key AND id = job;
@@ -84,7 +84,7 @@ BEGIN
     IF patient THEN
       PERFORM FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue FOR UPDATE;
     ELSE
-      PERFORM FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue AND j.state <> 2
+      PERFORM FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue AND j.state <> RUNNING
       FOR UPDATE SKIP LOCKED;
       EXIT WHEN NOT FOUND;
     END IF;
@@ -107,15 +107,15 @@ BEGIN
     RETURN ('duplicate', held.state, holder.id)::queuekit.answer;
   END IF;
   -- A successor before its holder, even one that was put back: what runs last must be the newest.
-  SELECT j.id INTO heir FROM queuekit.jobs j WHERE j.state = 4 AND j.queue = new.queue AND j.key = new.key
+  SELECT j.id INTO heir FROM queuekit.jobs j WHERE j.state = WAITING AND j.queue = new.queue AND j.key = new.key
   ORDER BY j.seq DESC LIMIT 1 FOR UPDATE;
   IF FOUND THEN
     RETURN queuekit.replace(heir, new.queue, new);
-  ELSIF locked AND held.state <> 2 THEN
+  ELSIF locked AND held.state <> RUNNING THEN
     RETURN queuekit.replace(held.id, new.queue, new);
   END IF;
-  UPDATE queuekit.jobs SET state = 4 WHERE seq = new.seq;
-  RETURN ('stored', 4, NULL)::queuekit.answer;
+  UPDATE queuekit.jobs SET state = WAITING WHERE seq = new.seq;
+  RETURN ('stored', WAITING, NULL)::queuekit.answer;
 END
 $$;
 
@@ -180,7 +180,7 @@ BEGIN
     o := jsonb_populate_record(NULL::queuekit.options, job.o::jsonb);
     given := queuekit.store(job.id, job.task, job.payload, job.key, job.fresh, o, patient);
     RETURN NEXT given;
-    IF given.kind IN ('stored', 'replaced') AND given.state <> 4 THEN
+    IF given.kind IN ('stored', 'replaced') AND given.state <> WAITING THEN
       rung := rung || o.queue;
     END IF;
   END LOOP;
@@ -229,8 +229,8 @@ BEGIN
   o.priority := priority;
   o.max_attempts := max_attempts;
   o.delay := (extract(epoch FROM delay) * 1000000)::bigint;
-  o.max_crashes := 3;
-  o.max_lapses := 20;
+  o.max_crashes := DEATHS_ALLOWED;
+  o.max_lapses := LAPSES_ALLOWED;
   o.key_policy := 'reject';
   o.key_hold := 2;
   given := queuekit.store(id, task, '{"v":1,"a":' || args::text || '}', key, true, o, false);

@@ -9,7 +9,7 @@ DECLARE
   due bigint[] := ARRAY(
     SELECT j.seq FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
       SELECT s.seq, s.scheduled_at FROM queuekit.jobs s
-      WHERE s.state = 3 AND s.queue = q.name AND s.scheduled_at > since AND s.scheduled_at <= queuekit.now_us()
+      WHERE s.state = SCHEDULED AND s.queue = q.name AND s.scheduled_at > since AND s.scheduled_at <= queuekit.now_us()
       ORDER BY s.scheduled_at, s.seq LIMIT 1000 FOR UPDATE SKIP LOCKED
     ) AS j
     ORDER BY j.scheduled_at, j.seq
@@ -40,14 +40,14 @@ DECLARE
   late bigint[] := ARRAY(
     SELECT j.seq FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
       SELECT s.seq FROM queuekit.jobs s
-      WHERE s.expires_at IS NOT NULL AND s.attempt = 0 AND s.state <> 2 AND s.state <> 4
+      WHERE s.expires_at IS NOT NULL AND s.attempt = 0 AND s.state <> RUNNING AND s.state <> WAITING
         AND s.queue = q.name AND s.expires_at > since AND s.expires_at <= queuekit.now_us()
       ORDER BY s.expires_at LIMIT 1000 FOR UPDATE SKIP LOCKED
     ) AS j
   );
 BEGIN
   IF late <> '{}' THEN
-    RETURN queuekit.finish(late, 7::smallint, 'expired', keep);
+    RETURN queuekit.finish(late, FAILED::smallint, 'expired', keep);
   END IF;
   RETURN NULL;
 END
@@ -67,9 +67,9 @@ BEGIN
   UPDATE queuekit.meta SET last_tick = now;
   UPDATE queuekit.jobs j
   SET leased_until = now + j.lease, renewed_at = now
-  WHERE j.state = 2 AND j.lease < 3 * gap AND (j.renewed_at IS NULL OR EXISTS (
+  WHERE j.state = RUNNING AND j.lease < 3 * gap AND (j.renewed_at IS NULL OR EXISTS (
     SELECT FROM queuekit.jobs o
-    WHERE o.state = 2 AND o.claimant = j.claimant AND o.renewed_at IS NULL AND o.leased_until - o.lease > j.renewed_at
+    WHERE o.state = RUNNING AND o.claimant = j.claimant AND o.renewed_at IS NULL AND o.leased_until - o.lease > j.renewed_at
   ));
   GET DIAGNOSTICS renewed = ROW_COUNT;
   RETURN renewed;
@@ -84,7 +84,7 @@ DECLARE
   lapsed bigint[] := ARRAY(
     SELECT j.seq FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
       SELECT s.seq FROM queuekit.jobs s
-      WHERE s.state = 2 AND s.queue = q.name AND s.leased_until > since AND s.leased_until <= queuekit.now_us()
+      WHERE s.state = RUNNING AND s.queue = q.name AND s.leased_until > since AND s.leased_until <= queuekit.now_us()
       ORDER BY s.leased_until LIMIT 1000 FOR UPDATE SKIP LOCKED
     ) AS j
   );
@@ -101,10 +101,10 @@ BEGIN
   WHERE seq = ANY(lapsed);
   SELECT json_agg(json_build_array(queue, id)) INTO rescued FROM queuekit.jobs WHERE seq = ANY(lapsed);
   PERFORM queuekit.finish(
-    ARRAY(SELECT seq FROM queuekit.jobs WHERE seq = ANY(lapsed) AND cancel_requested), 8::smallint, NULL, keep
+    ARRAY(SELECT seq FROM queuekit.jobs WHERE seq = ANY(lapsed) AND cancel_requested), CANCELLED::smallint, NULL, keep
   );
   crashed := queuekit.finish(
-    ARRAY(SELECT seq FROM queuekit.jobs WHERE seq = ANY(lapsed) AND lapses >= max_lapses), 7::smallint, 'crashed', keep
+    ARRAY(SELECT seq FROM queuekit.jobs WHERE seq = ANY(lapsed) AND lapses >= max_lapses), FAILED::smallint, 'crashed', keep
   );
   PERFORM queuekit.ring(queues, cardinality(lapsed));
   RETURN json_build_object('rescued', rescued, 'crashed', crashed::text);
@@ -119,14 +119,14 @@ BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtextextended('queuekit.hand_out', 0)) THEN
     RETURN 0;
   END IF;
-  UPDATE queuekit.jobs SET state = 1 WHERE seq = ANY(ARRAY(
+  UPDATE queuekit.jobs SET state = SUSPECT WHERE seq = ANY(ARRAY(
     SELECT s.seq FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
       SELECT j.seq FROM queuekit.jobs j
-      WHERE j.lapses >= 10 AND j.queue = q.name AND j.state = 9
+      WHERE j.lapses >= SOLITARY_AFTER AND j.queue = q.name AND j.state = SOLITARY
       ORDER BY j.priority, j.seq LIMIT 1 FOR UPDATE SKIP LOCKED
     ) AS s
     WHERE NOT EXISTS (
-      SELECT FROM queuekit.jobs o WHERE o.lapses >= 10 AND o.queue = q.name AND o.state IN (1, 2)
+      SELECT FROM queuekit.jobs o WHERE o.lapses >= SOLITARY_AFTER AND o.queue = q.name AND o.state IN (SUSPECT, RUNNING)
     )
   ));
   GET DIAGNOSTICS handed = ROW_COUNT;
@@ -144,7 +144,7 @@ DECLARE
 BEGIN
   FOR orphan IN
     SELECT j.queue, j.key FROM queuekit.jobs j
-    WHERE j.state = 4 AND j.queue = ANY(queues) AND NOT EXISTS (
+    WHERE j.state = WAITING AND j.queue = ANY(queues) AND NOT EXISTS (
       SELECT FROM queuekit.keys k JOIN queuekit.jobs h ON h.id = k.id AND h.queue = k.queue
       WHERE k.queue = j.queue AND k.key = j.key
     )
@@ -178,21 +178,21 @@ BEGIN
   FOR line IN
     WITH RECURSIVE kinds AS (
       SELECT q.name AS queue, (
-        SELECT min(r.task) FROM queuekit.records r WHERE r.state = 6 AND r.queue = q.name
+        SELECT min(r.task) FROM queuekit.records r WHERE r.state = SUCCEEDED AND r.queue = q.name
       ) AS task FROM unnest(queues) AS q (name)
       UNION ALL
       SELECT k.queue, (
-        SELECT min(r.task) FROM queuekit.records r WHERE r.state = 6 AND r.queue = k.queue AND r.task > k.task
+        SELECT min(r.task) FROM queuekit.records r WHERE r.state = SUCCEEDED AND r.queue = k.queue AND r.task > k.task
       ) FROM kinds k WHERE k.task IS NOT NULL
     )
     SELECT k.queue, k.task, newest.keep_count FROM kinds k CROSS JOIN LATERAL (
-      SELECT r.keep_count FROM queuekit.records r WHERE r.state = 6 AND r.queue = k.queue AND r.task = k.task
+      SELECT r.keep_count FROM queuekit.records r WHERE r.state = SUCCEEDED AND r.queue = k.queue AND r.task = k.task
       ORDER BY r.finished_at DESC LIMIT 1
     ) AS newest
     WHERE newest.keep_count IS NOT NULL
   LOOP
     SELECT r.finished_at INTO cut FROM queuekit.records r
-    WHERE r.state = 6 AND r.queue = line.queue AND r.task = line.task
+    WHERE r.state = SUCCEEDED AND r.queue = line.queue AND r.task = line.task
     ORDER BY r.finished_at DESC OFFSET line.keep_count LIMIT 1;
     CONTINUE WHEN NOT FOUND;
     n := queuekit.trim_line(line.queue, line.task, cut, bound - trimmed);
@@ -214,15 +214,15 @@ DECLARE
   hidden integer;
 BEGIN
   SELECT r.finished_at INTO last FROM queuekit.records r
-  WHERE r.state = 6 AND r.queue = line_queue AND r.task = line_task
+  WHERE r.state = SUCCEEDED AND r.queue = line_queue AND r.task = line_task
   ORDER BY r.finished_at OFFSET bound LIMIT 1;
   last := least(cut, last);
   DELETE FROM queuekit.records r
-  WHERE r.state = 6 AND r.queue = line_queue AND r.task = line_task AND r.finished_at <= least(last, now - 120000000);
+  WHERE r.state = SUCCEEDED AND r.queue = line_queue AND r.task = line_task AND r.finished_at <= least(last, now - REMEMBER_IDS);
   GET DIAGNOSTICS deleted = ROW_COUNT;
   UPDATE queuekit.records r SET kept_until = now, payload = '', extra = NULL, result = NULL, logs = NULL
-  WHERE r.state = 6 AND r.queue = line_queue AND r.task = line_task AND r.finished_at <= last AND r.kept_until > now
-    AND NOT (r.awaited AND r.finished_at > now - 60000000);
+  WHERE r.state = SUCCEEDED AND r.queue = line_queue AND r.task = line_task AND r.finished_at <= last AND r.kept_until > now
+    AND NOT (r.awaited AND r.finished_at > now - KEEP_FOR_WAITERS);
   GET DIAGNOSTICS hidden = ROW_COUNT;
   RETURN deleted + hidden;
 END
@@ -239,7 +239,7 @@ BEGIN
   DELETE FROM queuekit.waiters WHERE until <= now;
   DELETE FROM queuekit.presences WHERE seen_at + ttl <= now;
   DELETE FROM queuekit.records_other WHERE ctid = ANY(ARRAY(
-    SELECT r.ctid FROM queuekit.records_other r WHERE r.kept_until <= now - 120000000 LIMIT 1000
+    SELECT r.ctid FROM queuekit.records_other r WHERE r.kept_until <= now - REMEMBER_IDS LIMIT 1000
   ));
   GET DIAGNOSTICS pruned = ROW_COUNT;
   RETURN pruned;

@@ -24,12 +24,12 @@ BEGIN
   UPDATE queuekit.jobs
   SET cancel_requested = true, history = queuekit.noted(history, queuekit.event('cancel', delivery))
   WHERE seq = job.seq AND NOT cancel_requested;
-  IF job.state = 2 THEN
+  IF job.state = RUNNING THEN
     PERFORM queuekit.wake(job.claimant);
-    RETURN 2;
+    RETURN RUNNING;
   END IF;
-  PERFORM queuekit.finish(ARRAY[job.seq], 8::smallint, NULL, keep);
-  RETURN 8;
+  PERFORM queuekit.finish(ARRAY[job.seq], CANCELLED::smallint, NULL, keep);
+  RETURN CANCELLED;
 END
 $$;
 
@@ -64,7 +64,7 @@ $$;
 CREATE FUNCTION queuekit.remove(job uuid, job_queue text, place bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
   IF place IS NOT NULL THEN
-    PERFORM queuekit.finish(ARRAY[place], 8::smallint, NULL, 0);
+    PERFORM queuekit.finish(ARRAY[place], CANCELLED::smallint, NULL, 0);
   END IF;
   PERFORM queuekit.forget(ARRAY[job], ARRAY[job_queue]);
 END
@@ -95,11 +95,11 @@ BEGIN
     became.now := NULL;
   ELSIF event = 'promote' THEN
     PERFORM queuekit.make_ready(ARRAY[held.seq]), queuekit.ring(ARRAY[job_queue], 1);
-    became.now := 0;
+    became.now := READY;
   ELSE
     became.holder := queuekit.rerun(old);
     IF became.holder IS NULL THEN
-      became.now := 0;
+      became.now := READY;
       became.generation := became.generation + 1;
     ELSE
       became.refused := 'key held';

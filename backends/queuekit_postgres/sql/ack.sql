@@ -5,12 +5,12 @@
 -- ages bigint[], $10 keep counts integer[]; retention by default: $11 age and $12 count of succeeded, $13 age of failed
 WITH gone AS (
   DELETE FROM queuekit.jobs j
-  WHERE j.seq = ANY($1::bigint[]) AND j.state + 0 = 2
+  WHERE j.seq = ANY($1::bigint[]) AND j.state + 0 = RUNNING
     AND j.delivery = coalesce($2::bigint, ($3::bigint[])[width_bucket(j.seq, $1::bigint[])])
   RETURNING delivery, enqueued_at, scheduled_at, started_at, expires_at, own_lease, keep_age, id, attempt, max_attempts,
     generation, keep_count, priority, lapses, crashes, max_lapses, max_crashes, key_hold, queue, task, payload, key,
     extra, progress, tags, errors, history, logs, width_bucket(j.seq, $1::bigint[]) AS n,
-    coalesce(($6::smallint[])[width_bucket(j.seq, $1::bigint[])], 6::smallint) AS final,
+    coalesce(($6::smallint[])[width_bucket(j.seq, $1::bigint[])], SUCCEEDED::smallint) AS final,
     CASE
       WHEN (SELECT EXISTS (SELECT FROM queuekit.waiters))
         AND EXISTS (SELECT FROM queuekit.waiters w WHERE w.id = j.id AND w.queue = j.queue)
@@ -26,15 +26,15 @@ INSERT INTO queuekit.records (
 )
 SELECT
   (SELECT queuekit.now_us()) + n + greatest(
-    coalesce(keep_age, ($9::bigint[])[n], CASE WHEN final = 6 THEN $11::bigint ELSE $13::bigint END),
-    CASE WHEN awaited THEN 60000000 ELSE 0 END
+    coalesce(keep_age, ($9::bigint[])[n], CASE WHEN final = SUCCEEDED THEN $11::bigint ELSE $13::bigint END),
+    CASE WHEN awaited THEN KEEP_FOR_WAITERS ELSE 0 END
   ),
   delivery, enqueued_at, scheduled_at, started_at, (SELECT queuekit.now_us()) + n, expires_at, own_lease, delivery,
   keep_age, id, attempt, max_attempts, generation,
   CASE
     WHEN keep_age IS NOT NULL THEN keep_count
     WHEN ($9::bigint[])[n] IS NOT NULL THEN ($10::integer[])[n]
-    WHEN final = 6 THEN $12::integer
+    WHEN final = SUCCEEDED THEN $12::integer
   END,
   final, priority, lapses, crashes, max_lapses, max_crashes, final, key_hold, awaited, queue, task, payload,
   CASE WHEN key IS NOT NULL THEN queuekit.free_key(queue, key, id) END, extra, progress, ($7::text[])[n],

@@ -5,13 +5,13 @@
 -- $7 from priorities smallint[], $8 behind seqs bigint[], $9 below priorities smallint[]
 WITH suspects AS MATERIALIZED (
   SELECT j.ctid FROM queuekit.jobs j
-  WHERE j.state = 1 AND j.queue = $1
+  WHERE j.state = SUSPECT AND j.queue = $1
     AND (j.expires_at IS NULL OR j.attempt > 0 OR j.expires_at > (SELECT queuekit.now_us()))
     AND NOT (SELECT EXISTS (SELECT FROM queuekit.queues q WHERE q.name = $1 AND q.paused))
   ORDER BY j.priority, j.seq LIMIT least($6::bigint, $2::bigint) FOR UPDATE SKIP LOCKED
 )
 UPDATE queuekit.jobs SET
-  state = 2,
+  state = RUNNING,
   attempt = attempt + 1,
   delivery = greatest(delivery + 1, (SELECT queuekit.now_us() / 1000)),
   started_at = (SELECT queuekit.now_us()),
@@ -25,7 +25,7 @@ WHERE ctid = ANY(ARRAY(SELECT ctid FROM suspects) || ARRAY(
   FROM unnest($7::smallint[], $8::bigint[], $9::smallint[]) AS range (priority, seq, below)
   CROSS JOIN LATERAL (
     SELECT j.ctid FROM queuekit.jobs j
-    WHERE j.state = 0 AND j.queue = $1 AND (j.priority, j.seq) > (range.priority, range.seq)
+    WHERE j.state = READY AND j.queue = $1 AND (j.priority, j.seq) > (range.priority, range.seq)
       AND j.priority < range.below
       AND (j.expires_at IS NULL OR j.attempt > 0 OR j.expires_at > (SELECT queuekit.now_us()))
       AND NOT (SELECT EXISTS (SELECT FROM queuekit.queues q WHERE q.name = $1 AND q.paused))

@@ -12,13 +12,13 @@ WITH asleep AS (
 )
 SELECT
   EXISTS (SELECT FROM open CROSS JOIN LATERAL (
-    (SELECT 1 FROM queuekit.jobs j WHERE j.state = 0 AND j.queue = open.name LIMIT 1)
+    (SELECT 1 FROM queuekit.jobs j WHERE j.state = READY AND j.queue = open.name LIMIT 1)
     UNION ALL
-    (SELECT 1 FROM queuekit.jobs j WHERE $4::boolean AND j.state = 1 AND j.queue = open.name LIMIT 1)
+    (SELECT 1 FROM queuekit.jobs j WHERE $4::boolean AND j.state = SUSPECT AND j.queue = open.name LIMIT 1)
     LIMIT 1
   ) AS ready) AS work,
   (SELECT new FROM asleep) AS new,
   (SELECT min(due.at) - queuekit.now_us() FROM open CROSS JOIN LATERAL (
-    SELECT j.scheduled_at AS at FROM queuekit.jobs j WHERE j.state = 3 AND j.queue = open.name
+    SELECT j.scheduled_at AS at FROM queuekit.jobs j WHERE j.state = SCHEDULED AND j.queue = open.name
     ORDER BY j.scheduled_at LIMIT 1
   ) AS due) AS due_in

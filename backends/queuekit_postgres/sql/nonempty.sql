@@ -5,9 +5,9 @@ SELECT range.queue
 FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::smallint[]) AS range (queue, priority, seq, below)
 CROSS JOIN LATERAL (
   (SELECT 1 FROM queuekit.jobs j
-  WHERE j.state = 0 AND j.queue = range.queue AND (j.priority, j.seq) > (range.priority, range.seq)
+  WHERE j.state = READY AND j.queue = range.queue AND (j.priority, j.seq) > (range.priority, range.seq)
     AND j.priority < range.below LIMIT 1)
   UNION ALL
-  (SELECT 1 FROM queuekit.jobs j WHERE $5::boolean AND j.state = 1 AND j.queue = range.queue LIMIT 1)
+  (SELECT 1 FROM queuekit.jobs j WHERE $5::boolean AND j.state = SUSPECT AND j.queue = range.queue LIMIT 1)
   LIMIT 1
 ) AS hit

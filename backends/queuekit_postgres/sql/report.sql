@@ -10,5 +10,5 @@ UPDATE queuekit.jobs j SET (progress, logs) = (
     SELECT j.logs || ARRAY(SELECT jsonb_array_elements_text((($4::text[])[p.n])::jsonb)) AS kept
   ) AS lines
 )
-WHERE j.seq = ANY($1::bigint[]) AND j.state + 0 = 2
+WHERE j.seq = ANY($1::bigint[]) AND j.state + 0 = RUNNING
   AND j.delivery = ($2::bigint[])[width_bucket(j.seq, $1::bigint[])]

@@ -3,8 +3,6 @@
 -- uses: notes
 -- keys: running progress logs
 
-local LOGS_KEPT = 100
-
 pass_when_full('HDEL', key.progress)
 
 for i = SETTINGS + 1, #ARGV, 4 do

@@ -1,13 +1,13 @@
--- The codes of jobs: see codes.py. Times and durations are microseconds.
+-- The states of jobs are numbers of queuekit.codes. Times and durations are microseconds.
 
 -- Finished jobs stay in the table of the live ones until their retention is over: ending a job is then one update in
 -- place, half the work of moving its row. Live jobs are found by partial indexes alone, so what has finished slows nobody.
--- An index costs each change of a code an evaluation of its condition: there are few, and their conditions are simple.
+-- An index costs each change of a state an evaluation of its condition: there are few, and their conditions are simple.
 CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY, -- its place in line; new whenever it becomes ready, except by release or lapse
     id BLOB NOT NULL,
     queue TEXT NOT NULL,
-    code INTEGER NOT NULL,
+    state INTEGER NOT NULL,
     priority INTEGER NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 0,
     max_attempts INTEGER NOT NULL,
@@ -22,9 +22,9 @@ CREATE TABLE jobs (
     spared_until INTEGER, -- no count cuts its record before, as somebody waited for it
     leased_until INTEGER,
     lease INTEGER, -- the length of the present lease
-    process TEXT, -- the claimant
-    number INTEGER,
-    settled INTEGER, -- how the run `settled_delivery` was settled last (see codes.py)
+    claimant TEXT, -- the process that has claimed it
+    claim INTEGER, -- the number of its fetch
+    settled INTEGER, -- how the run `settled_delivery` was settled last (likewise)
     settled_delivery INTEGER,
     task TEXT NOT NULL,
     payload TEXT NOT NULL,
@@ -33,8 +33,8 @@ CREATE TABLE jobs (
     scheduled_at INTEGER,
     expires_at INTEGER, -- NULL, too, once it has begun
     own_lease INTEGER,
-    max_crashes INTEGER NOT NULL DEFAULT 3,
-    max_lapses INTEGER NOT NULL DEFAULT 20,
+    max_crashes INTEGER NOT NULL DEFAULT DEATHS_ALLOWED,
+    max_lapses INTEGER NOT NULL DEFAULT LAPSES_ALLOWED,
     key TEXT,
     key_until, -- 'started', 'finished' or microseconds from the enqueue
     keep_age INTEGER, -- its own retention
@@ -52,20 +52,20 @@ CREATE TABLE jobs (
 );
 
 CREATE UNIQUE INDEX jobs_id ON jobs (id, queue);
-CREATE INDEX jobs_ready ON jobs (queue, priority, seq) WHERE code = 0;
-CREATE INDEX jobs_aside ON jobs (code, queue, priority, seq) WHERE code > 0 AND code < 6;
-CREATE INDEX jobs_scheduled ON jobs (scheduled_at, queue) WHERE code = 3;
-CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL AND code < 5;
+CREATE INDEX jobs_ready ON jobs (queue, priority, seq) WHERE state = READY;
+CREATE INDEX jobs_aside ON jobs (state, queue, priority, seq) WHERE state > READY AND state < RUNNING;
+CREATE INDEX jobs_scheduled ON jobs (scheduled_at, queue) WHERE state = SCHEDULED;
+CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL AND state < WAITING;
 CREATE INDEX jobs_successors ON jobs (predecessor) WHERE predecessor IS NOT NULL;
-CREATE INDEX jobs_running ON jobs (leased_until) WHERE code = 6;
-CREATE INDEX jobs_cancelling ON jobs (seq) WHERE cancel_requested = 1 AND code = 6;
-CREATE INDEX jobs_succeeded ON jobs (queue, task, kept_until) WHERE code = 7;
-CREATE INDEX jobs_failed ON jobs (kept_until, queue, code) WHERE code > 7;
+CREATE INDEX jobs_running ON jobs (leased_until) WHERE state = RUNNING;
+CREATE INDEX jobs_cancelling ON jobs (seq) WHERE cancel_requested = 1 AND state = RUNNING;
+CREATE INDEX jobs_succeeded ON jobs (queue, task, kept_until) WHERE state = SUCCEEDED;
+CREATE INDEX jobs_failed ON jobs (kept_until, queue, state) WHERE state > SUCCEEDED;
 
 CREATE TABLE ids ( -- of jobs that are gone
     id BLOB NOT NULL,
     queue TEXT NOT NULL,
-    code INTEGER, -- NULL: deleted
+    state INTEGER, -- NULL: deleted
     settled INTEGER,
     settled_delivery INTEGER,
     forget_at INTEGER NOT NULL,

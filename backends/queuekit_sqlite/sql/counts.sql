@@ -1,10 +1,10 @@
--- Each code for itself, because each has an index of its own to count by.
-SELECT queue, 0, count(*) FROM jobs WHERE code = 0 GROUP BY queue
+-- Each state for itself, because each has an index of its own to count by.
+SELECT queue, READY, count(*) FROM jobs WHERE state = READY GROUP BY queue
 UNION ALL
-SELECT queue, code, count(*) FROM jobs WHERE code > 0 AND code < 6 GROUP BY queue, code
+SELECT queue, state, count(*) FROM jobs WHERE state > READY AND state < RUNNING GROUP BY queue, state
 UNION ALL
-SELECT queue, 6, count(*) FROM jobs WHERE code = 6 GROUP BY queue
+SELECT queue, RUNNING, count(*) FROM jobs WHERE state = RUNNING GROUP BY queue
 UNION ALL
-SELECT queue, 7, count(*) FROM jobs WHERE code = 7 GROUP BY queue
+SELECT queue, SUCCEEDED, count(*) FROM jobs WHERE state = SUCCEEDED GROUP BY queue
 UNION ALL
-SELECT queue, code, count(*) FROM jobs WHERE code > 7 GROUP BY queue, code
+SELECT queue, state, count(*) FROM jobs WHERE state > SUCCEEDED GROUP BY queue, state

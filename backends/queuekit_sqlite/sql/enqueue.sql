@@ -1,7 +1,7 @@
--- ?1 id, ?2 task, ?3 payload, ?4 key, ?5 queue, ?6 code, ?7 predecessor, ?8 enqueued_at,
+-- ?1 id, ?2 task, ?3 payload, ?4 key, ?5 queue, ?6 state, ?7 predecessor, ?8 enqueued_at,
 -- ?9... what the options say, in the order of `jobs.options`
 INSERT INTO jobs (
-    id, task, payload, key, queue, code, predecessor, enqueued_at,
+    id, task, payload, key, queue, state, predecessor, enqueued_at,
     priority, max_attempts, scheduled_at, expires_at, own_lease, max_crashes, max_lapses,
     key_until, keep_age, keep_count, tags, extra
 )

@@ -4,7 +4,7 @@
 -- ?10 a part of the last error
 WITH page AS (
     SELECT
-        seq, id, queue, task, code, enqueued_at, tags,
+        seq, id, queue, task, state, enqueued_at, tags,
         iif(?10 IS NULL, NULL, substr(errors, 1, instr(errors || char(10), char(10)) - 1)) AS last_error
     FROM jobs
     WHERE (id, queue) < (?1, ?2)
@@ -15,7 +15,7 @@ SELECT seq, id, queue FROM page
 WHERE
     (?5 IS NULL OR queue IN (SELECT value FROM json_each(?5)))
     AND (?6 IS NULL OR task IN (SELECT value FROM json_each(?6)))
-    AND (?7 IS NULL OR code IN (SELECT value FROM json_each(?7)))
+    AND (?7 IS NULL OR state IN (SELECT value FROM json_each(?7)))
     AND (
         ?8 IS NULL
         OR NOT EXISTS (SELECT value FROM json_each(?8) EXCEPT SELECT value FROM json_each(coalesce(tags, '[]')))

@@ -1,20 +1,19 @@
 -- In each queue where no solitary job is out, the first of them becomes a suspect.
--- ?1 SOLITARY_AFTER
-UPDATE jobs SET code = 1
+UPDATE jobs SET state = SUSPECT
 WHERE
-    code > 0 AND code < 6 AND code = 2
+    state > READY AND state < RUNNING AND state = SOLITARY
     AND NOT EXISTS (
         SELECT 1 FROM jobs AS earlier
         WHERE
-            earlier.code > 0 AND earlier.code < 6 AND earlier.code = 2 AND earlier.queue = jobs.queue
+            earlier.state > READY AND earlier.state < RUNNING AND earlier.state = SOLITARY AND earlier.queue = jobs.queue
             AND (earlier.priority, earlier.seq) < (jobs.priority, jobs.seq)
     )
     AND NOT EXISTS (
         SELECT 1 FROM jobs AS out
-        WHERE out.code > 0 AND out.code < 6 AND out.code = 1 AND out.queue = jobs.queue AND out.lapses >= ?1
+        WHERE out.state > READY AND out.state < RUNNING AND out.state = SUSPECT AND out.queue = jobs.queue AND out.lapses >= SOLITARY_AFTER
     )
     AND NOT EXISTS (
         SELECT 1 FROM jobs AS out
-        WHERE out.code = 6 AND out.queue = jobs.queue AND out.lapses >= ?1
+        WHERE out.state = RUNNING AND out.queue = jobs.queue AND out.lapses >= SOLITARY_AFTER
     )
 RETURNING queue

@@ -1,3 +1,3 @@
 -- ?1 process
-SELECT queue, id, delivery, seq, key IS NOT NULL OR keep_age IS NOT NULL, number FROM jobs
-WHERE code = 6 AND process = ?1
+SELECT queue, id, delivery, seq, key IS NOT NULL OR keep_age IS NOT NULL, claim FROM jobs
+WHERE state = RUNNING AND claimant = ?1

@@ -1,3 +1,3 @@
 -- Failed and cancelled jobs past their retention.
 -- ?1 now, ?2 limit
-SELECT seq FROM jobs WHERE code > 7 AND kept_until <= ?1 ORDER BY kept_until LIMIT ?2
+SELECT seq FROM jobs WHERE state > SUCCEEDED AND kept_until <= ?1 ORDER BY kept_until LIMIT ?2

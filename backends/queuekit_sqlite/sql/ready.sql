@@ -2,7 +2,7 @@
 -- ?1 queue, ?2 suspects, ?3 limit
 WITH suspects AS MATERIALIZED (
     SELECT seq FROM jobs
-    WHERE code > 0 AND code < 6 AND code = 1 AND queue = ?1
+    WHERE state > READY AND state < RUNNING AND state = SUSPECT AND queue = ?1
     ORDER BY priority, seq
     LIMIT ?2
 )
@@ -11,7 +11,7 @@ SELECT json_group_array(seq) FROM (
     UNION ALL
     SELECT seq FROM (
         SELECT seq FROM jobs
-        WHERE code = 0 AND queue = ?1
+        WHERE state = READY AND queue = ?1
         ORDER BY priority, seq
         LIMIT ?3 - (SELECT count(*) FROM suspects)
     )

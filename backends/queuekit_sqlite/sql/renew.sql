@@ -3,9 +3,9 @@
 -- ?1 now, ?2 the gap since the last tick
 UPDATE jobs SET leased_until = ?1 + lease, renewed_at = ?1
 FROM (
-    SELECT process, max(leased_until - lease) FILTER (WHERE renewed_at IS NULL) AS heard_at FROM jobs
-    WHERE code = 6
-    GROUP BY process
+    SELECT claimant, max(leased_until - lease) FILTER (WHERE renewed_at IS NULL) AS heard_at FROM jobs
+    WHERE state = RUNNING
+    GROUP BY claimant
 ) AS owner
-WHERE jobs.code = 6 AND owner.process = jobs.process AND jobs.lease < 3 * ?2
+WHERE jobs.state = RUNNING AND owner.claimant = jobs.claimant AND jobs.lease < 3 * ?2
     AND (jobs.renewed_at IS NULL OR jobs.renewed_at < owner.heard_at)

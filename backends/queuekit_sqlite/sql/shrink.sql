@@ -3,5 +3,5 @@
 UPDATE kinds
 SET
     grown = ?3,
-    next_end = (SELECT min(kept_until) FROM jobs WHERE code = 7 AND queue = ?1 AND task = ?2)
+    next_end = (SELECT min(kept_until) FROM jobs WHERE state = SUCCEEDED AND queue = ?1 AND task = ?2)
 WHERE queue = ?1 AND task = ?2

@@ -3,11 +3,11 @@
 -- ?1 a JSON array of texts: seq and delivery in 16 digits each, id in 32 hexadecimal ones, the result; ?2 now, ?3 kept_until
 UPDATE jobs
 SET
-    code = 7, result = substr(ended.value, 65), finished_at = ?2, kept_until = ?3, settled = 7,
-    settled_delivery = delivery, leased_until = NULL, lease = NULL, process = NULL, number = NULL
+    state = SUCCEEDED, result = substr(ended.value, 65), finished_at = ?2, kept_until = ?3, settled = SUCCEEDED,
+    settled_delivery = delivery, leased_until = NULL, lease = NULL, claimant = NULL, claim = NULL
 FROM json_each(?1) AS ended
 WHERE
     seq = CAST(substr(ended.value, 1, 16) AS INTEGER)
     AND delivery = CAST(substr(ended.value, 17, 16) AS INTEGER)
     AND hex(jobs.id) = substr(ended.value, 33, 32)
-    AND +code = 6
+    AND +state = RUNNING

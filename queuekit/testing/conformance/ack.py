@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from queuekit.backend import ERRORS_KEPT, Backend, Stored, Verdict
+from queuekit.backend import NOTES_KEPT, Backend, Stored, Verdict
 from queuekit.job import Ack, Keep, Reason, State
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
@@ -301,11 +301,11 @@ class AckCases:
 
     async def test_only_the_last_errors_are_kept(self, backend: Backend) -> None:
         await put(backend, job(max_attempts=100))
-        for number in range(ERRORS_KEPT + 3):
+        for number in range(NOTES_KEPT + 3):
             await give_back(backend, retried(await claim_one(backend), message=str(number)))
         last = await claim_one(backend)
         found = [json.loads(text) for text in (await record(backend, last.token.id)).errors]
-        assert [error["message"] for error in found] == [str(n) for n in range(3, ERRORS_KEPT + 3)]
+        assert [error["message"] for error in found] == [str(n) for n in range(3, NOTES_KEPT + 3)]
 
     async def test_the_id_of_an_ended_job_stays_that_of_an_ended_job(
         self, backend: Backend

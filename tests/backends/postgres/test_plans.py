@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from queuekit.codes import READY, RUNNING, SUCCEEDED
 from queuekit.job import new_id
 from queuekit_postgres import PostgresBackend
 from queuekit_postgres.connections import STEADY_PLANS, Connection
@@ -121,14 +122,14 @@ async def _fill(session: Connection, namespace: str, rows: int) -> None:
         INSERT INTO {namespace}.jobs (
           enqueued_at, id, queue, task, payload, priority, max_attempts, state, lease, leased_until, delivery
         )
-        SELECT 1, gen_random_uuid(), 'default', 'send', '{{}}', g % 3, 5, CASE WHEN g % 20 = 0 THEN 2 ELSE 0 END, 1, 1,
-          g
+        SELECT 1, gen_random_uuid(), 'default', 'send', '{{}}', g % 3, 5,
+          CASE WHEN g % 20 = 0 THEN {RUNNING} ELSE {READY} END, 1, 1, g
         FROM generate_series(1, {rows}) AS g;
         INSERT INTO {namespace}.records (
           kept_until, delivery, enqueued_at, finished_at, id, attempt, max_attempts, generation, state, priority,
           lapses, crashes, max_lapses, max_crashes, awaited, queue, task, payload
         )
-        SELECT {namespace}.now_us() + 3600000000, g, 1, g, gen_random_uuid(), 1, 5, 0, 6, 0, 0, 0, 20, 3, false,
-          'default', 'send', '{{}}'
+        SELECT {namespace}.now_us() + 3600000000, g, 1, g, gen_random_uuid(), 1, 5, 0, {SUCCEEDED}, 0, 0, 0, 20, 3,
+          false, 'default', 'send', '{{}}'
         FROM generate_series(1, {rows}) AS g;
     """)

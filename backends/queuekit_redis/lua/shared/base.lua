@@ -5,8 +5,6 @@ local SETTINGS = 4
 local PLAIN, OWN = string.byte('p'), string.byte('o')
 local BULK = 1000
 local RANK = 35184372088832
-local SUSPECT_AFTER, SOLITARY_AFTER = 2, 10
-local LAPSES_ALLOWED, DEATHS_ALLOWED = 20, 3
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]

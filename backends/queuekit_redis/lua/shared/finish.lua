@@ -3,8 +3,6 @@
 -- keys: jobs running leases expiring counts ended succeeded failed cancelled tasks errors history progress logs cancels
 -- keys: waiters successors waiting spared
 
-local KEEP_FOR_WAITERS = 60000000
-
 local function forget(ids)
   if #ids == 0 then return end
   redis.call('HDEL', key.jobs, unpack(ids))

@@ -2,7 +2,6 @@
 -- keys: known0 known1 known2 known3 counts ended
 
 local MINUTE, SETS = 60, 4
-local REMEMBER_IDS = 120000000
 
 local function known_set(minute)
   return key['known' .. minute % SETS]

@@ -15,16 +15,14 @@ local function append(name, id, items, most)
   redis.call('HSET', name, id, joined)
 end
 
-local ERRORS_KEPT = 50
-
 local function note_error(id, error)
   if error == '' then return end
   local rest = string.match(error, '^%s*{%s*(.*)$') or '}'
   local comma = string.sub(rest, 1, 1) == '}' and '' or ','
-  append(key.errors, id, {'{"at":' .. stamp .. comma .. rest}, ERRORS_KEPT)
+  append(key.errors, id, {'{"at":' .. stamp .. comma .. rest}, NOTES_KEPT)
 end
 
 local function note_event(id, event, delivery)
   local note = '{"event":"' .. event .. '","at":' .. stamp .. ',"delivery":' .. text(delivery) .. '}'
-  append(key.history, id, {note}, ERRORS_KEPT)
+  append(key.history, id, {note}, NOTES_KEPT)
 end
