@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 
 from queuekit import Context, Queuekit
-from queuekit.job import Claim, Job, Token
 from queuekit.child import Pipe, serve
+from queuekit.job import Claim, Job, Token
 from queuekit.worker.isolated import _plain
 from queuekit.worker.run import Run
 from tests.waiting import eventually
