@@ -10,6 +10,7 @@ the numbers in when a file is loaded, so that each number is written once.
 
 import re
 from collections.abc import Collection, Mapping
+from hashlib import sha256
 from typing import Final
 
 from queuekit.backend import KEEP_FOR_WAITERS, LOGS_KEPT, NOTES_KEPT, REMEMBER_IDS
@@ -98,6 +99,11 @@ _NAME: Final = re.compile(rf"\b(?:{'|'.join(NUMBERS)})\b")
 def rendered(text: str) -> str:
     """A file of SQL or Lua with numbers for the names of `NUMBERS`."""
     return _NAME.sub(lambda name: str(NUMBERS[name[0]]), text)
+
+
+def digest(script: str) -> str:
+    """What tells a step of a schema from another one of its name."""
+    return sha256(script.encode()).hexdigest()[:16]
 
 
 def ready(lapses: int) -> int:

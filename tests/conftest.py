@@ -1,4 +1,5 @@
 import contextlib
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -9,6 +10,9 @@ from xdist.scheduler import LoadScopeScheduling
 from queuekit.backend import Backend, BackendSettings
 from queuekit.registry import backend_class
 from queuekit.testing.servers import postgres_server, redis_server
+
+# A shell starts what it puts in the background without Ctrl-C, and all that is started from there inherits it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class ChaosInOneProcess(LoadScopeScheduling):  # type: ignore[misc]  # of a package without types

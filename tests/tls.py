@@ -31,7 +31,10 @@ class Terminator(Between):
         self._open: set[asyncio.StreamWriter] = set()
 
     def _accept(self, *client: *Stream) -> None:
-        _both_ways(client).pause_reading()  # what comes now is for the handshake
+        transport = _both_ways(client)
+        transport.pause_reading()  # what comes now is for the handshake
+        # Python 3.11.2 begins to read right after this all the same.
+        asyncio.get_running_loop().call_soon(_pause_anew, transport)
         super()._accept(*client)
 
     async def _serve(self, client: Stream) -> None:
@@ -79,6 +82,12 @@ def _both_ways(stream: Stream) -> asyncio.Transport:
     transport = stream[1].transport
     assert isinstance(transport, asyncio.Transport)
     return transport
+
+
+def _pause_anew(transport: asyncio.Transport) -> None:
+    if not transport.is_reading():
+        transport.resume_reading()
+        transport.pause_reading()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -63,13 +63,20 @@ async def _missing(connection: Connection, statements: Statements) -> list[Migra
     made = "SELECT true FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations'"
     if not await connection.fetchval(made, _name(statements)):
         return known
-    applied = await connection.fetchval(f"SELECT max(version) FROM {statements.schema}.migrations")  # noqa: S608
-    if applied > known[-1].version:
+    # As JSON, because the oldest builds had no such column.
+    noted = f"SELECT version, to_jsonb(m) ->> 'digest' FROM {statements.schema}.migrations m"  # noqa: S608
+    applied = {version: digest for version, digest in await connection.fetch(noted)}  # noqa: C416  # of records
+    if max(applied) > known[-1].version:
         raise ConfigurationError(
-            f"The schema {statements.schema} is of version {applied}, this queuekit knows {known[-1].version}: "
+            f"The schema {statements.schema} is of version {max(applied)}, this queuekit knows {known[-1].version}: "
             "upgrade queuekit."
         )
-    return [migration for migration in known if migration.version > applied]
+    if any(applied.get(one.version, one.digest) != one.digest for one in known):
+        raise ConfigurationError(
+            f"The schema {statements.schema} was made by an unreleased build of queuekit, and can't be read: drop it "
+            f"(DROP SCHEMA {statements.schema} CASCADE), or choose another namespace."
+        )
+    return [migration for migration in known if migration.version not in applied]
 
 
 async def _apply_locked(connection: Connection, statements: Statements) -> list[Migration]:
@@ -91,7 +98,8 @@ def _name(statements: Statements) -> str:
 
 
 def _note(statements: Statements, migration: Migration) -> str:
-    version, name, _ = migration
+    version, name, _, digest = migration
     return (
-        f"INSERT INTO {statements.schema}.migrations (version, name) VALUES ({version}, '{name}')"  # noqa: S608
+        f"INSERT INTO {statements.schema}.migrations (version, name, digest) "  # noqa: S608
+        f"VALUES ({version}, '{name}', '{digest}')"
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from queuekit.codes import rendered
+from queuekit.codes import digest, rendered
 from queuekit.errors import ConfigurationError
 
 _FOLDER: Final = Path(__file__).parent
@@ -27,11 +27,16 @@ def quoted(namespace: str) -> str:
 
 
 class Migration(NamedTuple):
-    """One step of the schema."""
+    """One step of the schema.
+
+    Attributes:
+        digest: of its file; another one is another step, whatever its name.
+    """
 
     version: int
     name: str
     script: str
+    digest: str
 
 
 class Statements:
@@ -50,9 +55,13 @@ class Statements:
     def migrations(self) -> list[Migration]:
         """The steps that make the schema, in order."""
         return [
-            Migration(int(path.stem[:3]), path.stem, self._load(path))
+            Migration(int(path.stem[:3]), path.stem, self._load(path), digest(_text(path)))
             for path in sorted((_FOLDER / "schema").glob("*.sql"))
         ]
 
     def _load(self, path: Path) -> str:
-        return _QUALIFIER.sub(f"{self.schema}.", rendered(path.read_text("utf-8")))
+        return _QUALIFIER.sub(f"{self.schema}.", _text(path))
+
+
+def _text(path: Path) -> str:
+    return rendered(path.read_text("utf-8"))

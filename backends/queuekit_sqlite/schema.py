@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from queuekit.codes import digest
 from queuekit.errors import ConfigurationError
 from queuekit_sqlite.statements import MIGRATIONS, SQL, split
 
@@ -58,21 +59,34 @@ def _check(db: sqlite3.Connection) -> None:
                 "The SQLite file belongs to another program: give queuekit a file of its own."
             )
         return
-    version = _value(db, "PRAGMA user_version")
-    if version > len(MIGRATIONS):
+    applied = _applied(db)
+    if len(applied) > len(MIGRATIONS):
         raise ConfigurationError(
-            f"The SQLite file has schema {version}, this queuekit knows {len(MIGRATIONS)}: "
+            f"The SQLite file has schema {len(applied)}, this queuekit knows {len(MIGRATIONS)}: "
             "a newer queuekit made it, so upgrade this one."
+        )
+    if not applied or applied != [digest(script) for script in MIGRATIONS.values()][: len(applied)]:
+        raise ConfigurationError(
+            "The SQLite file was made by an unreleased build of queuekit, and can't be read: "
+            "move it away, or give queuekit another one."
         )
 
 
+def _applied(db: sqlite3.Connection) -> list[str]:
+    """The digests of the migrations that ran."""
+    if not _value(db, "SELECT count(*) FROM sqlite_master WHERE name = 'migrations'"):
+        return []
+    return [found for (found,) in db.execute("SELECT digest FROM migrations ORDER BY version")]
+
+
 def _migrate(db: sqlite3.Connection) -> list[str]:
-    missing = list(MIGRATIONS.items())[_value(db, "PRAGMA user_version") :]
-    for _, script in missing:
+    done = len(_applied(db))
+    missing = list(MIGRATIONS.items())[done:]
+    for version, (name, script) in enumerate(missing, done + 1):
         for statement in split(script):
             db.execute(statement)
-    if missing:
-        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        db.execute("INSERT INTO migrations VALUES (?, ?, ?)", (version, name, digest(script)))
+    if not done:
         db.execute(f"PRAGMA application_id = {_OURS}")
         db.execute(SQL["first_tick"], (time.time_ns() // 1000,))
     return [name for name, _ in missing]

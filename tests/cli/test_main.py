@@ -59,7 +59,10 @@ def at_a_terminal(*arguments: str) -> Iterator[AtATerminal]:
     os.close(terminal)
     with process:
         assert process.stderr is not None
-        yield AtATerminal(process, keyboard, process.stderr)
+        try:
+            yield AtATerminal(process, keyboard, process.stderr)
+        finally:
+            process.kill()  # what has failed would be waited for for ever
     os.close(keyboard)
 
 

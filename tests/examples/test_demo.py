@@ -73,7 +73,6 @@ def file(tmp_path: Path) -> Callable[[list[bytes]], Path]:
 
 
 def test_the_whole_demo_adds_up() -> None:
-    begun = time.monotonic()
     done = subprocess.run(command(), capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
@@ -81,7 +80,6 @@ def test_the_whole_demo_adds_up() -> None:
     assert "jobs/s" in done.stdout
     figures = dict(re.findall(r"^ (\w+) +([\d,]+) ", done.stdout, re.MULTILINE))
     assert figures["received"] == str(len(EVENTS.splitlines()) - 1)
-    assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize("backend", ["redis", "postgres"])

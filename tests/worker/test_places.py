@@ -195,7 +195,8 @@ async def test_a_job_that_waited_longer_than_its_lease_is_released_instead_of_be
             await eventually(lambda: is_ready(jobs[1]))
         record = await record_of(qk, jobs[1])
     assert threads.runs == ["first"]
-    assert (record.attempt, events(record)) == (0, ["release"])
+    assert record.attempt == 0
+    assert set(events(record)) == {"release"}
 
 
 async def is_ready(job: Handle[Any]) -> bool:
@@ -226,7 +227,7 @@ async def test_a_worker_that_stops_releases_what_waits_for_a_child(
 ) -> None:
     async with app.qk, asyncio.TaskGroup() as group:
         jobs = [await app.stay.enqueue(name) for name in ("first", "second")]
-        async with app.qk.worker(children=1) as worker:
+        async with app.qk.worker(children=1, grace=60) as worker:
             await one_waits(worker)
             group.create_task(when_it_stops(worker, (tmp_path / "go").touch))
         records = [await record_of(app.qk, job) for job in jobs]

@@ -248,13 +248,13 @@ async def test_a_burst_ends_when_all_have_ended(supervise: Start, qk: Queuekit) 
         assert [await job.status() for job in jobs] == ["succeeded"] * 20
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_workers_that_never_start_are_one_error(supervise: Start) -> None:
     Path("die").touch()
 
     supervised = supervise("--processes", "2")
 
-    assert supervised.ended(150) == 1
+    assert supervised.ended(570) == 1
     errors = [line for line in supervised.log() if line.get("level") == "error"]
     assert [line["how"] for line in errors] == ["exit code 7"]
     assert "giving up" in errors[0]["event"]

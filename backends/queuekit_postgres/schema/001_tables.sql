@@ -6,6 +6,7 @@
 CREATE TABLE queuekit.migrations (
   version integer PRIMARY KEY,
   name text NOT NULL,
+  digest text NOT NULL,
   applied_at timestamptz NOT NULL DEFAULT now()
 );
 

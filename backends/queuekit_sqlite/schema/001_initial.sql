@@ -1,5 +1,11 @@
 -- The states of jobs are numbers of queuekit.codes. Times and durations are microseconds.
 
+CREATE TABLE migrations (
+    version INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL -- of its file
+);
+
 -- Finished jobs stay in the table of the live ones until their retention is over: ending a job is then one update in
 -- place, half the work of moving its row. Live jobs are found by partial indexes alone, so what has finished slows nobody.
 -- An index costs each change of a state an evaluation of its condition: there are few, and their conditions are simple.

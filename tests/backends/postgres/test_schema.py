@@ -41,9 +41,22 @@ async def test_the_script_makes_the_same_schema(
 async def test_a_newer_schema_is_refused(
     backend: Backend, connection: Connection, postgres_url: str, namespace: str
 ) -> None:
-    await connection.execute(f"INSERT INTO {namespace}.migrations VALUES (999, '999_future')")
+    await connection.execute(f"INSERT INTO {namespace}.migrations VALUES (999, '999_future', '')")
     late = PostgresBackend(postgres_url, BackendSettings(namespace))
     with pytest.raises(ConfigurationError, match="upgrade queuekit"):
+        await late.open()
+    await late.close()
+
+
+@pytest.mark.parametrize(
+    "change", ["ALTER TABLE {}.migrations DROP digest", "UPDATE {}.migrations SET digest = '0'"]
+)
+async def test_a_schema_of_before_the_first_release_is_refused(
+    backend: Backend, connection: Connection, postgres_url: str, namespace: str, change: str
+) -> None:
+    await connection.execute(change.format(namespace))
+    late = PostgresBackend(postgres_url, BackendSettings(namespace))
+    with pytest.raises(ConfigurationError, match=r"unreleased build.*DROP SCHEMA"):
         await late.open()
     await late.close()
 

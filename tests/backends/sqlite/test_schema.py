@@ -24,8 +24,23 @@ Make = Callable[..., Awaitable[Backend]]
 async def test_a_newer_schema(backend: Backend, make_backend: Make, file: Path, url: str) -> None:
     await backend.close()
     with closing(sqlite3.connect(file)) as db:
-        db.execute("PRAGMA user_version = 99")
-    with pytest.raises(ConfigurationError, match=r"schema 99.*upgrade this one"):
+        db.execute("INSERT INTO migrations VALUES (99, 'later', '')")
+        db.commit()
+    with pytest.raises(
+        ConfigurationError, match=rf"schema {len(MIGRATIONS) + 1}.*upgrade this one"
+    ):
+        await make_backend(url)
+
+
+@pytest.mark.parametrize("change", ["DROP TABLE migrations", "UPDATE migrations SET digest = '0'"])
+async def test_a_schema_of_before_the_first_release(
+    backend: Backend, make_backend: Make, file: Path, url: str, change: str
+) -> None:
+    await backend.close()
+    with closing(sqlite3.connect(file)) as db:
+        db.execute(change)
+        db.commit()
+    with pytest.raises(ConfigurationError, match=r"unreleased build.*move it away"):
         await make_backend(url)
 
 
