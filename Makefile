@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs wheel bench chaos mutants findings format clean
+.PHONY: help demo test quick check docs wheel bench chaos mutants findings format clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ test: $(VENV)/.installed-dev ## run all tests, with servers that the suite start
 	@$(BIN)/coverage erase
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=
 	@$(BIN)/coverage report --include='queuekit/*' --skip-covered --fail-under=95
+
+quick: $(VENV)/.installed-dev ## after each change: unit tests, and the conformance suite on SQLite
+	$(BIN)/pytest -q -n $(WORKERS) tests/unit tests/properties/test_values.py tests/conformance/test_sqlite.py
 
 check: $(VENV)/.installed-dev ## format, lint, import directions, types
 	$(BIN)/ruff format --check
