@@ -16,7 +16,7 @@ QUEUE_KEYS: Final = {
     "running": "hash: id -> flag:delivery:attempt:started at:lease:score:number:process, also the token's ref",
     "leases": "sorted set: id of a running job by the end of its lease",
     "expiring": "sorted set: id by expiry, of jobs that expire and have not begun",
-    "counts": "hash: id -> attempt, lapses, crashes, generation, delivery, how that ended; of jobs that came back",
+    "counts": "hash: id -> attempt, lapses, crashes, generation, delivery, due, how it ended; of jobs that came back",
     "ended": "hash: id -> how a finished job ended",
     "succeeded": "sorted set for each task, named succeeded:<task>: id by the end of its retention",
     "failed": "sorted set: id by the end of its retention",

@@ -17,6 +17,8 @@ PLAIN_BYTE: Final = PLAIN[0]
 SEPARATOR: Final = "\x1e"
 USUAL: Final = JobOptions()
 NO_CLAIM: Final = b"p:0:0:0:0:0:0:"
+CAME_BACK: Final = frozenset({b"retry", b"snooze", b"release", b"death", b"lapse"})
+"""How a run was settled that was not its job's last; a person's rerun begins a new life, which has not begun."""
 
 
 def flag_of(job: Job[Any]) -> bytes:
@@ -196,11 +198,10 @@ def read_record(queue: str, id_: UUID, reply: Sequence[Any]) -> JobRecord | None
     state, blob, ended, claim, lease_ends, due, counts, *texts, cancel_requested = reply
     errors, history, progress, logs = texts
     stored, end = read_stored(blob), _read_end(ended)
-    attempt, lapses, crashes, generation, delivery = map(
-        int, (counts or b"0 0 0 0 0 -").split()[:5]
-    )
-    # Of a run that is over only its delivery is kept, which is its beginning in milliseconds.
-    started_at = max(delivery * 1000, stored.stored_at) if delivery else None
+    *numbers, settled = (counts or b"0 0 0 0 0 0 -").split(b" ", 6)
+    attempt, lapses, crashes, generation, delivery, last_due = map(int, numbers)
+    # Of a run that came back only its delivery is kept, which is its beginning in milliseconds.
+    started_at = max(delivery * 1000, stored.stored_at) if settled in CAME_BACK else None
     if ref := claim or end.ref:
         delivery, attempt, started_at = read_ref(ref)
     if end.attempt is not None:
@@ -224,10 +225,12 @@ def read_record(queue: str, id_: UUID, reply: Sequence[Any]) -> JobRecord | None
         errors=_items(errors),
         history=_items(history),
         enqueued_at=stored.stored_at,
-        scheduled_at=_number(due) or _first_due(stored),
+        scheduled_at=_number(due) or last_due or (None if generation else _first_due(stored)),
         started_at=started_at,
         finished_at=end.finished_at,
-        expires_at=stored.stored_at + own["expires"] if "expires" in own else None,
+        expires_at=None
+        if generation or "expires" not in own
+        else stored.stored_at + own["expires"],
         leased_until=_number(lease_ends),
         cancel_requested=bool(cancel_requested),
         key=own.get("key"),

@@ -146,7 +146,7 @@ def _rerun(tx: Transaction, row: jobs.Row) -> None:
 
 
 def _promote(tx: Transaction, row: jobs.Row) -> None:
-    jobs.place(tx, row, tx.now)
+    jobs.place(tx, row, None)
 
 
 def _delete(tx: Transaction, row: jobs.Row) -> None:

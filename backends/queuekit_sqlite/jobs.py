@@ -197,9 +197,6 @@ def put_back(tx: Transaction, row: Row, back: Return) -> None:
     row = row._replace(settled=settled, settled_delivery=row.delivery)
     if kind is not ReturnKind.RETRY:
         row = row._replace(attempt=row.attempt - 1, history=noted(tx, row, kind.value))
-    if kind is not ReturnKind.RELEASE:
-        # it has begun
-        row = row._replace(expires_at=None)
     if kind is ReturnKind.DEATH:
         row = row._replace(crashes=row.crashes + 1)
     if back.error is not None:
@@ -230,7 +227,6 @@ def amend(tx: Transaction, row: Row) -> None:
         row.attempt,
         row.lapses,
         row.crashes,
-        row.expires_at,
         row.cancel_requested,
         row.settled,
         row.settled_delivery,

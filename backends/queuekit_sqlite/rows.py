@@ -39,7 +39,7 @@ def record(row: Row) -> JobRecord:
         finished_at=finished_at,
         expires_at=expires_at,
         leased_until=leased_until,
-        cancel_requested=bool(cancel_requested),
+        cancel_requested=bool(cancel_requested) and code not in codes.FINISHED,
         key=key,
         tags=tuple(json.loads(tags)) if tags else (),
         extra=extra,

@@ -22,6 +22,13 @@ CREATE FUNCTION queuekit.event(name text, delivery bigint) RETURNS text LANGUAGE
   SELECT '{"event":"' || name || '","at":' || queuekit.now_us() || ',"delivery":' || delivery || '}'
 $$;
 
+-- What the history says of a run that came back; nothing of a retry, which has left an error.
+CREATE FUNCTION queuekit.came_back(kind smallint, delivery bigint) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT queuekit.event(
+    CASE kind WHEN SNOOZED THEN 'snooze' WHEN RELEASED THEN 'release' WHEN DIED THEN 'death' END, delivery
+  )
+$$;
+
 -- A list with one more element (unless it is null), cut to the last NOTES_KEPT.
 CREATE FUNCTION queuekit.noted(list text[], element text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE WHEN element IS NULL THEN list ELSE (list || element)[greatest(1, cardinality(list) + 2 - NOTES_KEPT):] END
@@ -159,7 +166,7 @@ BEGIN
   SET attempt = CASE WHEN kind = RETRIED THEN j.attempt ELSE j.attempt - 1 END,
     crashes = CASE WHEN kind = DIED THEN j.crashes + 1 ELSE j.crashes END,
     errors = queuekit.noted(j.errors, queuekit.stamped(error)),
-    history = queuekit.noted(j.history, CASE WHEN kind = DIED THEN queuekit.event('death', j.delivery) END),
+    history = queuekit.noted(j.history, queuekit.came_back(kind, j.delivery)),
     settled = kind, settled_delivery = j.delivery
   WHERE j.seq = place AND j.delivery = token AND j.state + 0 = RUNNING
     AND (j.cancel_requested OR kind = DIED AND j.crashes + 1 >= j.max_crashes)

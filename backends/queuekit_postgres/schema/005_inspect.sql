@@ -49,12 +49,13 @@ BEGIN
   DELETE FROM queuekit.records r WHERE r.id = old.id AND r.queue = old.queue;
   INSERT INTO queuekit.jobs (
     delivery, enqueued_at, own_lease, settled_delivery, keep_age, id, max_attempts, generation, keep_count, priority,
-    max_lapses, max_crashes, settled, key_hold, queue, task, payload, key, extra, tags, errors, history
+    max_lapses, max_crashes, settled, key_hold, queue, task, payload, key, extra, tags, errors, history,
+    logs
   ) VALUES (
     old.delivery, old.enqueued_at, old.own_lease, old.settled_delivery, old.keep_age, old.id, old.max_attempts,
     old.generation + 1, old.keep_count, old.priority, old.max_lapses, old.max_crashes, old.settled, old.key_hold,
     old.queue, old.task, old.payload, old.key, old.extra, old.tags, old.errors,
-    queuekit.noted(old.history, queuekit.event('rerun', old.delivery))
+    queuekit.noted(old.history, queuekit.event('rerun', old.delivery)), old.logs
   );
   PERFORM queuekit.ring(ARRAY[old.queue], 1);
   RETURN NULL;

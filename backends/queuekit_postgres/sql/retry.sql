@@ -11,9 +11,7 @@ WITH back AS (
       CASE WHEN given.kind = DIED THEN j.crashes + 1 ELSE j.crashes END,
       coalesce(given.due, j.scheduled_at),
       queuekit.noted(j.errors, queuekit.stamped(given.error)),
-      queuekit.noted(j.history, queuekit.event(
-        CASE given.kind WHEN SNOOZED THEN 'snooze' WHEN RELEASED THEN 'release' WHEN DIED THEN 'death' END, j.delivery
-      )),
+      queuekit.noted(j.history, queuekit.came_back(given.kind, j.delivery)),
       given.kind,
       j.delivery
     FROM (

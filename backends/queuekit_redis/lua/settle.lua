@@ -20,21 +20,22 @@ end
 
 -- Puts a job back; it ends instead if that was requested, or if it died too often.
 local function put_back(id, blob, claim, kind, ref, delay)
-  local c, own = counts_of(id), own_options(blob)
+  local c, own, asked = counts_of(id), own_options(blob), redis.call('HEXISTS', key.cancels, id) == 1
   c.attempt = kind == 'retry' and claim.attempt or claim.attempt - 1
   c.delivery, c.settled = tonumber(claim.delivery), kind
   if kind == 'death' then c.crashes = c.crashes + 1 end
+  if delay > 0 and not asked then c.due = now + delay end
   if kind ~= 'retry' then note_event(id, kind, c.delivery) end
   set_counts(id, c)
   if kind == 'death' and c.crashes >= (own.max_crashes or DEATHS_ALLOWED) then
     fail(id, blob, {kind = kind, attempt = c.attempt, ref = ref, reason = 'crashed'})
-  elseif redis.call('HEXISTS', key.cancels, id) == 1 then
+  elseif asked then
     finish(id, blob, {state = 'cancelled', kind = kind, attempt = c.attempt, ref = ref})
   else
     if kind == 'release' then
       redis.call('ZADD', line_of(c.lapses), claim.score, id)
     else
-      place(id, blob, delay > 0 and now + delay or 0, c.lapses)
+      place(id, blob, delay > 0 and c.due or 0, c.lapses)
     end
     watch_expiry(id, blob, own, c)
     announce(1)

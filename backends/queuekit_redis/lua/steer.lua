@@ -38,7 +38,7 @@ local function rerun(id, state, c)
   local holder = own.key and holder_of(own.key)
   if holder and holder ~= id then return {now = state, refused = 'key held', holder = holder} end
   local was, kind, ref = string.match(over, '^(%a+) %d+ %S+ (%a+) %d+\n([^\n]*)\n')
-  c.attempt, c.lapses, c.crashes = 0, 0, 0
+  c.attempt, c.lapses, c.crashes, c.due = 0, 0, 0, 0
   c.generation, c.settled = c.generation + 1, settlement(kind, was)
   if ref ~= '' then c.delivery = tonumber(parse_ref(ref).delivery) end
   redis.call('HDEL', key.ended, id)

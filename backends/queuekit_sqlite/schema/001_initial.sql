@@ -37,7 +37,7 @@ CREATE TABLE jobs (
     result TEXT,
     extra TEXT NOT NULL DEFAULT '',
     scheduled_at INTEGER,
-    expires_at INTEGER, -- NULL, too, once it has begun
+    expires_at INTEGER, -- counts until its first attempt
     own_lease INTEGER,
     max_crashes INTEGER NOT NULL DEFAULT DEATHS_ALLOWED,
     max_lapses INTEGER NOT NULL DEFAULT LAPSES_ALLOWED,
@@ -61,7 +61,7 @@ CREATE UNIQUE INDEX jobs_id ON jobs (id, queue);
 CREATE INDEX jobs_ready ON jobs (queue, priority, seq) WHERE state = READY;
 CREATE INDEX jobs_aside ON jobs (state, queue, priority, seq) WHERE state > READY AND state < RUNNING;
 CREATE INDEX jobs_scheduled ON jobs (scheduled_at, queue) WHERE state = SCHEDULED;
-CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL AND state < WAITING;
+CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL AND state < WAITING AND attempt = 0;
 CREATE INDEX jobs_successors ON jobs (predecessor) WHERE predecessor IS NOT NULL;
 CREATE INDEX jobs_running ON jobs (leased_until) WHERE state = RUNNING;
 CREATE INDEX jobs_cancelling ON jobs (seq) WHERE cancel_requested = 1 AND state = RUNNING;
