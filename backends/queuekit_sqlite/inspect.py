@@ -9,7 +9,7 @@ from uuid import UUID
 from queuekit import codes
 from queuekit.backend import Change, JobFilter, Presence, QueueInfo, Refusal, WorkerInfo
 from queuekit.job import JobRecord, JobRef, State
-from queuekit.lifecycle import Event, Life, allowed, step
+from queuekit.lifecycle import Event, allowed, step
 from queuekit_sqlite import jobs, keys
 from queuekit_sqlite.rows import record
 from queuekit_sqlite.store import Store
@@ -114,8 +114,8 @@ def _steer(tx: Transaction, event: Event, ref: JobRef) -> Change:
     if event is Event.RERUN and (holder := _other_holder(tx, row)):
         return Change(ref, found, found, row.generation, Refusal.KEY_HELD, holder)
     _ACTS[event](tx, row)
-    life = step(Life(found, generation=row.generation), event)
-    return Change(ref, found, life.state, life.generation)
+    after = step(jobs.life_of(row), event)
+    return Change(ref, found, after.state, after.generation)
 
 
 def _cancel(tx: Transaction, row: jobs.Row) -> None:

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from queuekit import codes
 from queuekit.backend import KEEP_FOR_WAITERS, NOTES_KEPT, REMEMBER_IDS, Ended
-from queuekit.job import JobOptions, Keep, Micros, Reason, Return, ReturnKind, bounded
+from queuekit.job import JobOptions, Keep, Micros, Reason, Return, State, bounded
+from queuekit.lifecycle import Event, Life, step
 from queuekit_sqlite import keys
 from queuekit_sqlite.transaction import Transaction
 
@@ -179,37 +180,47 @@ def fail(tx: Transaction, row: Row, reason: Reason) -> None:
 
 def lapse(tx: Transaction, row: Row) -> None:
     """A lease ran out."""
-    row = row._replace(
-        attempt=row.attempt - 1, lapses=row.lapses + 1, history=noted(tx, row, "lapse")
-    )
-    amend(tx, row)
-    if row.cancel_requested:
-        finish(tx, row, codes.CANCELLED)
-    elif row.lapses >= row.max_lapses:
-        fail(tx, row, Reason.CRASHED)
-    else:
-        place(tx, row, None, old=True)
+    _come_back(tx, row, Event.LAPSE)
 
 
 def put_back(tx: Transaction, row: Row, back: Return) -> None:
     """A worker gives a running job back."""
-    kind, settled = back.kind, codes.settlement(back)
-    row = row._replace(settled=settled, settled_delivery=row.delivery)
-    if kind is not ReturnKind.RETRY:
-        row = row._replace(attempt=row.attempt - 1, history=noted(tx, row, kind.value))
-    if kind is ReturnKind.DEATH:
-        row = row._replace(crashes=row.crashes + 1)
+    row = row._replace(settled=codes.settlement(back), settled_delivery=row.delivery)
     if back.error is not None:
         row = row._replace(errors=_with_error(tx, row, back.error))
+    _come_back(tx, row, Event(back.kind.value), bounded(back.delay))
+
+
+def _come_back(tx: Transaction, row: Row, event: Event, delay: Micros = 0) -> None:
+    """A run is over, and perhaps its job: the table of the life decides."""
+    after = step(life_of(row), event, delay=delay)
+    row = row._replace(attempt=after.attempt, lapses=after.lapses, crashes=after.crashes)
+    if event is not Event.RETRY:  # which has left an error
+        row = row._replace(history=noted(tx, row, event.value))
     amend(tx, row)
-    if kind is ReturnKind.DEATH and row.crashes >= row.max_crashes:
+    if after.state is State.FAILED:
         fail(tx, row, Reason.CRASHED)
-    elif row.cancel_requested:
+    elif after.state is State.CANCELLED:
         finish(tx, row, codes.CANCELLED)
     else:
-        delay = bounded(back.delay)
-        due = tx.now + delay if delay else None
-        place(tx, row, due, old=kind is ReturnKind.RELEASE, ready=codes.ready_again)
+        due = tx.now + delay if after.state is State.SCHEDULED else None
+        ready = codes.ready if event is Event.LAPSE else codes.ready_again
+        place(tx, row, due, old=event in {Event.RELEASE, Event.LAPSE}, ready=ready)
+
+
+def life_of(row: Row) -> Life:
+    """What the table of the life needs to know of a job."""
+    return Life(
+        state=codes.STATES[row.state],
+        attempt=row.attempt,
+        delivery=row.delivery,
+        lapses=row.lapses,
+        crashes=row.crashes,
+        generation=row.generation,
+        cancel_requested=bool(row.cancel_requested),
+        max_lapses=row.max_lapses,
+        max_crashes=row.max_crashes,
+    )
 
 
 def fail_run(tx: Transaction, row: Row, error: str) -> Row:
