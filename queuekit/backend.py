@@ -219,13 +219,14 @@ class Backend(Protocol):
     ) -> list[Answer]:
         """Store jobs; one answer each, in order.
 
-        State: waiting if it succeeds a running job of its key (`replace`, `debounce`), scheduled if due later, else
-        ready. A known id changes nothing. Unless `job.fresh`, the history of ids is asked, too. Key policies, when
-        another unfinished (or, by `key_until`, still protected) job holds the key: ``reject`` and ``throttle`` answer
-        `DUPLICATE`; ``replace`` and ``debounce`` give a scheduled or ready holder the new payload, options and due
-        time (counted anew, a new place in line) and answer `REPLACED`; a running holder is left alone and the new job
-        becomes its successor, `waiting` until the holder finishes. While a successor waits it is the one that gets
-        new payloads (`REPLACED`, with its id), whatever state its predecessor is in: the newest must run last.
+        State: waiting if it is queued behind the running job that holds its key (`replace`, `debounce`), scheduled if
+        due later, else ready. A known id changes nothing. Unless `job.fresh`, the remembered ids are asked, too. Key
+        policies, when another unfinished (or, by `key_until`, still protected) job holds the key: ``reject`` and
+        ``throttle`` answer `DUPLICATE`; ``replace`` and ``debounce`` give a scheduled or ready holder the new payload,
+        options and due time (counted anew, a new place in line) and answer `REPLACED`; a running holder is left alone
+        and the new job becomes its successor, `waiting` until the holder finishes. While a successor waits it is the
+        one that gets new payloads (`REPLACED`, with its id), whatever state its predecessor is in: the newest must run
+        last.
         Two jobs of one key in a batch behave as if sent one after the other. A `key_until` in microseconds frees the
         key at that moment, even if its job is still unfinished, and not before, even if its job is gone,
         unless its successor takes it over.

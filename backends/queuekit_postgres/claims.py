@@ -51,8 +51,8 @@ class Claims:
     async def take(self, queues: Sequence[str], wish: Wish, expired: list[Ended]) -> list[Claim]:
         """Claim ready jobs, due ones among them; those that have expired are added to the list.
 
-        What would be less than asked for is tried again after all that may have been missed: jobs that came due, and
-        those behind a cursor.
+        If a claim returns fewer jobs than asked for, due jobs are promoted and the cursors reset, and it claims once
+        more: what came due, or was committed behind a cursor, would be missed.
         """
         stale = time.monotonic() - self._advanced.get(tuple(queues), 0.0) > ADVANCE_EVERY
         if stale:

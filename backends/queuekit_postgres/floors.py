@@ -1,4 +1,4 @@
-"""Up to when each set of queues has been dealt with, by the server's clock."""
+"""The time up to which due jobs were processed, for each set of queues, so that scans skip dead index entries."""
 
 import time
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ BATCH = 1000
 
 
 class Floors:
-    """Where scans by time begin; now and then at the very beginning, for what was committed later than its time.
+    """Where scans by time begin: behind the last one, but now and then at the start, as some commit late.
 
     Args:
         from_start_every: seconds between scans from the very beginning.

@@ -38,7 +38,7 @@ class Waiting:
         await self._doorbell.listen(process)
         with self._doorbell.sleeper(process, queues) as sleeper:
             for looks, longest in enumerate(self._pauses()):
-                # Suspects don't count at first: who has no child process free for them would never sleep.
+                # Suspects are ignored on the first look: a worker with no free child would otherwise spin.
                 patient = longest >= LOOK_EVERY_IF_DEAF
                 work, new, due_in = await self._look(process, queues, suspects=patient)
                 # The deaf may have been rung between two waits; others were woken then by what they heard.

@@ -42,7 +42,7 @@ QUEUE_KEYS: Final = {
     "seq": "string: number of jobs that became ready so far",
     "tick": "string: time of the last upkeep",
     "solo": "string: id of the solitary job that is out",
-    "renewed": "hash: id -> process that was not heard of since its lease was renewed after an outage",
+    "renewed": "hash: id -> owner of a lease renewed after an outage, until its next heartbeat or claim",
 }
 
 NAMESPACE_KEYS: Final = {

@@ -1,4 +1,4 @@
-"""What every worker does now and then: move time on at the store, say that it is there, give back what it can't use."""
+"""Periodic housekeeping in every worker: call `maintain`, refresh presence, release claims that it cannot run."""
 
 import asyncio
 import random

@@ -37,7 +37,7 @@ local function line_up(id, task, ends, count)
   trim(task, count)
 end
 
--- Who waited for these has had the time to read them.
+-- Puts succeeded records under the count limit whose one-minute grace for waiters is over.
 local function line_up_spared(bound)
   for _, spared in ipairs(redis.call('ZRANGEBYSCORE', key.spared, '-inf', now, 'LIMIT', 0, bound)) do
     redis.call('ZREM', key.spared, spared)
