@@ -24,8 +24,8 @@ test: $(VENV)/.installed-dev ## run all tests, with servers that the suite start
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=
 	@$(BIN)/coverage report --include='queuekit/*' --skip-covered --fail-under=95
 
-quick: $(VENV)/.installed-dev ## after each change: unit tests, and the conformance suite on SQLite
-	$(BIN)/pytest -q -n $(WORKERS) tests/unit tests/properties/test_values.py tests/conformance/test_sqlite.py
+quick: $(VENV)/.installed-dev ## after each change: unit tests without those of servers, and the suite on SQLite
+	$(BIN)/pytest -q -n $(WORKERS) tests/unit tests/conformance/test_sqlite.py --ignore tests/unit/test_servers.py
 
 check: $(VENV)/.installed-dev ## format, lint, import directions, types
 	$(BIN)/ruff format --check
