@@ -66,9 +66,10 @@ async def _missing(connection: Connection, statements: Statements) -> list[Migra
     # As JSON, because the oldest builds had no such column.
     noted = f"SELECT version, to_jsonb(m) ->> 'digest' FROM {statements.schema}.migrations m"  # noqa: S608
     applied = {version: digest for version, digest in await connection.fetch(noted)}  # noqa: C416  # of records
-    if max(applied) > known[-1].version:
+    newest = max(applied, default=0)
+    if newest > known[-1].version:
         raise ConfigurationError(
-            f"The schema {statements.schema} is of version {max(applied)}, this queuekit knows {known[-1].version}: "
+            f"The schema {statements.schema} is of version {newest}, this queuekit knows {known[-1].version}: "
             "upgrade queuekit."
         )
     if any(applied.get(one.version, one.digest) != one.digest for one in known):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from heapq import nlargest
-from typing import Final, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from queuekit.backend import Change, JobFilter, QueueInfo, Refusal, WorkerInfo
@@ -158,8 +158,11 @@ def matches(record: JobRecord, where: JobFilter) -> bool:
 
 
 def _shown(error: str) -> str:
-    """An error as people read it."""
-    fields = json.loads(error)
+    """An error as people read it; as it is stored if it can't be read, so that no job spoils the search for others."""
+    try:
+        fields: Any = json.loads(error)
+    except ValueError:
+        return error
     return f"{fields.get('type')}: {fields.get('message')}"
 
 

@@ -45,7 +45,9 @@ def _looking(show: Callable[[Sequence[JobInfo]], None], summary: str) -> Callabl
     ) -> None:
         where = options.job_filter(queue, task, state, tag, since, error)
         if ids and not _narrows_ids(where):
-            raise typer.BadParameter("give ids (and --queue, if others have them, too), or filters")
+            raise typer.BadParameter(
+                "give ids (and --queue, if another queue has a job of that id), or filters"
+            )
         qk = open_store(app, url)
         found = run(qk, _find(qk, ids or (), where, limit))
         if as_json:
@@ -75,7 +77,7 @@ def _steering(event: Event, summary: str) -> Callable[..., None]:
         where = options.job_filter(queue, task, state, tag, since, error)
         if not (_narrows_ids(where) if ids else where != JobFilter()):
             raise typer.BadParameter(
-                "which jobs? Give ids (and --queue, if others have them, too), or filters "
+                "which jobs? Give ids (and --queue, if another queue has a job of that id), or filters "
                 f"(say --state {_example(event)})"
             )
         qk = open_store(app, url)

@@ -2,9 +2,13 @@
 -- generation, why nothing was done (null: it was), and the id that holds its key if that is why.
 CREATE TYPE queuekit.change AS (found smallint, now smallint, generation integer, refused text, holder uuid);
 
--- An error as people read it.
-CREATE FUNCTION queuekit.shown(error text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-  SELECT (error::json ->> 'type') || ': ' || (error::json ->> 'message')
+-- An error as people read it; as it is stored if it can't be read, so that no job spoils the search for others.
+CREATE FUNCTION queuekit.shown(error text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN (error::json ->> 'type') || ': ' || (error::json ->> 'message');
+EXCEPTION WHEN data_exception THEN
+  RETURN error;
+END
 $$;
 
 -- A live job, locked.

@@ -23,7 +23,10 @@ WHERE
     AND (?9 IS NULL OR enqueued_at >= ?9)
     AND (
         ?10 IS NULL
-        OR instr(json_extract(last_error, '$.type') || ': ' || json_extract(last_error, '$.message'), ?10) > 0
+        OR instr(iif(
+            json_valid(last_error),
+            json_extract(last_error, '$.type') || ': ' || json_extract(last_error, '$.message'), last_error
+        ), ?10) > 0
     )
 ORDER BY id DESC, queue DESC
 LIMIT ?4

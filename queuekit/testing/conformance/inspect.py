@@ -3,6 +3,8 @@
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from queuekit.backend import Backend, JobFilter
 from queuekit.job import JobRef, State, new_id
 from queuekit.lifecycle import Event
@@ -167,6 +169,14 @@ class FindCases:
         await give_back(backend, retried(one, LONG, "gamma"))
         assert await self._find(backend, JobFilter(error="gamma")) == {one.token.id}
         assert await self._find(backend, JobFilter(error="alpha")) == set()
+
+    @pytest.mark.parametrize("message", ["a \\u0000 b", "\\ud800", "\\\\u0000"])
+    async def test_an_odd_error_spoils_no_search(self, backend: Backend, message: str) -> None:
+        await put(backend, *numbered(2))
+        odd, one = await claim(backend, 2)
+        text = f'{{"attempt":1,"type":"Odd","message":"{message}","traceback":""}}'
+        await ack(backend, failed(odd)._replace(error=text), failed(one, message="plain"))
+        assert await self._find(backend, JobFilter(error="plain")) == {one.token.id}
 
     async def test_all_conditions_hold(self, backend: Backend) -> None:
         one = job(task="a", queue="left", tags=("x",))
