@@ -64,8 +64,8 @@ class Queuekit:
 
     @settings.setter
     def settings(self, settings: config.Settings) -> None:
-        """Use others; not for what is open already."""
-        self._store.settings = settings
+        """Go by others from now on; what is open stays as it is."""
+        self._store.use(settings)
 
     # Defining
 

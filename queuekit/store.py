@@ -39,13 +39,17 @@ class Store:
     """
 
     def __init__(self, settings: Settings, tasks: "Mapping[str, Task[..., Any]]") -> None:
-        self.settings = settings
-        self.max_payload = settings.max_payload
+        self.use(settings)
         self.tasks = tasks
         self._lines: dict[asyncio.AbstractEventLoop, _Line] = {}
         self._portal = Portal()
         self._waited_in_vain: set[str] = set()
         self._pid = os.getpid()
+
+    def use(self, settings: Settings) -> None:
+        """Go by other settings from now on; what is open stays as it is."""
+        self.settings = settings
+        self.max_payload = settings.max_payload  # a look-up less for each job
 
     # Enqueueing
 

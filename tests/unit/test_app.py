@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from queuekit import BackendRefused, Context, InvalidOption, Queuekit, State
+from queuekit import BackendRefused, Context, InvalidOption, PayloadTooLarge, Queuekit, State
 from queuekit.worker.options import WorkerKeywords, WorkerOptions
 
 
@@ -179,3 +179,15 @@ def test_a_handle_of_a_function_that_is_no_task(qk: Queuekit) -> None:
 def test_type_checkers_know_every_option_of_a_worker() -> None:
     names = [field.name for field in dataclasses.fields(WorkerOptions)]
     assert ["queues", *WorkerKeywords.__annotations__] == names
+
+
+def test_other_settings_count_from_then_on() -> None:
+    qk = Queuekit("sqlite://")
+
+    @qk.task
+    async def say(text: str) -> None: ...
+
+    say.job("0123456789")
+    qk.settings = qk.settings.model_copy(update={"max_payload": 20})
+    with pytest.raises(PayloadTooLarge, match="limit of 20"):
+        say.job("0123456789")
