@@ -9,7 +9,7 @@ the numbers in when a file is loaded, so that each number is written once.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -93,12 +93,19 @@ NUMBERS: Final[Mapping[str, int]] = {
     "LOGS_KEPT": LOGS_KEPT,
 }
 """The names that files of SQL and Lua may say."""
+_SECTION: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _NAME: Final = re.compile(rf"\b(?:{'|'.join(NUMBERS)})\b")
 
 
 def rendered(text: str) -> str:
     """A file of SQL or Lua with numbers for the names of `NUMBERS`."""
     return _NAME.sub(lambda name: str(NUMBERS[name[0]]), text)
+
+
+def sections(text: str) -> Iterator[tuple[str, str]]:
+    """The statements of a file of SQL, by name: each stands below a line ``-- name: ...`` of its own."""
+    _, *found = _SECTION.split(text)
+    yield from zip(found[::2], found[1::2], strict=True)
 
 
 def digest(script: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ from queuekit_redis.scripts import Scripts
 from queuekit_sqlite.statements import SQL
 from tests.mutants.generate import Mutant
 
-_FUNCTION: Final = re.compile(r"\bFUNCTION\s+queuekit\.(\w+)")
+_PART: Final = re.compile(r"\bFUNCTION\s+queuekit\.(\w+)|^-- name: (\w+)$", re.MULTILINE)
 _CALLED: Final = re.compile(r"\bqueuekit\.(\w+)\s*\(")
 _OF_EVERY_SCRIPT: Final = "base"
 _USED: Final = re.compile(r"^-- uses: (.*)$", re.MULTILINE)
@@ -48,25 +49,25 @@ def _record_first_argument(owner: type, method: str) -> None:
 
 def part(mutant: Mutant) -> str:
     """What it is a mutant of: a statement, a script or a function of the schema."""
-    before = mutant.path.read_text("utf-8")[: mutant.start]
-    functions = _FUNCTION.findall(before)
-    return functions[-1] if functions else mutant.path.stem
+    found = [*_PART.finditer(mutant.path.read_text("utf-8"), 0, mutant.start)]
+    return found[-1][1] or found[-1][2] if found else mutant.path.stem
 
 
 def parts(package: Path) -> Mapping[str, set[str]]:
     """The parts that the statement of each verb consists of."""
-    direct = {path.stem: set(_mentioned(path.read_text("utf-8"))) for path in _files(package)}
-    for path in (package / "schema").glob("*.sql"):
-        texts = re.split(_FUNCTION, path.read_text("utf-8"))
-        for name, text in zip(texts[1::2], texts[2::2], strict=True):
-            # A statement and the function that does its work may have the same name.
-            direct[name] = direct.get(name, set()) | set(_mentioned(text))
-    return {path.stem: _closure(path.stem, direct) for path in _files(package)}
-
-
-def _files(package: Path) -> Iterator[Path]:
-    yield from (package / "sql").glob("*.sql")
-    yield from (package / "lua").rglob("*.lua")
+    direct: defaultdict[str, set[str]] = defaultdict(set)
+    verbs = set[str]()
+    for path in [*package.rglob("*.sql"), *package.rglob("*.lua")]:
+        text = path.read_text("utf-8")
+        head, *named = _PART.split(text)
+        # A statement and the function that does its work may have the same name.
+        for function, statement, body in zip(named[::3], named[1::3], named[2::3], strict=True):
+            direct[function or statement] |= {*_mentioned(body)}
+            verbs |= {statement} if statement else set()
+        if not named:
+            direct[path.stem] |= {*_mentioned(head)}
+            verbs.add(path.stem)
+    return {verb: _closure(verb, direct) for verb in verbs}
 
 
 def _mentioned(text: str) -> Iterator[str]:

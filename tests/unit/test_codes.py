@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from queuekit.codes import NUMBERS, STATES, codes_of, rendered
+from queuekit.codes import NUMBERS, STATES, codes_of, rendered, sections
 from queuekit.job import State
 
 BACKENDS = Path(__file__).parents[2] / "backends"
@@ -39,3 +39,10 @@ def test_no_file_writes_such_a_number_itself(path: Path) -> None:
 def test_no_file_defines_such_a_name(path: Path) -> None:
     defined = re.findall(r"\blocal ([A-Z_, ]+) =", path.read_text())
     assert not {name for names in defined for name in names.split(", ")} & NUMBERS.keys()
+
+
+def test_a_file_of_sql_has_statements_by_name() -> None:
+    text = (
+        "-- What all have in common.\n-- name: one\n-- How.\nSELECT 1\n\n-- name: two\nSELECT 2\n"
+    )
+    assert dict(sections(text)) == {"one": "-- How.\nSELECT 1\n\n", "two": "SELECT 2\n"}
