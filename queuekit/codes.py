@@ -68,6 +68,11 @@ RETURNS: Final[Mapping[ReturnKind, int]] = {
     ReturnKind.DEATH: DIED,
 }
 
+SETTLEMENTS: Final[Mapping[State | ReturnKind, int]] = dict([*ENDS.items(), *RETURNS.items()])
+
+HOW: Final[Mapping[int, State | ReturnKind]] = {number: how for how, number in SETTLEMENTS.items()}
+"""How a run was settled, by its number."""
+
 NUMBERS: Final[Mapping[str, int]] = {
     "READY": READY,
     "SUSPECT": SUSPECT,
@@ -127,7 +132,7 @@ def ready_again(lapses: int) -> int:
 
 def settlement(outcome: Ack | Return) -> int:
     """The number that is remembered of how a run was settled: an end's code, or that of the way back."""
-    return ENDS[outcome.state] if isinstance(outcome, Ack) else RETURNS[outcome.kind]
+    return SETTLEMENTS[outcome.state if isinstance(outcome, Ack) else outcome.kind]
 
 
 def codes_of(states: Collection[State]) -> list[int]:

@@ -65,6 +65,10 @@ class BackendRefused(QueuekitError):
     """The server answered with an error: it is full, read-only, or denies a permission."""
 
 
+class StoreGone(BackendRefused):
+    """What was opened is there no more, and never will be: a worker ends with it, as only a new start can help."""
+
+
 class OutcomeUnknown(QueuekitError):
     """An enqueue may or may not have been stored.
 

@@ -8,7 +8,8 @@ from uuid import UUID
 from queuekit.codec import Arguments, Results
 from queuekit.errors import InvalidPayload, InvalidTransition, JobCancelled, JobFailed, JobNotFound
 from queuekit.failure import printable
-from queuekit.job import Failure, JobInfo, JobRecord, JobRef, Micros, State
+from queuekit.job import Failure, JobInfo, JobRef, Micros, State
+from queuekit.record import JobRecord
 from queuekit.times import Seconds, datetime_of, seconds
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Handle(Generic[R_co]):
     async def info(self) -> JobInfo:
         """All that is known of the job. Raises `JobNotFound`, also if it is of another task than this handle."""
         record = await self._record()
-        return info_of(record, self._own_task(record) or self._desk.tasks.get(record.task))
+        return info_of(record, self._own_task(record) or self._desk.tasks.get(record.job.task))
 
     async def status(self) -> State:
         """The job's state. Raises `JobNotFound`."""
@@ -110,9 +111,11 @@ class Handle(Generic[R_co]):
         task = self._own_task(record)
         match record.state:
             case State.FAILED:
-                raise JobFailed(self.id, record.reason or "failed", failures_of(record.errors))
+                raise JobFailed(
+                    self.id, record.life.reason or "failed", failures_of(record.notes.errors)
+                )
             case State.CANCELLED:
-                why = f": {record.reason}" if record.reason else ""
+                why = f": {record.life.reason}" if record.life.reason else ""
                 raise JobCancelled(f"Job {self.id} was cancelled{why}")
             case _:
                 return cast("R_co", self._result(record, task.results if task else _ANY))
@@ -137,23 +140,23 @@ class Handle(Generic[R_co]):
     def _own_task(self, record: JobRecord) -> "Task[..., Any] | None":
         """This handle's task; refused is a record of another one, whose result has another type."""
         task = self._task
-        if task is not None and record.task not in {task.name, *task.aliases}:
+        if task is not None and record.job.task not in {task.name, *task.aliases}:
             raise JobNotFound(
-                f"Job {self.id} is one of task {record.task!r}, not of {task.name!r}; "
+                f"Job {self.id} is one of task {record.job.task!r}, not of {task.name!r}; "
                 "pass its own task to qk.handle, or none"
             )
         return task
 
     def _result(self, record: JobRecord, results: Results) -> Any:
-        if record.result is None:
+        if record.notes.result is None:
             return None
         try:
-            return results.load(record.result)
+            return results.load(record.notes.result)
         except Exception as error:
             raise InvalidPayload(
                 f"Job {self.id} succeeded, but its stored result can't be read: {printable(error)}. "
-                f"Stored is {printable(record.result, SHOWN)}. Annotate the task's result with a type that takes it, "
-                "or read it as it is: (await handle.info()).result"
+                f"Stored is {printable(record.notes.result, SHOWN)}. Annotate the task's result with a type that takes "
+                "it, or read it as it is: (await handle.info()).result"
             ) from error
 
     async def _record(self) -> JobRecord:
@@ -186,28 +189,28 @@ def info_of(record: JobRecord, task: "Task[..., Any] | None" = None) -> JobInfo:
     arguments = task.arguments if task else _NO_ARGUMENTS
     results = task.results if task else _ANY
     return JobInfo(
-        id=record.id,
-        task=record.task,
-        queue=record.queue,
+        id=record.job.id,
+        task=record.job.task,
+        queue=record.job.options.queue,
         state=record.state,
-        priority=record.priority,
-        attempt=record.attempt,
-        max_attempts=record.max_attempts,
-        lapses=record.lapses,
-        crashes=record.crashes,
-        reason=record.reason,
-        errors=failures_of(record.errors),
-        arguments=arguments.shown(record.payload),
-        result=None if record.result is None else results.shown(record.result),
-        enqueued_at=datetime_of(record.enqueued_at),
-        scheduled_at=_datetime_or_none(record.scheduled_at),
-        started_at=_datetime_or_none(record.started_at),
-        finished_at=_datetime_or_none(record.finished_at),
-        key=record.key,
-        tags=tuple(record.tags),
-        meta=_object(_object(record.extra).get("meta")),
-        progress=_ANY.shown(record.progress) if record.progress else None,
-        logs=tuple(record.logs),
+        priority=record.job.options.priority,
+        attempt=record.life.attempt,
+        max_attempts=record.job.options.max_attempts,
+        lapses=record.life.lapses,
+        crashes=record.life.crashes,
+        reason=record.life.reason,
+        errors=failures_of(record.notes.errors),
+        arguments=arguments.shown(record.job.payload),
+        result=None if record.notes.result is None else results.shown(record.notes.result),
+        enqueued_at=datetime_of(record.times.enqueued_at),
+        scheduled_at=_datetime_or_none(record.times.scheduled_at),
+        started_at=_datetime_or_none(record.times.started_at),
+        finished_at=_datetime_or_none(record.times.finished_at),
+        key=record.job.key,
+        tags=tuple(record.job.options.tags),
+        meta=_object(_object(record.job.options.extra).get("meta")),
+        progress=_ANY.shown(record.notes.progress) if record.notes.progress else None,
+        logs=tuple(record.notes.logs),
     )
 
 

@@ -8,8 +8,9 @@ from uuid import UUID
 from queuekit.backend import Change, JobFilter, QueueInfo, WorkerInfo
 from queuekit.errors import InvalidOption, JobNotFound, UnknownTask
 from queuekit.handle import info_of
-from queuekit.job import JobInfo, JobRecord, JobRef, State
+from queuekit.job import JobInfo, JobRef, State
 from queuekit.lifecycle import ALLOWED, Event
+from queuekit.record import JobRecord
 
 if TYPE_CHECKING:
     from queuekit.store import Store
@@ -211,7 +212,7 @@ class Inspect:
         return False
 
     def _info(self, record: JobRecord) -> JobInfo:
-        return info_of(record, self._store.tasks.get(record.task))
+        return info_of(record, self._store.tasks.get(record.job.task))
 
 
 def verb_of(event: Event) -> str:

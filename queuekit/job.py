@@ -3,7 +3,7 @@
 Times are integer microseconds UTC (`Micros`), durations too; only the public `JobInfo` has datetimes and `Failure`s.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -22,11 +22,11 @@ __all__ = [
     "SUSPECT_AFTER",
     "Ack",
     "Claim",
+    "Claimant",
     "Failure",
     "Job",
     "JobInfo",
     "JobOptions",
-    "JobRecord",
     "JobRef",
     "Keep",
     "KeyPolicy",
@@ -233,18 +233,27 @@ class JobRef(NamedTuple):
         return f"{self.id} of queue {self.queue!r}"
 
 
+class Claimant(NamedTuple):
+    """Who claims: a process (its name has a nonce, so that it never comes back) and the number of its fetch."""
+
+    process: str
+    number: int
+
+
 class Token(NamedTuple):
     """The right to settle one run of a job: no two claims ever have the same queue, id and delivery.
 
     Attributes:
         delivery: a number that grows with every claim of the job.
         address: the backend's own, of the claim; opaque.
+        generation: how often people had run the job again.
     """
 
     queue: str
     id: UUID
     delivery: int
     address: Any = None
+    generation: int = 0
 
     @property
     def ref(self) -> JobRef:
@@ -273,6 +282,11 @@ class Claim(NamedTuple):
     lease: Micros
     expires_in: Micros | None
     extra: str
+
+    @property
+    def generation(self) -> int:
+        """How often people had run the job again."""
+        return self.token.generation
 
 
 class Ack(NamedTuple):
@@ -316,54 +330,6 @@ class Return(NamedTuple):
     kind: ReturnKind
     delay: Micros = 0
     error: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRecord:
-    """All that a backend knows of a job, in storage units.
-
-    Attributes:
-        errors: JSON object texts, oldest first, each with ``at`` (microseconds); the last 50.
-        history: JSON object texts of what happened besides attempts, such as
-            ``{"event": "lapse", "at": ..., "delivery": ...}``;
-            events: lapse, death, snooze, release, cancel, rerun; the last 50.
-        progress: JSON text of the last report.
-        logs: the last 100 lines.
-    """
-
-    id: UUID
-    task: str
-    queue: str
-    state: State
-    payload: str
-    priority: int
-    attempt: int
-    max_attempts: int
-    delivery: int
-    lapses: int = 0
-    crashes: int = 0
-    generation: int = 0
-    reason: str | None = None
-    result: str | None = None
-    errors: Sequence[str] = ()
-    history: Sequence[str] = ()
-    enqueued_at: Micros = 0
-    scheduled_at: Micros | None = None
-    started_at: Micros | None = None
-    finished_at: Micros | None = None
-    expires_at: Micros | None = None
-    leased_until: Micros | None = None
-    cancel_requested: bool = False
-    key: str | None = None
-    tags: Sequence[str] = ()
-    extra: str = ""
-    progress: str | None = None
-    logs: Sequence[str] = ()
-
-    @property
-    def ref(self) -> JobRef:
-        """Which job it is."""
-        return JobRef(self.queue, self.id)
 
 
 @dataclass(frozen=True, slots=True)

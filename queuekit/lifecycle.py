@@ -9,8 +9,6 @@ from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
 from queuekit.job import (
-    DEATHS_ALLOWED,
-    LAPSES_ALLOWED,
     Ack,
     Claim,
     Keep,
@@ -20,6 +18,7 @@ from queuekit.job import (
     ReturnKind,
     State,
 )
+from queuekit.record import Life
 
 
 class Event(StrEnum):
@@ -79,21 +78,6 @@ ALLOWED: Final[Mapping[Event, frozenset[State]]] = {
     Event.DELETE: _UNSTARTED | _FINISHED,
 }
 """From which states an event is allowed; anything else is refused, and the refusal names the state."""
-
-
-class Life(NamedTuple):
-    """What the table knows of a job. `state` None: the job is gone."""
-
-    state: State | None
-    attempt: int = 0
-    delivery: int = 0
-    lapses: int = 0
-    crashes: int = 0
-    generation: int = 0
-    cancel_requested: bool = False
-    reason: str | None = None
-    max_lapses: int = LAPSES_ALLOWED
-    max_crashes: int = DEATHS_ALLOWED
 
 
 def allowed(event: Event, state: State | None) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from queuekit.backend import Answer, Backend
+from queuekit.backend import Backend, Change, Changes
 from queuekit.errors import BackendUnavailable, OutcomeUnknown, ReplyLost
 from queuekit.job import Job
 from queuekit.loops import start
@@ -27,7 +27,7 @@ RESEND_UNTIL: Final = timedelta(seconds=120)
 @dataclass(slots=True)
 class _Waiting:
     job: Job[Any]
-    answer: "asyncio.Future[Answer]"
+    answer: "asyncio.Future[Change]"
 
 
 class Producer:
@@ -41,7 +41,7 @@ class Producer:
     def __repr__(self) -> str:
         return f"<Producer: {len(self._waiting)} waiting>"
 
-    async def enqueue(self, job: Job[Any]) -> Answer:
+    async def enqueue(self, job: Job[Any]) -> Change:
         """Store one job. Cancelled before it was sent, it is withdrawn; after that nobody knows."""
         waiting = _Waiting(job, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -59,7 +59,7 @@ class Producer:
 
     async def enqueue_now(
         self, jobs: Sequence[Job[Any]], *, atomic: bool, connection: object | None = None
-    ) -> list[Answer]:
+    ) -> Changes:
         """Store jobs in a round trip of their own."""
         if connection is not None:
             return await self._backend.enqueue(jobs, atomic=atomic, connection=connection)
@@ -97,7 +97,7 @@ class Producer:
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
-    async def _repeatedly(self, jobs: Sequence[Job[Any]], *, atomic: bool) -> list[Answer]:
+    async def _repeatedly(self, jobs: Sequence[Job[Any]], *, atomic: bool) -> Changes:
         loop = asyncio.get_running_loop()
         give_up, resend_until = loop.time() + RESEND_FOR, datetime.now(UTC) + RESEND_UNTIL
         sent, delay = False, 0.05

@@ -7,16 +7,17 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
-from queuekit.backend import Answer, Backend, Change, Inspector, Stored
+from queuekit.backend import Backend, Change, Inspector, Refusal
 from queuekit.config import Settings
 from queuekit.context import current_run
 from queuekit.errors import BackendRefused, InvalidOption
 from queuekit.handle import Handle
-from queuekit.job import Job, JobRecord, JobRef, State
+from queuekit.job import Job, JobRef, State
 from queuekit.lifecycle import Event
 from queuekit.log import log
 from queuekit.loops import Portal
 from queuekit.producer import Producer
+from queuekit.record import JobRecord
 from queuekit.registry import backend_class
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ class Store:
         """Store one job; what `Task.enqueue` calls."""
         producer = await self.producer()
         if connection is None:
-            answer = await producer.enqueue(job)
+            change = await producer.enqueue(job)
         else:
-            (answer,) = await producer.enqueue_now([job], atomic=True, connection=connection)
-        return self._handle(job, answer)
+            (change,) = await producer.enqueue_now([job], atomic=True, connection=connection)
+        return self._handle(job, change)
 
     async def enqueue_many(
         self, jobs: Iterable[Job[Any]], *, atomic: bool, connection: object | None
@@ -72,21 +73,21 @@ class Store:
         if not jobs:
             return []
         producer = await self.producer()
-        answers = await producer.enqueue_now(jobs, atomic=atomic, connection=connection)
-        return [self._handle(job, answer) for job, answer in zip(jobs, answers, strict=True)]
+        odd = (await producer.enqueue_now(jobs, atomic=atomic, connection=connection)).odd
+        return [self._handle(job, odd.get(place)) for place, job in enumerate(jobs)]
 
     def enqueue_sync(self, job: Job[R]) -> Handle[R]:
         """Store one job, from code without an event loop; what `Task.enqueue_sync` calls."""
         return self._portal.call(lambda: self.enqueue(job))
 
-    def _handle(self, job: Job[R], answer: Answer) -> Handle[R]:
-        task = self.tasks.get(job.task)
-        kind = answer.kind
-        if kind is Stored.STORED:
-            return Handle(self, job.id, job.options.queue, task)
-        if kind is Stored.REFUSED:
-            raise BackendRefused(f"Job {job.id} of task {job.task!r} was refused: {answer.error}")
-        return Handle(self, answer.id or job.id, job.options.queue, task, True)
+    def _handle(self, job: Job[R], change: Change | None) -> Handle[R]:
+        """Of what was stored or was there; None: it was stored as asked."""
+        queue, task = job.options.queue, self.tasks.get(job.task)
+        if change is None or (change.found is None and change.done):
+            return Handle(self, job.id, queue, task)
+        if change.refused is Refusal.UNSTORABLE:
+            raise BackendRefused(f"Job {job.id} of task {job.task!r} was refused: {change.detail}")
+        return Handle(self, change.holder or job.id, queue, task, True)
 
     # Opening and closing
 
@@ -190,7 +191,7 @@ class Store:
                 "a task waits for a job while every slot of its worker is taken: if all wait, none goes on; raise "
                 "concurrency, or serve the other queue by another worker",
                 task=run.claim.task,
-                waits_for=record.task,
+                waits_for=record.job.task,
             )
 
     async def _line(self) -> "_Line":

@@ -16,7 +16,7 @@ MODULE = '''
 from collections.abc import Sequence
 from typing import Any
 
-from queuekit.backend import Answer, BackendSettings
+from queuekit.backend import BackendSettings, Changes
 from queuekit.job import Job
 from queuekit_sqlite import SqliteBackend
 
@@ -26,7 +26,7 @@ class NotingBackend(SqliteBackend):
         super().__init__(url.replace("noting://", "sqlite://"), settings)
         self.noted: list[str] = []
 
-    async def enqueue(self, jobs: Sequence[Job[Any]], **options: Any) -> list[Answer]:
+    async def enqueue(self, jobs: Sequence[Job[Any]], **options: Any) -> Changes:
         self.noted += [job.task for job in jobs]
         return await super().enqueue(jobs, **options)
 '''

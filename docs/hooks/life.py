@@ -13,7 +13,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from queuekit.job import DEATHS_ALLOWED, LAPSES_ALLOWED, State
-from queuekit.lifecycle import ALLOWED, Event, Life, step
+from queuekit.lifecycle import ALLOWED, Event, step
+from queuekit.record import Life
 
 Point: TypeAlias = tuple[int, int]
 

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Final
 
-from queuekit.backend import Verdict
+from queuekit.backend import Change, Changes, Refusal
 from queuekit.job import Ack, Return, ReturnKind, Token
 from queuekit.log import log
+from queuekit.worker import journal
 from queuekit.worker.board import Board
-
-_DONE: Final = Verdict.DONE  # on Python 3.11 members of an enum are slow look-ups
 
 
 class Acker:
@@ -38,11 +36,10 @@ class Acker:
         self.sent, self.waiting = self.waiting, []
         return self.sent
 
-    def settled(self, verdicts: Sequence[Verdict]) -> None:
+    def settled(self, changes: Changes) -> None:
         """What became of those taken."""
-        for outcome, verdict in zip(self.sent, verdicts, strict=True):
-            if verdict is not _DONE:
-                self._explain(outcome, verdict)
+        for place, change in changes.odd.items():
+            self._explain(self.sent[place], change)
         self.sent = ()
         if not self.waiting:
             self.settled_all.set()
@@ -57,11 +54,13 @@ class Acker:
         for outcome in (*self.sent, *self.waiting):
             yield outcome.token
 
-    def _explain(self, outcome: Ack | Return, verdict: Verdict) -> None:
+    def _explain(self, outcome: Ack | Return, change: Change) -> None:
         job = str(outcome.token.id)
-        if isinstance(outcome, Return) and outcome.kind is ReturnKind.RELEASE:
-            return  # what is not ours any more need not be given back
-        if verdict is Verdict.LOST:
+        if change.done:
+            journal.tell_end(change)
+        elif isinstance(outcome, Return) and outcome.kind is ReturnKind.RELEASE:
+            pass  # what is not ours any more need not be given back
+        elif change.refused is Refusal.LOST:
             log.warning(
                 "the lease was lost before the job was settled; it runs again elsewhere", job_id=job
             )

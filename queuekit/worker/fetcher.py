@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
 
-from queuekit.backend import Backend, Claimant, Fetched, StoreGone
-from queuekit.errors import BackendRefused, BackendUnavailable
-from queuekit.job import Ack, Micros, Return, ReturnKind
+from queuekit.backend import Ask, Backend, Fetched
+from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
+from queuekit.job import Ack, Claimant, Micros, Return, ReturnKind
 from queuekit.lifecycle import Released, settle
 from queuekit.log import Repeated
 from queuekit.loops import first_of
@@ -148,8 +148,9 @@ class Fetcher:
         outcomes = self._acker.sent
         asked_at = monotonic()
         fetched = await self._ask(room)
-        self._acker.settled(fetched.verdicts)
-        journal.tell_ended(fetched.ended)
+        self._acker.settled(fetched.settled)
+        for change in fetched.expired:
+            journal.tell_end(change)
         board = self._board
         board.deliver([Run(board, claim, asked_at) for claim in fetched.claims])
         returned = any(_goes_back(one) for one in outcomes)
@@ -167,14 +168,14 @@ class Fetcher:
         self._claims += 1
         self.under_way = self._claims
         try:
-            return await self._backend.fetch(
+            ask = Ask(
                 self._queues if room else (),
                 room,
                 Claimant(self._process, self._claims),
-                lease=self._lease,
-                suspects=min(room, self._free_children()) if room else 0,
-                settle=self._acker.sent,
+                self._lease,
+                min(room, self._free_children()) if room else 0,
             )
+            return await self._backend.fetch(ask, settle=self._acker.sent)
         finally:
             self.under_way = None
 

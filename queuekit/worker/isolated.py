@@ -350,5 +350,5 @@ class _Lines:
 
 
 def _plain(run: Run) -> list[Any]:
-    (queue, job_id, delivery, _), *rest = run.claim
+    (queue, job_id, delivery, *_), *rest = run.claim
     return [[queue, str(job_id), delivery], *rest]

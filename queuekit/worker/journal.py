@@ -1,10 +1,9 @@
 """What a worker logs of its jobs: a warning for each failed attempt, an error for each job that failed for good."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-from queuekit.backend import Ended
+from queuekit.backend import Change
 from queuekit.job import Ack, Claim, Return, ReturnKind, State
 from queuekit.lifecycle import Died, Failed, Outcome
 from queuekit.log import log
@@ -34,15 +33,16 @@ def tell(claim: Claim, outcome: Outcome, settled: Ack | Return) -> None:
         log.warning("attempt failed", **fields, again=_in(settled.delay))
 
 
-def tell_ended(ended: Sequence[Ended]) -> None:
-    """Log the jobs that the store itself has ended as failed."""
-    for one in ended:
+def tell_end(change: Change) -> None:
+    """Log a job that the store itself has ended as failed."""
+    if change.now is State.FAILED and change.reason:
+        ref = change.ref
         log.error(
             "job failed",
-            task=one.task,
-            job_id=str(one.id),
-            queue=one.queue,
-            reason=str(one.reason),
+            task=change.task,
+            job_id=str(ref.id),
+            queue=ref.queue,
+            reason=change.reason,
         )
 
 

@@ -113,4 +113,4 @@ class Parts:
             (record,) = await self.backend.inspector.get([token.ref])
         except (BackendUnavailable, BackendRefused):
             record = None  # it is asked again after the next claim
-        return record.enqueued_at if record else token.delivery * 1_000
+        return record.times.enqueued_at if record else token.delivery * 1_000

@@ -5,8 +5,8 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from queuekit.backend import Backend, Presence, StoreGone
-from queuekit.errors import BackendRefused, BackendUnavailable
+from queuekit.backend import Backend, Presence
+from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
 from queuekit.log import Repeated, log
 from queuekit.worker import journal
 from queuekit.worker.board import Board
@@ -15,6 +15,7 @@ from queuekit.worker.link import Link
 
 TICK: Final = 1.0
 PRESENT_EVERY: Final = 20.0
+"""Seconds between two words of this process that it is there; as often it looks after queues that nobody serves."""
 STRAYS_FOR: Final = 30.0
 """Seconds after an outage in which a claim sent before it may still be carried out."""
 
@@ -65,10 +66,17 @@ class Upkeep:
         if now >= self._present_at:
             await self._backend.present(self._presence)
             self._present_at = now + PRESENT_EVERY
-        done = await self._backend.maintain(self._queues)
-        journal.tell_ended(done.ended)
-        if done.rescued:
-            log.warning("rescued jobs whose worker was not heard of", count=len(done.rescued))
+            await self._maintain(await self._backend.unserved())
+        await self._maintain(self._queues)
         if now - self._link.back_at < STRAYS_FOR:
             await self._give_back_strays()
         self._fetcher.give_back(UNREAD_AFTER)
+
+    async def _maintain(self, queues: Sequence[str]) -> None:
+        if not queues:
+            return
+        done = await self._backend.maintain(queues)
+        for change in (*done.rescued, *done.expired):
+            journal.tell_end(change)
+        if done.rescued:
+            log.warning("rescued jobs whose worker was not heard of", count=len(done.rescued))

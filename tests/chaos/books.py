@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from queuekit.job import JobRecord, Reason, State
+from queuekit.job import Reason, State
+from queuekit.record import JobRecord
 from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Entry, Ledger
 from tests.chaos.store import Store
@@ -74,43 +75,43 @@ def complaints(
 
 def _wrong_end(last: Entry, record: JobRecord, *, poisonous: bool) -> Iterator[str]:
     wanted = (State.FAILED, Reason.CRASHED) if poisonous else (State.SUCCEEDED, None)
-    if (record.state, record.reason) != wanted:
-        yield f"ended as {record.state} ({record.reason}): {record.errors}"
-    elif record.delivery != last.token:
-        yield f"ended by the token {record.delivery}, but started last with {last.token}"
-    elif not poisonous and record.result != str(last.token):
-        yield f"the result is of another run ({record.result}) than the last ({last.token})"
+    if (record.state, record.life.reason) != wanted:
+        yield f"ended as {record.state} ({record.life.reason}): {record.notes.errors}"
+    elif record.life.delivery != last.token:
+        yield f"ended by the token {record.life.delivery}, but started last with {last.token}"
+    elif not poisonous and record.notes.result != str(last.token):
+        yield f"the result is of another run ({record.notes.result}) than the last ({last.token})"
 
 
 def _wrong_returns(runs: Sequence[Entry], record: JobRecord) -> Iterator[str]:
     """Each of these runs must have gone back, and that must be on record exactly once."""
     notes = _notes(record)
     returned = Counter(note["delivery"] for note in notes if note["event"] in UNCOUNTED)
-    errors = [json.loads(text) for text in record.errors]
+    errors = [json.loads(text) for text in record.notes.errors]
     failed = Counter(error["attempt"] for error in errors if error["type"] != DEATH)
-    if record.attempt != 1 + failed.total() - (record.state is State.FAILED):
-        yield f"counts {record.attempt} attempts with failures of {sorted(failed)}"
+    if record.life.attempt != 1 + failed.total() - (record.state is State.FAILED):
+        yield f"counts {record.life.attempt} attempts with failures of {sorted(failed)}"
     for run in runs:
         reasons = returned[run.token] or failed.pop(run.attempt, 0)
         if reasons != 1:
             yield f"{reasons} reasons are on record for the end of {run}: {notes}, {errors}"
     if failed:
         yield f"failures of runs that never were: {sorted(failed)}"
-    if record.state is State.SUCCEEDED and returned[record.delivery]:
+    if record.state is State.SUCCEEDED and returned[record.life.delivery]:
         yield f"the run that succeeded went back, too: {notes}"
     events = Counter(note["event"] for note in notes)
-    if (record.lapses, record.crashes) != (events["lapse"], events["death"]):
-        yield f"counts {record.lapses} lapses and {record.crashes} deaths: {notes}"
+    if (record.life.lapses, record.life.crashes) != (events["lapse"], events["death"]):
+        yield f"counts {record.life.lapses} lapses and {record.life.crashes} deaths: {notes}"
 
 
 def _notes(record: JobRecord) -> list[dict[str, Any]]:
-    return [json.loads(text) for text in record.history]
+    return [json.loads(text) for text in record.notes.history]
 
 
 def lapses(records: Iterable[JobRecord | None]) -> dict[tuple[UUID, int], float]:
     """When which lease of which job lapsed, in seconds."""
     return {
-        (record.id, note["delivery"]): note["at"] / 1_000_000
+        (record.job.id, note["delivery"]): note["at"] / 1_000_000
         for record in records
         if record is not None
         for note in _notes(record)

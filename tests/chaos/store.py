@@ -10,7 +10,8 @@ from uuid import UUID
 
 from queuekit.backend import Backend, JobFilter
 from queuekit.errors import BackendUnavailable
-from queuekit.job import FINISHED, Job, JobRecord, JobRef, State
+from queuekit.job import FINISHED, Job, JobRef, State
+from queuekit.record import JobRecord
 from queuekit.testing.servers import Server
 from tests.waiting import eventually
 

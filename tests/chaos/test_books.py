@@ -3,25 +3,21 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from queuekit.job import JobRecord, State, new_id
+from queuekit.job import Job, JobOptions, State, new_id
+from queuekit.record import JobRecord, Life, Notes, Times
 from tests.chaos.books import complaints
 from tests.chaos.ledger import Entry
 
 JOB = new_id()
 SUCCEEDED = JobRecord(
-    id=JOB,
-    task="work",
-    queue="default",
-    state=State.SUCCEEDED,
-    payload="{}",
-    priority=0,
-    attempt=1,
-    max_attempts=5,
-    delivery=2,
-    result="2",
+    job=Job(JOB, "work", "{}", JobOptions()),
+    life=Life(State.SUCCEEDED, attempt=1, delivery=2),
+    times=Times(enqueued_at=1),
+    notes=Notes(result="2"),
 )
 FAILURE = json.dumps({"attempt": 1, "type": "PlannedError"})
 DEATH = json.dumps({"attempt": 1, "type": "ChildProcessError"})
@@ -33,14 +29,19 @@ def started(token: int, attempt: int = 1) -> Entry:
 
 def after(*events: str, token: int = 1, errors: Sequence[str] = ()) -> JobRecord:
     """One that has succeeded after these events of an earlier run."""
-    return replace(
-        SUCCEEDED,
-        history=[json.dumps({"event": event, "at": 0, "delivery": token}) for event in events],
+    history = [json.dumps({"event": event, "at": 0, "delivery": token}) for event in events]
+    record = replace(SUCCEEDED, notes=Notes(result="2", errors=errors, history=history))
+    return living(
+        record,
         lapses=events.count("lapse"),
         crashes=events.count("death"),
-        errors=errors,
         attempt=1 + errors.count(FAILURE),
     )
+
+
+def living(record: JobRecord, **life: Any) -> JobRecord:
+    """The same with another life."""
+    return replace(record, life=record.life._replace(**life))
 
 
 ONCE = (started(2),)
@@ -69,8 +70,8 @@ def test_balanced_books(runs: Sequence[Entry], record: JobRecord) -> None:
         ((), SUCCEEDED, "never started"),
         (ONCE, None, "unknown to the queue"),
         (ONCE * 2, SUCCEEDED, "same token"),
-        (ONCE, replace(SUCCEEDED, state=State.RUNNING), "ended as running"),
-        (ONCE, replace(SUCCEEDED, result="1"), "result is of another run"),
+        (ONCE, living(SUCCEEDED, state=State.RUNNING), "ended as running"),
+        (ONCE, replace(SUCCEEDED, notes=Notes(result="1")), "result is of another run"),
         (ONCE, after("lapse", token=2), "went back, too"),
         (ONCE, after(errors=[FAILURE]), "failures of runs that never were"),
         (TWICE, SUCCEEDED, "0 reasons"),
@@ -78,9 +79,9 @@ def test_balanced_books(runs: Sequence[Entry], record: JobRecord) -> None:
         (TWICE, after("release"), "had begun were given back"),
         (ONCE, after("release", token=2), "had begun were given back"),
         (TWICE, after(errors=[DEATH]), "0 reasons"),
-        (TWICE, replace(after("lapse"), delivery=1), "ended by the token 1"),
-        (TWICE, replace(after("lapse"), lapses=2), "counts 2 lapses"),
-        (TWICE, replace(after("lapse"), attempt=2), "counts 2 attempts"),
+        (TWICE, living(after("lapse"), delivery=1), "ended by the token 1"),
+        (TWICE, living(after("lapse"), lapses=2), "counts 2 lapses"),
+        (TWICE, living(after("lapse"), attempt=2), "counts 2 attempts"),
     ],
 )
 def test_unbalanced_books(runs: Sequence[Entry], record: JobRecord | None, complaint: str) -> None:

@@ -33,6 +33,6 @@ async def test_a_poison_job_ends_and_its_neighbours_never_do_for_it(
     assert len(workers.members) == 1 + SUSPECT_AFTER
     records = await store.records([job.id for job in jobs])
     assert {
-        record.attempt for record in records.values() if record and record.task != "poison"
+        record.life.attempt for record in records.values() if record and record.job.task != "poison"
     } == {1}
     await assert_balanced(store, ledger, workers, jobs=[job.id for job in jobs], poisons=[bad.id])

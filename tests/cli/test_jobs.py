@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from queuekit import Queuekit
-from queuekit.backend import Stored
 from queuekit.job import Job, JobOptions, new_id
+from queuekit.testing.conformance._make import STORED, answer_of
 from tests.cli.conftest import Cli
 
 Work = Callable[[], None]
@@ -251,7 +251,7 @@ def stored(qk: Queuekit, *jobs: Job[Any]) -> None:
     async def store() -> None:
         async with qk:
             answers = await (await qk.backend()).enqueue(jobs)
-            assert all(answer.kind is Stored.STORED for answer in answers), answers
+            assert all(answer_of(answer) is STORED for answer in answers), answers
 
     asyncio.run(store())
 

@@ -24,8 +24,9 @@ from queuekit.backend import Backend, Inspector
 from queuekit.cli import app
 from queuekit.config import Settings
 from queuekit.job import JobOptions, Reason
-from queuekit.lifecycle import ALLOWED, Life, step
+from queuekit.lifecycle import ALLOWED, step
 from queuekit.options import Options, TaskOptions, _Checked
+from queuekit.record import Life
 from queuekit.worker.options import WorkerOptions
 from tests.examples.run_page import Block, blocks
 

@@ -16,11 +16,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from queuekit.backend import STEERING, BackendSettings, Change, Claimant, Refusal, Stored, Verdict
+from queuekit.backend import STEERING, Ask, BackendSettings, Change, Refusal
 from queuekit.job import (
     FINISHED,
     Ack,
     Claim,
+    Claimant,
     Job,
     JobOptions,
     Keep,
@@ -30,8 +31,10 @@ from queuekit.job import (
     Token,
     new_id,
 )
-from queuekit.lifecycle import Event, Life, allowed, step
+from queuekit.lifecycle import Event, allowed, step
+from queuekit.record import Life
 from queuekit.registry import backend_class
+from queuekit.testing.conformance._make import DONE, STORED, answer_of, answers_of
 
 LEASE = 60_000_000
 LATER = 3_600_000_000
@@ -74,12 +77,12 @@ class OneLife(RuleBasedStateMachine):
         self.settled: dict[int, Event] = {}
         self.life = Life(State.SCHEDULED if delay else State.READY)
         (answer,) = self.runner.run(self.backend.enqueue([self.job]))
-        assert answer.kind is Stored.STORED
+        assert answer_of(answer) is STORED
 
     @rule()
     def enqueue_again(self) -> None:
         (answer,) = self.runner.run(self.backend.enqueue([self.job._replace(fresh=False)]))
-        assert (answer.kind, answer.state) == (Stored.KNOWN, self.life.state)
+        assert (answer_of(answer), answer.now) == (Refusal.KNOWN, self.life.state)
 
     @rule()
     def claim(self) -> None:
@@ -99,31 +102,31 @@ class OneLife(RuleBasedStateMachine):
     def ack(self, event: Event) -> None:
         reason = "why" if event is not Event.ACK_SUCCEEDED else None
         ack = Ack(self.token, "task", ENDS[event], reason=reason)
-        assert self.runner.run(self.backend.ack([ack])) == [Verdict.DONE]
+        assert answers_of(self.runner.run(self.backend.ack([ack]))) == [DONE]
         self.live(event, reason=ack.reason)
         self.settled[self.token.delivery] = event
-        assert self.runner.run(self.backend.ack([ack])) == [Verdict.DONE]
+        assert answers_of(self.runner.run(self.backend.ack([ack]))) == [DONE]
 
     @precondition(lambda self: self.life.state is State.RUNNING)
     @rule(event=st.sampled_from(sorted(RETURNS)), delay=st.sampled_from([0, LATER]))
     def give_back(self, event: Event, delay: int) -> None:
         delay = delay if event in {Event.RETRY, Event.SNOOZE} else 0
         back = Return(self.token, RETURNS[event], delay, '{"attempt": 1}')
-        assert self.runner.run(self.backend.retry([back])) == [Verdict.DONE]
+        assert answers_of(self.runner.run(self.backend.retry([back]))) == [DONE]
         self.live(event, delay=delay)
         self.settled[self.token.delivery] = event
-        assert self.runner.run(self.backend.retry([back])) == [Verdict.DONE]
+        assert answers_of(self.runner.run(self.backend.retry([back]))) == [DONE]
 
     @precondition(lambda self: len(self.earlier) > 1)
     @rule(event=st.sampled_from([*sorted(ENDS), *sorted(RETURNS)]))
     def a_zombie_settles(self, event: Event) -> None:
         token = self.earlier[-1]
         if event in ENDS:
-            (verdict,) = self.runner.run(self.backend.ack([Ack(token, "task", ENDS[event])]))
+            (change,) = self.runner.run(self.backend.ack([Ack(token, "task", ENDS[event])]))
         else:
-            (verdict,) = self.runner.run(self.backend.retry([Return(token, RETURNS[event])]))
+            (change,) = self.runner.run(self.backend.retry([Return(token, RETURNS[event])]))
         # Sent again as it was settled then, it may be recognised; nothing changes in any case.
-        assert verdict is Verdict.LOST or self.settled.get(token.delivery) is event
+        assert change.refused is Refusal.LOST or self.settled.get(token.delivery) is event
 
     @rule(event=st.sampled_from(sorted(STEERING)))
     def steer(self, event: Event) -> None:
@@ -163,11 +166,11 @@ class OneLife(RuleBasedStateMachine):
         assert record is not None
         assert (
             record.state,
-            record.attempt,
-            record.delivery,
-            record.lapses,
-            record.crashes,
-            record.generation,
+            record.life.attempt,
+            record.life.delivery,
+            record.life.lapses,
+            record.life.crashes,
+            record.life.generation,
         ) == (
             self.life.state,
             self.life.attempt,
@@ -177,7 +180,7 @@ class OneLife(RuleBasedStateMachine):
             self.life.generation,
         )
         if self.life.state is State.FAILED:
-            assert record.reason == self.life.reason
+            assert record.life.reason == self.life.reason
 
     def live(self, event: Event, **details: Any) -> None:
         """The table's next state; what has ended and is not kept is gone."""
@@ -187,7 +190,7 @@ class OneLife(RuleBasedStateMachine):
 
     def claims(self) -> list[Claim]:
         fetched = self.runner.run(
-            self.backend.fetch(["default"], 5, Claimant("test", 1), lease=LEASE, suspects=1)
+            self.backend.fetch(Ask(["default"], 5, Claimant("test", 1), LEASE, 1))
         )
         return list(fetched.claims)
 

@@ -1,16 +1,19 @@
-"""What a job's record says is the same on every backend, to the last field, whatever has happened to it."""
+"""What a job's record says is the same on every backend, to the last field, whatever has happened to it, and whichever
+backend it moves to."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from queuekit.backend import Backend, Report
-from queuekit.job import JobRecord, JobRef, Keep, KeyPolicy, State
+from queuekit.backend import Backend, JobFilter, Report
+from queuekit.job import JobRef, Keep, KeyPolicy, State
 from queuekit.lifecycle import Event
+from queuekit.record import JobRecord, Times
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -30,17 +33,11 @@ from queuekit.testing.conformance._make import (
     succeeded,
 )
 from queuekit.testing.conformance.lifecycle import ALLOWED, TO_READY, bring, happens
+from queuekit.testing.conformance.transfer import same
 
 Make = Callable[[str], Awaitable[Backend]]
 
-MOMENTS: Final = (
-    "enqueued_at",
-    "scheduled_at",
-    "started_at",
-    "finished_at",
-    "expires_at",
-    "leased_until",
-)
+TIMES: Final = Times._fields
 """Each store has a clock of its own, so these are compared by whether there is one, and by their order."""
 
 
@@ -212,6 +209,81 @@ async def followed(backend: Backend) -> JobRef:
     return one.ref
 
 
+async def waiting(backend: Backend) -> JobRef:
+    await running(backend, key="k", key_until="finished")
+    one = job("2", key="k", key_policy=KeyPolicy.REPLACE, tags=("a",))
+    await put(backend, one)
+    return one.ref
+
+
+async def replaced_while_it_waited(backend: Backend) -> JobRef:
+    ref = await waiting(backend)
+    await backend.enqueue([job("3", key="k", key_policy=KeyPolicy.DEBOUNCE, delay=LONG)])
+    return ref
+
+
+async def retried_and_lapsed(backend: Backend) -> JobRef:
+    await give_back(backend, retried(await running(backend)))
+    one = await claim_one(backend, lease=BRIEF)
+    await lapse(backend, one)
+    return one.token.ref
+
+
+async def retried_and_running(backend: Backend) -> JobRef:
+    await give_back(backend, retried(await running(backend)))
+    return (await claim_one(backend)).token.ref
+
+
+async def asked_to_stop(backend: Backend) -> JobRef:
+    one = await running(backend, lease=3 * LONG)
+    await backend.inspector.steer(Event.CANCEL, [one.token.ref])
+    await backend.report([Report(one.token, "0.5", ["one"])])
+    return one.token.ref
+
+
+async def run_again_and_running(backend: Backend) -> JobRef:
+    await ack(backend, failed(await running(backend, key="k")))
+    return await _run_again(backend)
+
+
+async def _run_again(backend: Backend) -> JobRef:
+    (found,) = await backend.inspector.find(JobFilter())
+    await backend.inspector.steer(Event.RERUN, [found.ref])
+    return (await claim_one(backend)).token.ref
+
+
+async def protected_for_a_time(backend: Backend) -> JobRef:
+    one = await running(backend, key="k", key_until=LONG)
+    await ack(backend, failed(one, keep=Keep(2 * LONG)))
+    return one.token.ref
+
+
+async def with_options(backend: Backend) -> JobRef:
+    one = job(
+        key="k",
+        key_until="started",
+        priority=9,
+        max_attempts=2,
+        lease=LONG,
+        max_crashes=1,
+        max_lapses=2,
+        keep=Keep(LONG, 3),
+        tags=("ä", "b"),
+        extra='{"meta":{}}',
+    )
+    await put(backend, one)
+    return one.ref
+
+
+async def awaited_without_retention(backend: Backend) -> JobRef:
+    one = await running(backend, keep=Keep(0))
+    results = asyncio.create_task(backend.results([one.token.ref], 30))
+    await asyncio.sleep(0.1)
+    await ack(backend, succeeded(one, "1"))
+    await results
+    return one.token.ref
+
+
 TALES: Final = (
     delayed_and_retried_at_once,
     delayed_and_retried_later,
@@ -230,7 +302,16 @@ TALES: Final = (
     lapsed_too_often,
     snoozed_and_promoted,
     replaced,
+    replaced_while_it_waited,
+    waiting,
     followed,
+    retried_and_lapsed,
+    retried_and_running,
+    asked_to_stop,
+    run_again_and_running,
+    protected_for_a_time,
+    with_options,
+    awaited_without_retention,
 )
 
 
@@ -244,36 +325,66 @@ async def test_after_more_than_one_event(
 async def _all_say_the_same(
     make_backend: Make, urls: Mapping[str, str], live: Callable[[Backend], Awaitable[JobRef]]
 ) -> None:
-    told = {}
-    for name, url in urls.items():
-        backend = await make_backend(url)
-        ref = await live(backend)
-        (found,) = await backend.inspector.get([ref])
-        told[name] = None if found is None else _comparable(found)
-    fields = told["sqlite"] or {}
+    backends = {name: await make_backend(url) for name, url in urls.items()}
+    told: dict[str, JobRecord | None] = {}
+    for name, backend in backends.items():
+        (told[name],) = await backend.inspector.get([await live(backend)])
+    fields = {name: _comparable(record) for name, record in told.items()}
     assert not {
-        name: {backend: record and record[name] for backend, record in told.items()}
-        for name in fields
-        if any(record is None or record[name] != fields[name] for record in told.values())
+        name: {backend: record.get(name) for backend, record in fields.items()}
+        for name in set().union(*fields.values())
+        if any(record.get(name) != fields["sqlite"].get(name) for record in fields.values())
     }
-    assert all((record is None) == (not fields) for record in told.values())
+    for source, record in told.items():
+        if record is not None:
+            for target in backends.values():
+                await _moves(record, backends[source], target, f"from.{source}")
 
 
-def _comparable(record: JobRecord) -> dict[str, Any]:
+async def _moves(record: JobRecord, source: Backend, target: Backend, queue: str) -> None:
+    """What one store tells can be stored by another (here in another queue), and is told by it."""
+    holder = [JobRef("default", record.follows)] if record.follows else []
+    before = [_moved(found, queue) for found in await source.inspector.get(holder) if found]
+    moved = _moved(record, queue)
+    for change in await target.transfer.store([*before, moved]):
+        assert (change.refused, change.found) == (None, None)
+    (found,) = await target.inspector.get([moved.ref])
+    assert found is not None
+    assert same(found, moved)
+
+
+def _moved(record: JobRecord, queue: str) -> JobRecord:
+    options = replace(record.job.options, queue=queue)
+    return replace(record, job=record.job._replace(options=options))
+
+
+def _comparable(record: JobRecord | None) -> dict[str, Any]:
     """All that does not depend on the id and the moment."""
-    fields = asdict(record)
-    fields["id"] = None
-    fields["delivery"] = record.delivery > 0
-    fields["errors"], fields["history"] = map(_notes, (record.errors, record.history))
-    known = [name for name in MOMENTS if fields[name] is not None]
-    fields |= dict.fromkeys(MOMENTS)
-    fields["moments"] = known
-    fields["in order"] = sorted(
-        known, key=lambda name: (getattr(record, name), MOMENTS.index(name))
+    if record is None:
+        return {}
+    times = {name: at for name, at in record.times._asdict().items() if at is not None}
+    delivery, settled = record.life.delivery, record.settled
+    started, finished, kept = (
+        times.get(name) for name in ("started_at", "finished_at", "kept_until")
     )
-    for name in ("tags", "logs"):
-        fields[name] = list(fields[name])
-    return fields
+    return {
+        **record.job._asdict(),
+        "id": None,
+        **asdict(record.job.options),
+        **record.life._replace(delivery=delivery > 0)._asdict(),
+        **record.notes._asdict(),
+        "errors": _notes(record.notes.errors),
+        "history": _notes(record.notes.history),
+        "logs": list(record.notes.logs),
+        "moments": sorted(times, key=lambda name: (times[name], TIMES.index(name))),
+        "starts": started is not None and abs(started // 1000 - delivery) < 1000,
+        "kept for": kept is not None and finished is not None and kept - finished,
+        "claimant": record.lease and record.lease.claimant.process,
+        "length of lease": record.lease and record.lease.length,
+        "settled": settled and (settled.how, settled.delivery == delivery),
+        "follows": record.follows is not None,
+        "origin": record.origin is not None,
+    }
 
 
 def _notes(texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ from queuekit.lifecycle import (
     Died,
     Event,
     Failed,
-    Life,
     Outcome,
     Released,
     Snoozed,
@@ -19,6 +18,7 @@ from queuekit.lifecycle import (
     settle,
     step,
 )
+from queuekit.record import Life
 
 
 def claim(attempt: int = 1, max_attempts: int = 3) -> Claim:

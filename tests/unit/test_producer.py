@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from queuekit.backend import Answer, Backend, Stored
+from queuekit.backend import Backend, Changes, Refusal
 from queuekit.errors import BackendUnavailable, OutcomeUnknown, ReplyLost
 from queuekit.job import Job, JobOptions, new_id
 from queuekit.producer import Producer
 from queuekit.testing.conformance import LosingReplies
+from queuekit.testing.conformance._make import STORED, answer_of
 
 
 class Counting:
@@ -24,7 +25,7 @@ class Counting:
         self.gate.set()
         self.errors: list[Exception] = []
 
-    async def enqueue(self, jobs: Sequence[Job[Any]], *, atomic: bool = False) -> list[Answer]:
+    async def enqueue(self, jobs: Sequence[Job[Any]], *, atomic: bool = False) -> Changes:
         self.batches.append(list(jobs))
         await self.gate.wait()
         if self.errors:
@@ -48,7 +49,7 @@ def job() -> Job[Any]:
 async def test_a_lone_caller_pays_one_round_trip(counting: Counting) -> None:
     answer = await Producer(counting).enqueue(job())  # type: ignore[arg-type]  # only enqueue is used
 
-    assert answer.kind is Stored.STORED
+    assert answer_of(answer) is STORED
     assert counting.sizes == [1]
 
 
@@ -64,7 +65,7 @@ async def test_callers_gather_while_one_is_under_way(counting: Counting) -> None
         counting.gate.set()
 
     assert counting.sizes == [1, 50]
-    assert {call.result().kind for call in calls} == {Stored.STORED}
+    assert {answer_of(call.result()) for call in calls} == {STORED}
 
 
 async def test_a_batch_is_bounded(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +112,7 @@ async def test_cancelled_after_it_was_sent_the_id_is_on_the_exception(counting: 
 
     assert cancelled.value.job_id == mine.id  # type: ignore[attr-defined]
     (answer,) = await counting._backend.enqueue([mine._replace(fresh=False)])
-    assert answer.kind is Stored.KNOWN
+    assert answer_of(answer) is Refusal.KNOWN
 
 
 async def test_a_lost_reply_is_asked_for_again_with_the_same_id(
@@ -121,7 +122,7 @@ async def test_a_lost_reply_is_asked_for_again_with_the_same_id(
     lossy.lose_reply()
 
     answer = await Producer(lossy.backend).enqueue(job())
-    assert answer.kind is Stored.KNOWN
+    assert answer_of(answer) is Refusal.KNOWN
 
 
 async def test_an_unreachable_server_stores_nothing_and_says_so_at_once(counting: Counting) -> None:

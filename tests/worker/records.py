@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from queuekit import Handle, Queuekit
-from queuekit.job import JobRecord, JobRef
+from queuekit.job import JobRef
+from queuekit.record import JobRecord
 
 
 async def record_at(qk: Queuekit, ref: JobRef) -> JobRecord | None:
@@ -22,4 +23,4 @@ async def record_of(qk: Queuekit, job: Handle[Any]) -> JobRecord:
 
 def events(record: JobRecord) -> list[str]:
     """What has happened to its runs, in order."""
-    return [json.loads(line)["event"] for line in record.history]
+    return [json.loads(line)["event"] for line in record.notes.history]

@@ -24,7 +24,7 @@ from queuekit import (
     current,
     fixed,
 )
-from queuekit.backend import Fetched, Verdict
+from queuekit.backend import Changes, Fetched, Refusal
 from queuekit.worker.threads import Threads
 
 
@@ -425,7 +425,11 @@ async def test_a_result_that_the_server_refuses_is_an_error_in_the_log(qk: Queue
 
         async def refuse(*args: Any, **asked: Any) -> Fetched:
             fetched = await fetch(*args, **asked)
-            return fetched._replace(verdicts=[Verdict.REFUSED for _ in fetched.verdicts])
+            refused = {
+                place: change._replace(refused=Refusal.UNSTORABLE)
+                for place, change in enumerate(fetched.settled)
+            }
+            return fetched._replace(settled=Changes(fetched.settled.asked, refused))
 
         backend.fetch = refuse  # type: ignore[method-assign]  # as a server might
         await task.enqueue()

@@ -9,8 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from queuekit import Context, Handle, Queuekit, Snooze, State, current, fixed
-from queuekit.backend import Claimant
+from queuekit.backend import Ask
 from queuekit.errors import BackendRefused, BackendUnavailable, LeaseLost, ReplyLost
+from queuekit.job import Claimant
 from tests.waiting import eventually
 from tests.worker.faults import Fault, Outage
 from tests.worker.records import events, record_of
@@ -51,7 +52,7 @@ async def test_a_claim_whose_reply_was_lost_is_given_back_and_runs_long_before_i
             assert await job.result(timeout=30) == "done"
         record = await record_of(qk, job)
     assert lost.happened == 1
-    assert (runs, record.attempt, record.lapses) == ([1], 1, 0)
+    assert (runs, record.life.attempt, record.life.lapses) == ([1], 1, 0)
     assert events(record) == ["release"]
 
 
@@ -70,13 +71,13 @@ async def test_a_claim_that_is_carried_out_after_an_outage_is_given_back(qk: Que
                 await (await task.enqueue()).result(timeout=10)
             job = await late.enqueue()
             # As if it had been on its way since before the outage.
-            await backend.fetch(["late"], 1, Claimant(worker.process, 1), lease=10_000_000)
+            await backend.fetch(Ask(["late"], 1, Claimant(worker.process, 1), 10_000_000))
             assert await job.status() is State.RUNNING
 
             await eventually(lambda: is_ready(job))
 
         record = await record_of(qk, job)
-    assert (record.attempt, record.lapses) == (0, 0)
+    assert (record.life.attempt, record.life.lapses) == (0, 0)
     assert events(record) == ["release"]
 
 
@@ -137,7 +138,7 @@ async def test_what_runs_and_what_waits_here_is_not_given_back(qk: Queuekit) -> 
             assert [await job.result(timeout=10) for job in jobs] == [0, 1, 2]
         first = await record_of(qk, jobs[0])
     assert sorted(runs) == [0, 1, 2]
-    assert (first.attempt, events(first)) == (1, [])
+    assert (first.life.attempt, events(first)) == (1, [])
 
 
 # Outcomes
@@ -184,9 +185,9 @@ async def test_outcomes_are_sent_until_there_is_an_answer(
     assert fault.happened == times
     assert results == ["done", "better", "awake"]
     assert sorted(runs) == ["flaky", "flaky", "simple", "sleepy", "sleepy"]
-    assert [record.attempt for record in records] == [1, 2, 1]
-    assert [record.lapses for record in records] == [0, 0, 0]
-    assert [len(record.errors) for record in records] == [0, 1, 0]
+    assert [record.life.attempt for record in records] == [1, 2, 1]
+    assert [record.life.lapses for record in records] == [0, 0, 0]
+    assert [len(record.notes.errors) for record in records] == [0, 1, 0]
     # A reply that brought claims along was lost with them: they are given back.
     happened = [[event for event in events(record) if event != "release"] for record in records]
     assert happened == [[], [], ["snooze"]]
@@ -217,7 +218,7 @@ async def test_an_outcome_that_comes_too_late_changes_nothing(
                 )
         record = await record_of(qk, job)
         assert all(fault.happened for fault in faults)
-        assert (record.state, record.result, record.lapses) == (State.READY, None, 1)
+        assert (record.state, record.notes.result, record.life.lapses) == (State.READY, None, 1)
 
 
 async def test_an_outcome_that_waits_until_its_lease_is_lost_changes_nothing(
@@ -244,7 +245,7 @@ async def test_an_outcome_that_waits_until_its_lease_is_lost_changes_nothing(
             await eventually(lambda: beat.happened)
             settling.over()
         record = await record_of(qk, job)
-    assert (record.state, record.result, record.lapses) == (State.READY, None, 1)
+    assert (record.state, record.notes.result, record.life.lapses) == (State.READY, None, 1)
 
 
 async def rescued(elsewhere: Queuekit, *jobs: Handle[Any]) -> None:
@@ -253,7 +254,7 @@ async def rescued(elsewhere: Queuekit, *jobs: Handle[Any]) -> None:
 
     async def lapsed() -> bool:
         await backend.maintain(["default"])
-        return all([(await record_of(elsewhere, job)).lapses for job in jobs])
+        return all([(await record_of(elsewhere, job)).life.lapses for job in jobs])
 
     await eventually(lapsed)
 
@@ -285,7 +286,7 @@ async def test_a_task_learns_that_no_heartbeat_got_through_and_goes_on(qk: Queue
             assert await job.result(timeout=20) == "cancelled: False"
         record = await record_of(qk, job)
     assert outage.tried("heartbeat") > 1
-    assert (len(runs), record.attempt, record.lapses) == (1, 1, 0)
+    assert (len(runs), record.life.attempt, record.life.lapses) == (1, 1, 0)
 
 
 async def test_a_task_learns_that_its_lease_is_good_again(qk: Queuekit) -> None:
@@ -338,7 +339,7 @@ async def test_a_task_whose_job_was_given_to_others_is_interrupted(
             await eventually(lambda: "told" in seen)
         record = await record_of(qk, job)
     assert seen == ["begun", "lost: True", "told"]
-    assert (record.state, record.lapses, record.errors) == (State.READY, 1, ())
+    assert (record.state, record.life.lapses, record.notes.errors) == (State.READY, 1, ())
 
 
 # Refusals
@@ -393,7 +394,7 @@ async def test_progress_that_is_not_stored_is_a_warning(
                 job = await task.enqueue()
                 assert await job.result(timeout=10) == "done"
         record = await record_of(qk, job)
-    assert (record.progress, list(record.logs)) == (None, [])
+    assert (record.notes.progress, list(record.notes.logs)) == (None, [])
     assert (
         logged(lines, "warning") == ["progress and log lines of running jobs were not stored"] * 2
     )
@@ -439,7 +440,7 @@ async def test_an_unknown_task_met_during_an_outage_waits_like_any_other(
             await eventually(lambda: fault.happened)
             assert await (await here.enqueue()).result(timeout=10) == "done"
         record = await record_of(qk, unknown)
-    assert (record.state, record.attempt) == (State.SCHEDULED, 0)
+    assert (record.state, record.life.attempt) == (State.SCHEDULED, 0)
 
 
 # The end
@@ -473,7 +474,7 @@ async def test_a_worker_ends_though_its_last_words_reach_nobody(
     ]
     assert "the server could not be told that this worker leaves" in logged(lines, "warning")
     assert outages[0].tried("absent") == 1
-    assert (record.state, record.attempt) == (State.RUNNING, 1)
+    assert (record.state, record.life.attempt) == (State.RUNNING, 1)
 
 
 @pytest.mark.parametrize("error", [BackendUnavailable, BackendRefused])

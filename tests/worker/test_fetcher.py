@@ -13,7 +13,8 @@ from queuekit import (
     Queuekit,
     State,
 )
-from queuekit.backend import Claimant
+from queuekit.backend import Ask
+from queuekit.job import Claimant
 from queuekit.worker.worker import Worker
 from tests.waiting import eventually
 
@@ -112,7 +113,7 @@ async def test_jobs_of_a_worker_that_died_are_rescued_and_run(qk: Queuekit) -> N
 
     async with qk:
         job = await task.enqueue()
-        await (await qk.backend()).fetch(["default"], 1, Claimant("dead", 1), lease=200_000)
+        await (await qk.backend()).fetch(Ask(["default"], 1, Claimant("dead", 1), 200_000))
         with capture_logs() as lines:
             async with qk.worker():
                 assert await job.result(timeout=20) == "done"

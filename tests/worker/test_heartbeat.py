@@ -25,4 +25,4 @@ async def test_two_jobs_of_one_id_keep_both_their_leases(qk: Queuekit) -> None:
     assert sorted(runs) == queues
     for record in records:
         assert record is not None
-        assert (record.state, record.lapses, events(record)) == (State.SUCCEEDED, 0, [])
+        assert (record.state, record.life.lapses, events(record)) == (State.SUCCEEDED, 0, [])

@@ -129,8 +129,8 @@ async def is_past(qk: Queuekit, job: Any) -> bool:
     """By our own clock, which is the servers'."""
     record = await record_at(qk, JobRef(job.queue, job.id))
     assert record is not None
-    assert record.expires_at is not None
-    return record.expires_at < time.time() * 1_000_000
+    assert record.times.expires_at is not None
+    return record.times.expires_at < time.time() * 1_000_000
 
 
 def claim(attempt: int = 1) -> Claim:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from queuekit import InvalidPayload, JobFailed, JobInfo, Queuekit, State
-from queuekit.backend import Backend, Claimant, Report, Stored, Verdict
-from queuekit.job import Ack, Claim, Job, JobOptions, new_id
+from queuekit.backend import Ask, Backend, Report
+from queuekit.job import Ack, Claim, Claimant, Job, JobOptions, new_id
 
 LONG = 60_000_000
 DEEP = "[" * 100_000
@@ -24,11 +24,11 @@ def job(payload: str = '{"v":1,"a":{}}', task: str = "send", **options: Any) -> 
 async def stored(backend: Backend, *jobs: Job[Any]) -> Sequence[Job[Any]]:
     """Those that the server takes; not each takes any number."""
     answers = await backend.enqueue(jobs)
-    return [one for one, answer in zip(jobs, answers, strict=True) if answer.kind is Stored.STORED]
+    return [one for one, answer in zip(jobs, answers, strict=True) if answer.done]
 
 
 async def claimed(backend: Backend) -> Claim:
-    (only,) = (await backend.fetch(["mail"], 1, Claimant("p", 1), lease=LONG)).claims
+    (only,) = (await backend.fetch(Ask(["mail"], 1, Claimant("p", 1), LONG))).claims
     return only
 
 
@@ -36,7 +36,8 @@ async def ended(backend: Backend, **fields: Any) -> Claim:
     """A job that was run to its end, in a way that no worker would."""
     await backend.enqueue([job()])
     claim = await claimed(backend)
-    assert await backend.ack([Ack(claim.token, claim.task, **fields)]) == [Verdict.DONE]
+    (change,) = await backend.ack([Ack(claim.token, claim.task, **fields)])
+    assert change.done
     return claim
 
 

@@ -164,7 +164,7 @@ async def test_a_job_whose_lease_went_to_others_while_it_waited_never_begins_her
             threads.go.set()
         record = await record_of(elsewhere, jobs[1])
     assert threads.runs == ["first"]
-    assert (record.state, record.attempt, events(record)) == (State.READY, 0, ["lapse"])
+    assert (record.state, record.life.attempt, events(record)) == (State.READY, 0, ["lapse"])
 
 
 async def both_rescued(elsewhere: Queuekit, jobs: list[Handle[Any]]) -> None:
@@ -172,7 +172,7 @@ async def both_rescued(elsewhere: Queuekit, jobs: list[Handle[Any]]) -> None:
 
     async def lapsed() -> bool:
         await backend.maintain(["default"])
-        return all([(await record_of(elsewhere, job)).lapses for job in jobs])
+        return all([(await record_of(elsewhere, job)).life.lapses for job in jobs])
 
     await eventually(lapsed)
 
@@ -195,7 +195,7 @@ async def test_a_job_that_waited_longer_than_its_lease_is_released_instead_of_be
             await eventually(lambda: is_ready(jobs[1]))
         record = await record_of(qk, jobs[1])
     assert threads.runs == ["first"]
-    assert record.attempt == 0
+    assert record.life.attempt == 0
     assert set(events(record)) == {"release"}
 
 
@@ -219,7 +219,7 @@ async def test_a_worker_that_stops_releases_what_waits_for_a_thread(
         State.SUCCEEDED if grace else State.READY,
         State.READY,
     ]
-    assert (records[1].attempt, events(records[1])) == (0, ["release"])
+    assert (records[1].life.attempt, events(records[1])) == (0, ["release"])
 
 
 async def test_a_worker_that_stops_releases_what_waits_for_a_child(
@@ -232,7 +232,7 @@ async def test_a_worker_that_stops_releases_what_waits_for_a_child(
             group.create_task(when_it_stops(worker, (tmp_path / "go").touch))
         records = [await record_of(app.qk, job) for job in jobs]
     assert [record.state for record in records] == [State.SUCCEEDED, State.READY]
-    assert (records[1].attempt, events(records[1])) == (0, ["release"])
+    assert (records[1].life.attempt, events(records[1])) == (0, ["release"])
     assert not (tmp_path / "second").exists()
 
 
@@ -246,7 +246,7 @@ async def test_a_child_that_died_while_idle_is_no_fault_of_the_next_job(app: Mod
 
         assert await job.result(timeout=20) != first
         record = await record_of(app.qk, job)
-    assert (record.crashes, events(record)) == (0, [])
+    assert (record.life.crashes, events(record)) == (0, [])
 
 
 class SlowStart:
@@ -299,6 +299,6 @@ async def test_a_worker_stops_while_a_child_starts(
         async with app.qk.worker(grace=0):
             await asyncio.wait_for(slow.started.wait(), 20)
         record = await record_of(app.qk, job)
-    assert (record.state, record.attempt, record.crashes) == (State.READY, 0, 0)
+    assert (record.state, record.life.attempt, record.life.crashes) == (State.READY, 0, 0)
     assert events(record) == ["release"]
     assert not (tmp_path / "job").exists()

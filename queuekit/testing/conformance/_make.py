@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from queuekit.backend import Backend, Claimant, Ended, JobFilter, Stored, Verdict
+from queuekit.backend import Ask, Backend, Change, JobFilter
 from queuekit.job import (
     Ack,
     Claim,
+    Claimant,
     Job,
     JobOptions,
-    JobRecord,
     JobRef,
     Keep,
     KeyPolicy,
@@ -25,6 +25,7 @@ from queuekit.job import (
     new_id,
 )
 from queuekit.lifecycle import Event
+from queuekit.record import JobRecord
 
 T = TypeVar("T")
 
@@ -39,6 +40,10 @@ UNSTORABLE: Final = '"\ud800"'
 """A lone surrogate is no text in UTF-8, so no server takes it."""
 ALICE: Final = "alice-4711"
 BOB: Final = "bob-4712"
+
+STORED: Final = "stored"
+REPLACED: Final = "replaced"
+DONE: Final = "done"
 
 Settling: TypeAlias = Callable[[Claim], Ack]
 
@@ -92,10 +97,22 @@ def numbered(count: int, **options: Any) -> list[Job[Any]]:
     return [job(str(number), **options) for number in range(count)]
 
 
+def answer_of(change: Change) -> str:
+    """What became of one element, in a word: stored, replaced, done, or why it was refused."""
+    if change.refused:
+        return change.refused
+    return STORED if change.found is None else REPLACED if change.holder else DONE
+
+
+def answers_of(changes: Sequence[Change]) -> list[str]:
+    """The same of a batch."""
+    return [answer_of(change) for change in changes]
+
+
 async def put(backend: Backend, *jobs: Job[Any]) -> None:
     """Enqueue jobs that must all be stored."""
     answers = await backend.enqueue(jobs)
-    assert [answer.kind for answer in answers] == [Stored.STORED] * len(jobs), answers
+    assert [answer_of(answer) for answer in answers] == [STORED] * len(jobs), answers
 
 
 def claimant(process: str = ALICE) -> Claimant:
@@ -118,7 +135,7 @@ async def claim(
     async def enough() -> bool:
         wanted = count - len(claims)
         who = claimant(process)
-        fetched = await backend.fetch(queues, wanted, who, lease=lease, suspects=suspects)
+        fetched = await backend.fetch(Ask(queues, wanted, who, lease, suspects))
         claims.extend(fetched.claims)
         return len(claims) >= count
 
@@ -147,7 +164,7 @@ async def claims_nothing(
 ) -> None:
     """No claim comes, not at a second or third look either."""
     for _ in range(3):
-        fetched = await backend.fetch([queue], limit, claimant(), lease=LONG, suspects=suspects)
+        fetched = await backend.fetch(Ask([queue], limit, claimant(), LONG, suspects))
         assert not fetched.claims
         await asyncio.sleep(0.025)
 
@@ -206,12 +223,12 @@ def error_text(claim: Claim, message: str) -> str:
 
 async def ack(backend: Backend, *acks: Ack) -> None:
     """End jobs that must all be ours."""
-    assert await backend.ack(acks) == [Verdict.DONE] * len(acks)
+    assert answers_of(await backend.ack(acks)) == [DONE] * len(acks)
 
 
 async def give_back(backend: Backend, *returns: Return) -> None:
     """Return jobs that must all be ours."""
-    assert await backend.retry(returns) == [Verdict.DONE] * len(returns)
+    assert answers_of(await backend.retry(returns)) == [DONE] * len(returns)
 
 
 async def record(backend: Backend, job: UUID | JobRef) -> JobRecord:
@@ -249,23 +266,21 @@ async def sweep(backend: Backend, event: Event, where: JobFilter | None = None) 
     return sum(change.done for change in await backend.inspector.steer(event, refs))
 
 
-async def lapse(backend: Backend, *claims: Claim) -> list[Ended]:
-    """Tick until those leases have lapsed; what was told of ends.
+async def lapse(backend: Backend, *claims: Claim) -> list[Change]:
+    """Tick until those leases have lapsed; what became of their jobs.
 
     One of them may be renewed once, if this machine sleeps meanwhile.
     """
     left = {claim.token.ref for claim in claims}
     queues = sorted({claim.token.queue for claim in claims})
-    ended: list[Ended] = []
+    rescued: list[Change] = []
 
     async def all_rescued() -> bool:
-        done = await backend.maintain(queues)
-        left.difference_update(done.rescued)
-        ended.extend(done.ended)
-        return not left
+        rescued.extend((await backend.maintain(queues)).rescued)
+        return left <= {change.ref for change in rescued}
 
     await eventually(all_rescued)
-    return ended
+    return rescued
 
 
 async def lapse_times(backend: Backend, times: int, *jobs: Job[Any], suspects: int = 100) -> None:
@@ -278,7 +293,7 @@ async def lapse_times(backend: Backend, times: int, *jobs: Job[Any], suspects: i
 
 def events(record: JobRecord) -> list[str]:
     """What happened to a job besides attempts."""
-    return [json.loads(text)["event"] for text in record.history]
+    return [json.loads(text)["event"] for text in record.notes.history]
 
 
 async def drop_all(backend: Backend, queue: str = "default") -> None:

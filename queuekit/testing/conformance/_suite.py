@@ -5,6 +5,12 @@ import pytest
 from queuekit.testing.conformance.ack import AckCases
 from queuekit.testing.conformance.calls import CallCases
 from queuekit.testing.conformance.cancel import CancelCases
+from queuekit.testing.conformance.changes import (
+    EnqueueChangeCases,
+    MaintainChangeCases,
+    QueuesOfMaintainCases,
+    SettleChangeCases,
+)
 from queuekit.testing.conformance.due import DueCases
 from queuekit.testing.conformance.enqueue import EnqueueCases
 from queuekit.testing.conformance.expire import ExpireCases
@@ -31,6 +37,7 @@ from queuekit.testing.conformance.steer import (
 )
 from queuekit.testing.conformance.storable import StorableCases
 from queuekit.testing.conformance.suspects import SuspectCases
+from queuekit.testing.conformance.transfer import TransferCases
 from queuekit.testing.conformance.wait import WaitCases
 
 
@@ -74,6 +81,11 @@ class Conformance(
     CallCases,
     LostReplyCases,
     LifecycleCases,
+    EnqueueChangeCases,
+    SettleChangeCases,
+    MaintainChangeCases,
+    QueuesOfMaintainCases,
+    TransferCases,
     NeighbourCases,
 ):
     """Subclass it, name the subclass ``Test...`` and give it the fixtures `backend`, `other` and `lossy`."""

@@ -4,14 +4,17 @@ import asyncio
 
 import pytest
 
-from queuekit.backend import Backend, Stored, Verdict
+from queuekit.backend import Ask, Backend, Refusal
 from queuekit.errors import BackendRefused, InvalidOption
 from queuekit.job import State
 from queuekit.testing.conformance._make import (
     ALICE,
+    DONE,
     LONG,
     UNSTORABLE,
     ack,
+    answer_of,
+    answers_of,
     claim,
     claim_one,
     claimant,
@@ -67,7 +70,7 @@ class CallCases:
     async def test_cancelled_fetches_lose_no_job(self, backend: Backend) -> None:
         await put(backend, *numbered(20))
         for delay in range(20):
-            fetching = backend.fetch(["default"], 1, claimant("erin-1"), lease=LONG)
+            fetching = backend.fetch(Ask(["default"], 1, claimant("erin-1"), LONG))
             task = asyncio.create_task(fetching)
             await asyncio.sleep(delay / 5000)
             task.cancel()
@@ -83,7 +86,7 @@ class CallCases:
             await asyncio.sleep(delay / 5000)
             task.cancel()
             await asyncio.wait([task])
-            assert await backend.ack([succeeded(one)]) == [Verdict.DONE]
+            assert answers_of(await backend.ack([succeeded(one)])) == [DONE]
             assert await state_of(backend, one.token.id) is State.SUCCEEDED
 
     async def test_an_object_may_be_closed_twice(self, backend: Backend, other: Backend) -> None:
@@ -100,7 +103,7 @@ class CallCases:
         await other.close()
         await ack(backend, succeeded(one))
         (answer,) = await backend.enqueue([job(id=one.token.id)])
-        assert (answer.kind, answer.state) == (Stored.KNOWN, State.SUCCEEDED)
+        assert (answer_of(answer), answer.now) == (Refusal.KNOWN, State.SUCCEEDED)
 
     async def test_an_atomic_batch_over_queues_is_stored_whole_or_refused(
         self, backend: Backend

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from queuekit.backend import Backend, Change, Refusal
+from queuekit.backend import Ask, Backend, Change, Refusal
 from queuekit.job import JobRef, KeyPolicy, State, new_id
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
@@ -43,7 +43,7 @@ class CancelCases:
         assert change == Change(one.ref, State.READY, State.CANCELLED)
         found = await record(backend, one.id)
         assert found.state is State.CANCELLED
-        assert found.finished_at is not None
+        assert found.times.finished_at is not None
         await claims_nothing(backend)
 
     async def test_a_scheduled_job_ends_as_cancelled(self, backend: Backend) -> None:
@@ -66,7 +66,7 @@ class CancelCases:
         (change,) = await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         assert change == Change(one.token.ref, State.RUNNING, State.RUNNING)
         found = await record(backend, one.token.id)
-        assert (found.state, found.cancel_requested) == (State.RUNNING, True)
+        assert (found.state, found.life.cancel_requested) == (State.RUNNING, True)
 
     async def test_a_request_is_noted(self, backend: Backend) -> None:
         one = await running(backend)
@@ -85,7 +85,7 @@ class CancelCases:
         await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await ack(backend, cancelled(one, "asked to"))
         found = await record(backend, one.token.id)
-        assert (found.state, found.reason) == (State.CANCELLED, "asked to")
+        assert (found.state, found.life.reason) == (State.CANCELLED, "asked to")
 
     async def test_a_job_that_succeeds_all_the_same_has_succeeded(self, backend: Backend) -> None:
         one = await running(backend)
@@ -196,7 +196,7 @@ class CancelCases:
         jobs = numbered(40)
         await put(backend, *jobs)
         fetched, changes = await asyncio.gather(
-            backend.fetch(["default"], 40, claimant(ALICE), lease=LONG),
+            backend.fetch(Ask(["default"], 40, claimant(ALICE), LONG)),
             other.inspector.steer(Event.CANCEL, [one.ref for one in jobs]),
         )
         assert all(change.done for change in changes)

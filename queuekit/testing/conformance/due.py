@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 
-from queuekit.backend import Backend, Verdict
+from queuekit.backend import Ask, Backend
 from queuekit.job import LAST_MOMENT, Ack, Keep, Micros, Return, ReturnKind, State
 from queuekit.testing.conformance._make import (
     ALICE,
+    DONE,
     LONG,
     MILLISECOND,
     SECOND,
     ack,
+    answers_of,
     claim,
     claim_one,
     claimant,
@@ -73,7 +75,7 @@ class DueCases:
         options: dict[str, Any] = {option: Keep(far, far) if option == "keep" else far}
         odd = job("odd", key="k", **options)
         await put(backend, job(), odd, job())
-        fetched = await backend.fetch(["default"], 3, claimant(), lease=LONG)
+        fetched = await backend.fetch(Ask(["default"], 3, claimant(), LONG))
         assert len(fetched.claims) == (3 if far > 0 or option != "expires" else 2)
         assert not (await backend.heartbeat([one.token for one in fetched.claims])).lost
         await self._all_can_be_seen(backend, 3)
@@ -93,8 +95,8 @@ class DueCases:
             Return(odd.token, kind, far),
             succeeded(last),
         ]
-        fetched = await backend.fetch(["other"], 1, claimant(), lease=LONG, settle=settle)
-        assert list(fetched.verdicts) == [Verdict.DONE] * 3
+        fetched = await backend.fetch(Ask(["other"], 1, claimant(), LONG), settle=settle)
+        assert answers_of(fetched.settled) == [DONE] * 3
         wanted = State.SCHEDULED if far > 0 else State.READY
         assert await state_of(backend, odd.token.id) is wanted
         await backend.maintain(["default"])
@@ -115,7 +117,12 @@ class DueCases:
         found = await find_all(backend)
         assert len(found) == count
         for one in found:
-            for at in (one.scheduled_at, one.expires_at, one.leased_until, one.finished_at):
+            for at in (
+                one.times.scheduled_at,
+                one.times.expires_at,
+                one.times.leased_until,
+                one.times.finished_at,
+            ):
                 assert at is None or 0 <= at <= LAST_MOMENT
 
     async def test_a_fetch_takes_due_jobs_without_maintain(self, backend: Backend) -> None:
@@ -128,9 +135,9 @@ class DueCases:
         await put(backend, one)
         await claim_one(backend)
         found = await record(backend, one.id)
-        assert found.started_at is not None
-        assert found.scheduled_at is not None
-        assert found.started_at >= found.scheduled_at - MILLISECOND
+        assert found.times.started_at is not None
+        assert found.times.scheduled_at is not None
+        assert found.times.started_at >= found.times.scheduled_at - MILLISECOND
 
     async def test_maintain_promotes_due_jobs(self, backend: Backend) -> None:
         one = job(delay=20 * MILLISECOND)

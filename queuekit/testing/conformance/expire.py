@@ -5,9 +5,10 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
-from queuekit.backend import Backend, Ended
-from queuekit.job import Job, JobRecord, Keep, Micros, Reason, State
+from queuekit.backend import Ask, Backend, Change
+from queuekit.job import Job, Keep, Micros, Reason, State
 from queuekit.lifecycle import Event
+from queuekit.record import JobRecord
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -47,43 +48,43 @@ class ExpireCases:
         one = job(expires=SOON)
         await put(backend, one)
         found = await self._has_expired(backend, one.id)
-        assert (found.state, found.reason) == (State.FAILED, Reason.EXPIRED)
-        assert found.finished_at is not None
+        assert (found.state, found.life.reason) == (State.FAILED, Reason.EXPIRED)
+        assert found.times.finished_at is not None
 
     async def test_maintain_tells_what_expired(self, backend: Backend) -> None:
         jobs = [job(expires=SOON, queue=queue, task=f"of.{queue}") for queue in ("left", "right")]
         await put(backend, *jobs)
-        ended: list[Ended] = []
+        told: list[Change] = []
 
         async def both() -> bool:
-            ended.extend((await backend.maintain(["left", "right"])).ended)
-            return len(ended) >= 2
+            told.extend((await backend.maintain(["left", "right"])).expired)
+            return len(told) >= 2
 
         await eventually(both)
-        assert set(ended) == {self._told(one) for one in jobs}
-        assert not (await backend.maintain(["left", "right"])).ended
+        assert set(told) == {self._told(one) for one in jobs}
+        assert not (await backend.maintain(["left", "right"])).expired
 
     async def test_a_fetch_tells_what_expired(self, backend: Backend) -> None:
         jobs = [job(expires=SOON, queue=queue, task=f"of.{queue}") for queue in ("left", "right")]
         await put(backend, *jobs)
         await asyncio.sleep(0.01)
-        ended: list[Ended] = []
+        told: list[Change] = []
 
         async def both() -> bool:
-            found = await backend.fetch(["left", "right"], 5, claimant(), lease=LONG)
-            ended.extend(found.ended)
-            return len(ended) >= 2
+            found = await backend.fetch(Ask(["left", "right"], 5, claimant(), LONG))
+            told.extend(found.expired)
+            return len(told) >= 2
 
         await eventually(both)
-        assert set(ended) == {self._told(one) for one in jobs}
-        assert not (await backend.fetch(["left", "right"], 5, claimant(), lease=LONG)).ended
+        assert set(told) == {self._told(one) for one in jobs}
+        assert not (await backend.fetch(Ask(["left", "right"], 5, claimant(), LONG))).expired
 
     async def test_what_expired_without_a_record_is_told(self, backend: Backend) -> None:
         one = job(expires=SOON, keep=Keep(0))
         await put(backend, one)
 
-        async def told() -> list[Ended]:
-            return [*(await backend.maintain(["default"])).ended]
+        async def told() -> list[Change]:
+            return [*(await backend.maintain(["default"])).expired]
 
         assert await eventually(told) == [self._told(one)]
         assert await state_of(backend, one.id) is None
@@ -98,9 +99,9 @@ class ExpireCases:
 
         async def meet(store: Backend) -> None:
             async def all_told() -> bool:
-                found = await store.fetch(["default"], 10, claimant(), lease=LONG)
+                found = await store.fetch(Ask(["default"], 10, claimant(), LONG))
                 done = await store.maintain(["default"])
-                told.update(one.id for one in (*found.ended, *done.ended))
+                told.update(one.ref.id for one in (*found.expired, *done.expired))
                 return len(told) == len(jobs)
 
             await eventually(all_told)
@@ -112,22 +113,22 @@ class ExpireCases:
         await put(backend, job(expires=LONG), job(), *numbered(2, expires=LONG, delay=LONG))
         (begun,) = await claim(backend, 1)
         found = await backend.fetch(
-            ["default"], 5, claimant(), lease=LONG, settle=[succeeded(begun)]
+            Ask(["default"], 5, claimant(), LONG), settle=[succeeded(begun)]
         )
-        assert (len(found.claims), list(found.ended)) == (1, [])
-        assert not (await backend.maintain(["default"])).ended
+        assert (len(found.claims), list(found.expired)) == (1, [])
+        assert not (await backend.maintain(["default"])).expired
 
     async def test_one_call_ends_a_bounded_number(self, backend: Backend) -> None:
         await put(backend, *numbered(4500, expires=SOON), job("late"))
         await asyncio.sleep(0.01)
-        assert 0 < len((await backend.maintain(["default"])).ended) <= 1000
-        found = await backend.fetch(["default"], 1, claimant(), lease=LONG)
-        assert 0 < len(found.ended) <= 2000
+        assert 0 < len((await backend.maintain(["default"])).expired) <= 1000
+        found = await backend.fetch(Ask(["default"], 1, claimant(), LONG))
+        assert 0 < len(found.expired) <= 2000
         claims = found.claims or [await claim_one(backend)]
         assert [one.payload for one in claims] == ["late"]
 
-    def _told(self, one: Job[Any]) -> Ended:
-        return Ended(one.options.queue, one.id, one.task, Reason.EXPIRED)
+    def _told(self, one: Job[Any]) -> Change:
+        return Change(one.ref, State.READY, State.FAILED, task=one.task, reason=Reason.EXPIRED)
 
     async def test_a_scheduled_job_expires_as_well(self, backend: Backend) -> None:
         one = job(expires=SOON, delay=LONG)
@@ -138,7 +139,7 @@ class ExpireCases:
         one = job(expires=LONG, delay=MILLISECOND)
         await put(backend, one)
         found = await record(backend, one.id)
-        assert found.expires_at == found.enqueued_at + LONG
+        assert found.times.expires_at == found.times.enqueued_at + LONG
 
     async def test_a_claim_says_how_long_it_may_be_begun(self, backend: Backend) -> None:
         await put(backend, job(expires=LONG))
@@ -178,10 +179,10 @@ class ExpireCases:
         self, backend: Backend
     ) -> None:
         for _ in range(3):
-            await backend.fetch(["default"], 1, claimant(), lease=LONG)
+            await backend.fetch(Ask(["default"], 1, claimant(), LONG))
             await put(backend, job(expires=SOON))
             await asyncio.sleep(0.002)
-            assert not (await backend.fetch(["default"], 1, claimant(), lease=LONG)).claims
+            assert not (await backend.fetch(Ask(["default"], 1, claimant(), LONG))).claims
 
     async def test_expired_jobs_stand_in_nobodys_way(self, backend: Backend) -> None:
         await put(backend, *(job(expires=SOON) for _ in range(50)), *numbered(5))
@@ -234,5 +235,5 @@ class ExpireCases:
 
         found = await eventually(failed)
         assert found is not None
-        assert found.reason == Reason.EXPIRED
+        assert found.life.reason == Reason.EXPIRED
         return found

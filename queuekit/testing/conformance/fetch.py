@@ -3,12 +3,14 @@
 import asyncio
 from collections import Counter
 
-from queuekit.backend import Backend, Verdict
+from queuekit.backend import Ask, Backend, Refusal
 from queuekit.job import Claim, State
 from queuekit.testing.conformance._make import (
+    DONE,
     LONG,
     SECOND,
     ack,
+    answers_of,
     claim,
     claim_one,
     claimant,
@@ -41,14 +43,14 @@ class FetchCases:
     async def test_a_claimed_job_is_running(self, backend: Backend) -> None:
         one = await running(backend)
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt) == (State.RUNNING, 1)
-        assert found.delivery == one.token.delivery
-        assert found.started_at is not None
-        assert found.started_at >= found.enqueued_at
+        assert (found.state, found.life.attempt) == (State.RUNNING, 1)
+        assert found.life.delivery == one.token.delivery
+        assert found.times.started_at is not None
+        assert found.times.started_at >= found.times.enqueued_at
 
     async def test_an_empty_queue_gives_nothing(self, backend: Backend) -> None:
-        fetched = await backend.fetch(["default"], 10, claimant(), lease=LONG)
-        assert (list(fetched.claims), list(fetched.verdicts)) == ([], [])
+        fetched = await backend.fetch(Ask(["default"], 10, claimant(), LONG))
+        assert (list(fetched.claims), answers_of(fetched.settled)) == ([], [])
 
     async def test_first_in_first_out(self, backend: Backend) -> None:
         for one in numbered(10):
@@ -70,12 +72,12 @@ class FetchCases:
 
     async def test_a_fetch_keeps_to_its_limit(self, backend: Backend) -> None:
         await put(backend, *numbered(10))
-        fetched = await backend.fetch(["default"], 3, claimant(), lease=LONG)
+        fetched = await backend.fetch(Ask(["default"], 3, claimant(), LONG))
         assert len(fetched.claims) == 3
 
     async def test_the_limit_is_for_all_queues_together(self, backend: Backend) -> None:
         await put(backend, *numbered(5, queue="left"), *numbered(5, queue="right"))
-        fetched = await backend.fetch(["left", "right"], 4, claimant(), lease=LONG)
+        fetched = await backend.fetch(Ask(["left", "right"], 4, claimant(), LONG))
         assert len(fetched.claims) == 4
 
     async def test_queues_are_served_in_turn(self, backend: Backend) -> None:
@@ -90,7 +92,7 @@ class FetchCases:
         await put(backend, *numbered(100, queue="full"), *numbered(10, queue="small"))
         served: Counter[str] = Counter()
         for _ in range(4):
-            fetched = await backend.fetch(["full", "small"], 10, claimant(), lease=LONG)
+            fetched = await backend.fetch(Ask(["full", "small"], 10, claimant(), LONG))
             served.update(one.token.queue for one in fetched.claims)
         assert served["small"] > 0
         assert served["full"] > 0
@@ -110,9 +112,9 @@ class FetchCases:
         found = await claim_one(backend, lease=77 * SECOND)
         assert found.lease == 77 * SECOND
         stored = await record(backend, one.id)
-        assert stored.started_at is not None
-        assert stored.leased_until is not None
-        assert abs(stored.leased_until - stored.started_at - 77 * SECOND) < SECOND
+        assert stored.times.started_at is not None
+        assert stored.times.leased_until is not None
+        assert abs(stored.times.leased_until - stored.times.started_at - 77 * SECOND) < SECOND
 
     async def test_a_jobs_own_lease_goes_before_the_workers(self, backend: Backend) -> None:
         one = job(lease=5 * LONG)
@@ -120,14 +122,14 @@ class FetchCases:
         found = await claim_one(backend, lease=LONG)
         assert found.lease == 5 * LONG
         stored = await record(backend, one.id)
-        assert stored.started_at is not None
-        assert stored.leased_until is not None
-        assert stored.leased_until - stored.started_at > 4 * LONG
+        assert stored.times.started_at is not None
+        assert stored.times.leased_until is not None
+        assert stored.times.leased_until - stored.times.started_at > 4 * LONG
 
     async def test_a_delivery_is_at_least_the_servers_clock(self, backend: Backend) -> None:
         one = await running(backend)
         stored = await record(backend, one.token.id)
-        assert one.token.delivery >= stored.enqueued_at // 1000 - 1
+        assert one.token.delivery >= stored.times.enqueued_at // 1000 - 1
 
     async def test_deliveries_grow_with_every_claim(self, backend: Backend) -> None:
         await put(backend, job())
@@ -149,23 +151,20 @@ class FetchCases:
         first = await running(backend)
         await put(backend, job("next"))
         fetched = await backend.fetch(
-            ["default"], 1, claimant(), lease=LONG, settle=[succeeded(first, '"done"')]
+            Ask(["default"], 1, claimant(), LONG), settle=[succeeded(first, '"done"')]
         )
-        assert list(fetched.verdicts) == [Verdict.DONE]
-        assert (await record(backend, first.token.id)).result == '"done"'
+        assert answers_of(fetched.settled) == [DONE]
+        assert (await record(backend, first.token.id)).notes.result == '"done"'
         assert len(fetched.claims) == 1 or (await claim_one(backend)).payload == "next"
 
     async def test_a_fetch_settles_returns_as_well(self, backend: Backend) -> None:
         await put(backend, *numbered(3))
         first, second, third = await claim(backend, 3)
         fetched = await backend.fetch(
-            ["elsewhere"],
-            5,
-            claimant(),
-            lease=LONG,
+            Ask(["elsewhere"], 5, claimant(), LONG),
             settle=[retried(first, LONG), succeeded(second), released(third)],
         )
-        assert list(fetched.verdicts) == [Verdict.DONE] * 3
+        assert answers_of(fetched.settled) == [DONE] * 3
         assert await state_of(backend, first.token.id) is State.SCHEDULED
         assert await state_of(backend, second.token.id) is State.SUCCEEDED
         assert await state_of(backend, third.token.id) is State.READY
@@ -174,9 +173,9 @@ class FetchCases:
         one = await running(backend)
         await put(backend, job())
         fetched = await backend.fetch(
-            ["default"], 0, claimant(), lease=LONG, settle=[succeeded(one)]
+            Ask(["default"], 0, claimant(), LONG), settle=[succeeded(one)]
         )
-        assert (list(fetched.claims), list(fetched.verdicts)) == ([], [Verdict.DONE])
+        assert (list(fetched.claims), answers_of(fetched.settled)) == ([], [DONE])
         assert await state_of(backend, one.token.id) is State.SUCCEEDED
 
     async def test_a_fetch_names_what_it_could_not_settle(self, backend: Backend) -> None:
@@ -184,13 +183,10 @@ class FetchCases:
         first, second, third = await claim(backend, 3)
         await ack(backend, succeeded(second))
         fetched = await backend.fetch(
-            ["default"],
-            10,
-            claimant(),
-            lease=LONG,
+            Ask(["default"], 10, claimant(), LONG),
             settle=[succeeded(first), retried(second), succeeded(third)],
         )
-        assert list(fetched.verdicts) == [Verdict.DONE, Verdict.LOST, Verdict.DONE]
+        assert answers_of(fetched.settled) == [DONE, Refusal.LOST, DONE]
 
     async def test_two_fetchers_share_without_overlap(
         self, backend: Backend, other: Backend
@@ -208,7 +204,7 @@ class FetchCases:
 
         async def fetcher(store: Backend) -> None:
             async def all_claimed() -> bool:
-                fetched = await store.fetch(["default"], 7, claimant(), lease=LONG)
+                fetched = await store.fetch(Ask(["default"], 7, claimant(), LONG))
                 claimed.extend(fetched.claims)
                 return len(claimed) >= len(jobs)
 

@@ -38,7 +38,7 @@ class GetCases:
         first, second = numbered(2)
         await put(backend, first, second)
         found = await backend.inspector.get([second.ref, JobRef("default", new_id()), first.ref])
-        assert [one.id if one else None for one in found] == [second.id, None, first.id]
+        assert [one.job.id if one else None for one in found] == [second.id, None, first.id]
 
     async def test_nothing_asked_for_is_nothing_got(self, backend: Backend) -> None:
         assert await backend.inspector.get([]) == []
@@ -46,8 +46,8 @@ class GetCases:
     async def test_a_record_of_a_named_queue(self, backend: Backend) -> None:
         left = job("1", queue="left")
         await put(backend, left, job("2", queue="right", id=left.id))
-        assert (await record(backend, JobRef("left", left.id))).payload == "1"
-        assert (await record(backend, JobRef("right", left.id))).payload == "2"
+        assert (await record(backend, JobRef("left", left.id))).job.payload == "1"
+        assert (await record(backend, JobRef("right", left.id))).job.payload == "2"
         assert await state_of(backend, JobRef("elsewhere", left.id)) is None
 
     async def test_of_one_id_in_several_queues_the_newest_is_located(
@@ -76,7 +76,11 @@ class GetCases:
         jobs = [job(queue=queue) for queue in ("a", "b:c", "d/e.f-g_h")]
         await put(backend, *jobs)
         found = await backend.inspector.get([one.ref for one in jobs])
-        assert [one.queue if one else None for one in found] == ["a", "b:c", "d/e.f-g_h"]
+        assert [one.job.options.queue if one else None for one in found] == [
+            "a",
+            "b:c",
+            "d/e.f-g_h",
+        ]
 
     async def test_live_and_finished_jobs_are_got_alike(self, backend: Backend) -> None:
         finished = await running(backend)
@@ -89,9 +93,9 @@ class GetCases:
     async def test_a_running_job_shows_its_lease(self, backend: Backend) -> None:
         one = await running(backend)
         found = await record(backend, one.token.id)
-        assert found.leased_until is not None
-        assert found.started_at is not None
-        assert found.leased_until > found.started_at
+        assert found.times.leased_until is not None
+        assert found.times.started_at is not None
+        assert found.times.leased_until > found.times.started_at
 
 
 class FindCases:
@@ -141,14 +145,14 @@ class FindCases:
         await put(backend, job())
         one = job()
         await put(backend, one)
-        since = (await record(backend, one.id)).enqueued_at
+        since = (await record(backend, one.id)).times.enqueued_at
         assert one.id in await self._find(backend, JobFilter(since=since))
         assert await self._find(backend, JobFilter(since=since + LONG)) == set()
 
     async def test_jobs_since_a_datetime(self, backend: Backend) -> None:
         one = job()
         await put(backend, one)
-        since = datetime_of((await record(backend, one.id)).enqueued_at)
+        since = datetime_of((await record(backend, one.id)).times.enqueued_at)
         assert await self._find(backend, JobFilter(since=since)) == {one.id}
         later = JobFilter(since=since + timedelta(microseconds=1))
         assert await self._find(backend, later) == set()
@@ -217,13 +221,13 @@ class FindCases:
         )
         found = await find_all(backend, limit=4)
         assert len(found) == 16
-        assert found == sorted(found, key=lambda one: one.id, reverse=True)
+        assert found == sorted(found, key=lambda one: one.job.id, reverse=True)
 
     async def test_jobs_of_one_id_come_by_their_queue(self, backend: Backend) -> None:
         one = new_id()
         await put(backend, *(job(queue=queue, id=one) for queue in ("b", "B", "a", "A-", "A")))
         found = await find_all(backend, limit=2)
-        assert [each.queue for each in found] == ["b", "a", "B", "A-", "A"]
+        assert [each.job.options.queue for each in found] == ["b", "a", "B", "A-", "A"]
 
     async def test_a_page_begins_after_a_job_that_is_gone(self, backend: Backend) -> None:
         jobs = numbered(4)
@@ -231,7 +235,7 @@ class FindCases:
         newest_first = sorted(jobs, key=lambda one: one.id, reverse=True)
         await backend.inspector.steer(Event.DELETE, [newest_first[1].ref])
         page = await backend.inspector.find(JobFilter(), after=newest_first[1].ref)
-        assert [one.id for one in page] == [one.id for one in newest_first[2:]]
+        assert [one.job.id for one in page] == [one.id for one in newest_first[2:]]
 
     async def test_the_refs_are_of_the_jobs_that_are_found(self, backend: Backend) -> None:
         await one_of_each(backend)
@@ -276,7 +280,7 @@ class FindCases:
         return set(await self._pages(backend, where, limit=50))
 
     async def _pages(self, backend: Backend, where: JobFilter, limit: int) -> list[UUID]:
-        ids = [one.id for one in await find_all(backend, where, limit=limit)]
+        ids = [one.job.id for one in await find_all(backend, where, limit=limit)]
         assert len(set(ids)) == len(ids)
         return ids
 

@@ -4,15 +4,18 @@ import asyncio
 
 import pytest
 
-from queuekit.backend import Answer, Backend, Change, Refusal, Stored
+from queuekit.backend import Backend, Change, Refusal
 from queuekit.job import Keep, KeyPolicy, State, new_id
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
     MILLISECOND,
+    STORED,
     Settling,
     ack,
+    answer_of,
+    answers_of,
     cancelled,
     claim,
     claim_one,
@@ -41,7 +44,7 @@ class RejectCases:
         one = job(key=KEY)
         await put(backend, one)
         (answer,) = await backend.enqueue([job(key=KEY)])
-        assert (answer.kind, answer.id) == (Stored.DUPLICATE, one.id)
+        assert (answer_of(answer), answer.holder) == (Refusal.KEY_HELD, one.id)
         await claim_one(backend)
         await claims_nothing(backend)
 
@@ -58,21 +61,21 @@ class RejectCases:
 
     async def test_a_scheduled_job_holds_its_key(self, backend: Backend) -> None:
         await put(backend, job(key=KEY, delay=LONG))
-        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job(key=KEY)]))[0]) is Refusal.KEY_HELD
 
     async def test_a_running_job_holds_its_key(self, backend: Backend) -> None:
         one = await running(backend, key=KEY)
         (answer,) = await backend.enqueue([job(key=KEY)])
-        assert (answer.kind, answer.id) == (Stored.DUPLICATE, one.token.id)
+        assert (answer_of(answer), answer.holder) == (Refusal.KEY_HELD, one.token.id)
 
     async def test_a_retried_job_holds_its_key(self, backend: Backend) -> None:
         await give_back(backend, retried(await running(backend, key=KEY), LONG))
-        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job(key=KEY)]))[0]) is Refusal.KEY_HELD
 
     async def test_a_lapsed_job_holds_its_key(self, backend: Backend) -> None:
         await put(backend, job(key=KEY))
         await lapse(backend, await claim_one(backend, lease=BRIEF))
-        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job(key=KEY)]))[0]) is Refusal.KEY_HELD
 
     @pytest.mark.parametrize("end", [succeeded, failed, cancelled])
     async def test_the_end_of_a_job_frees_its_key(self, backend: Backend, end: Settling) -> None:
@@ -85,7 +88,7 @@ class RejectCases:
         await put(backend, other)
         await ack(backend, succeeded(one))
         answers = await backend.enqueue([job(key="another"), job(key=KEY)])
-        assert [answer.kind for answer in answers] == [Stored.DUPLICATE, Stored.STORED]
+        assert [answer_of(answer) for answer in answers] == [Refusal.KEY_HELD, STORED]
 
     async def test_the_end_of_a_job_without_record_frees_its_key(self, backend: Backend) -> None:
         await ack(backend, succeeded(await running(backend, key=KEY, keep=Keep(0))))
@@ -128,23 +131,23 @@ class RejectCases:
     ) -> None:
         first, second = job("1", key=KEY), job("2", key=KEY)
         answers = await backend.enqueue([first, job(), second])
-        assert [answer.kind for answer in answers] == [
-            Stored.STORED,
-            Stored.STORED,
-            Stored.DUPLICATE,
+        assert [answer_of(answer) for answer in answers] == [
+            STORED,
+            STORED,
+            Refusal.KEY_HELD,
         ]
-        assert answers[2].id == first.id
+        assert answers[2].holder == first.id
 
     async def test_a_known_id_is_known_and_no_duplicate_of_itself(self, backend: Backend) -> None:
         one = job(key=KEY)
         await put(backend, one)
-        assert await backend.enqueue([one]) == [Answer(Stored.KNOWN, State.READY)]
+        assert answers_of(await backend.enqueue([one])) == [Refusal.KNOWN]
 
     async def test_a_known_finished_id_does_not_take_its_key_again(self, backend: Backend) -> None:
         one = await running(backend, key=KEY)
         await ack(backend, succeeded(one))
         again = job(id=one.token.id, key=KEY)
-        assert (await backend.enqueue([again]))[0].kind is Stored.KNOWN
+        assert answer_of((await backend.enqueue([again]))[0]) is Refusal.KNOWN
         await put(backend, job(key=KEY))
 
     async def test_a_remembered_id_is_known_though_another_job_holds_its_key(
@@ -154,8 +157,8 @@ class RejectCases:
         await ack(backend, succeeded(one))
         await put(backend, job(key=KEY))
         again, new = job(id=one.token.id, key=KEY), job(id=new_id(), key=KEY)
-        kinds = [answer.kind for answer in await backend.enqueue([again, new])]
-        assert kinds == [Stored.KNOWN, Stored.DUPLICATE]
+        kinds = [answer_of(answer) for answer in await backend.enqueue([again, new])]
+        assert kinds == [Refusal.KNOWN, Refusal.KEY_HELD]
 
     async def test_of_many_at_once_one_gets_the_key(self, backend: Backend, other: Backend) -> None:
         jobs = [job(str(number), key=KEY) for number in range(20)]
@@ -163,11 +166,11 @@ class RejectCases:
         answers = await asyncio.gather(
             *(store.enqueue([one]) for store, one in zip(stores, jobs, strict=True))
         )
-        kinds = [answer.kind for (answer,) in answers]
-        assert kinds.count(Stored.STORED) == 1
-        assert kinds.count(Stored.DUPLICATE) == 19
-        winner = jobs[kinds.index(Stored.STORED)]
-        assert {answer.id for (answer,) in answers} - {None} == {winner.id}
+        kinds = [answer_of(answer) for (answer,) in answers]
+        assert kinds.count(STORED) == 1
+        assert kinds.count(Refusal.KEY_HELD) == 19
+        winner = jobs[kinds.index(STORED)]
+        assert {answer.holder for (answer,) in answers} - {None} == {winner.id}
         assert (await claim_one(backend)).token.id == winner.id
         await claims_nothing(backend)
 
@@ -175,17 +178,17 @@ class RejectCases:
     async def test_a_key_is_any_text(self, backend: Backend, key: str) -> None:
         one = job(key=key)
         await put(backend, one)
-        assert (await record(backend, one.id)).key == key
-        assert (await backend.enqueue([job(key=key)]))[0].id == one.id
+        assert (await record(backend, one.id)).job.key == key
+        assert (await backend.enqueue([job(key=key)]))[0].holder == one.id
 
     async def test_a_duplicate_in_a_batch_of_500_fails_no_other(self, backend: Backend) -> None:
         holder = job(key=KEY)
         await put(backend, holder)
         batch = numbered(500)
         batch[250] = job(key=KEY)
-        kinds = [answer.kind for answer in await backend.enqueue(batch)]
-        assert kinds.pop(250) is Stored.DUPLICATE
-        assert kinds == [Stored.STORED] * 499
+        kinds = [answer_of(answer) for answer in await backend.enqueue(batch)]
+        assert kinds.pop(250) is Refusal.KEY_HELD
+        assert kinds == [STORED] * 499
 
 
 class KeyUntilCases:
@@ -193,7 +196,7 @@ class KeyUntilCases:
 
     async def test_until_started_a_claim_frees_the_key(self, backend: Backend) -> None:
         await put(backend, job("1", key=KEY, key_until="started"))
-        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job(key=KEY)]))[0]) is Refusal.KEY_HELD
         await claim_one(backend)
         await put(backend, job("2", key=KEY, key_until="started"))
         assert (await claim_one(backend)).payload == "2"
@@ -213,7 +216,7 @@ class KeyUntilCases:
         await put(backend, job(key=KEY, priority=50))
         await give_back(backend, retried(one))
         assert (await claim_one(backend)).token.id == one.token.id
-        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job(key=KEY)]))[0]) is Refusal.KEY_HELD
 
     async def test_until_started_anothers_end_leaves_a_run_alone(self, backend: Backend) -> None:
         one = await running(backend, key=KEY, key_until="started")
@@ -228,38 +231,38 @@ class KeyUntilCases:
         await put(backend, holder)
         await ack(backend, succeeded(one))
         (answer,) = await backend.enqueue([job("3", key=KEY)])
-        assert (answer.kind, answer.id) == (Stored.DUPLICATE, holder.id)
+        assert (answer_of(answer), answer.holder) == (Refusal.KEY_HELD, holder.id)
 
     async def test_for_a_time_the_key_outlives_the_job(self, backend: Backend) -> None:
         one = await running(backend, key=KEY, key_until=LONG)
         await ack(backend, succeeded(one))
         (answer,) = await backend.enqueue([job(key=KEY)])
-        assert (answer.kind, answer.id) == (Stored.DUPLICATE, one.token.id)
+        assert (answer_of(answer), answer.holder) == (Refusal.KEY_HELD, one.token.id)
 
     async def test_for_a_time_the_key_outlives_the_record(self, backend: Backend) -> None:
         one = await running(backend, key=KEY, key_until=LONG, keep=Keep(0))
         await ack(backend, succeeded(one))
-        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job(key=KEY)]))[0]) is Refusal.KEY_HELD
 
     async def test_for_a_time_the_key_outlives_every_tick(self, backend: Backend) -> None:
         one = await running(backend, key=KEY, key_until=LONG)
         await ack(backend, succeeded(one))
         for _ in range(3):
             await backend.maintain(["default"])
-        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job(key=KEY)]))[0]) is Refusal.KEY_HELD
 
     async def test_for_a_time_the_key_outlives_a_deleted_job(self, backend: Backend) -> None:
         one = job(key=KEY, key_until=LONG)
         await put(backend, one)
         await backend.inspector.steer(Event.DELETE, [one.ref])
-        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job(key=KEY)]))[0]) is Refusal.KEY_HELD
 
     async def test_the_time_of_an_earlier_holder_does_not_end_a_key(self, backend: Backend) -> None:
         await put(backend, job(key=KEY, key_until=20 * MILLISECOND))
         await asyncio.sleep(0.03)
         await put(backend, job(key=KEY))
         await backend.maintain(["default"])
-        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job(key=KEY)]))[0]) is Refusal.KEY_HELD
 
     async def test_after_its_time_the_key_is_free(self, backend: Backend) -> None:
         one = await running(backend, key=KEY, key_until=20 * MILLISECOND)
@@ -283,8 +286,8 @@ class KeyUntilCases:
         one = await running(backend, "1", key=KEY, key_until=LONG)
         await ack(backend, succeeded(one))
         (answer,) = await backend.enqueue([job("2", key=KEY, key_policy=policy)])
-        assert (answer.kind, answer.id) == (Stored.DUPLICATE, one.token.id)
-        assert (await record(backend, one.token.id)).payload == "1"
+        assert (answer_of(answer), answer.holder) == (Refusal.KEY_HELD, one.token.id)
+        assert (await record(backend, one.token.id)).job.payload == "1"
         await claims_nothing(backend)
 
     async def test_throttled_jobs_are_duplicates(self, backend: Backend) -> None:
@@ -292,7 +295,9 @@ class KeyUntilCases:
         await put(backend, one)
         again = [job(key=KEY, key_policy=KeyPolicy.THROTTLE, key_until=LONG) for _ in range(5)]
         answers = await backend.enqueue(again)
-        assert {(answer.kind, answer.id) for answer in answers} == {(Stored.DUPLICATE, one.id)}
+        assert {(answer_of(answer), answer.holder) for answer in answers} == {
+            (Refusal.KEY_HELD, one.id)
+        }
 
 
 class KeyAndRerunCases:
@@ -303,7 +308,7 @@ class KeyAndRerunCases:
         await ack(backend, failed(one))
         await backend.inspector.steer(Event.RERUN, [one.token.ref])
         (answer,) = await backend.enqueue([job(key=KEY)])
-        assert (answer.kind, answer.id) == (Stored.DUPLICATE, one.token.id)
+        assert (answer_of(answer), answer.holder) == (Refusal.KEY_HELD, one.token.id)
 
     async def test_a_rerun_is_refused_while_another_job_holds_the_key(
         self, backend: Backend
@@ -340,7 +345,7 @@ class KeyAndRerunCases:
         await asyncio.sleep(0.03)
         (change,) = await backend.inspector.steer(Event.RERUN, [one.token.ref])
         assert change.done
-        assert (await backend.enqueue([job(key=KEY)]))[0].id == one.token.id
+        assert (await backend.enqueue([job(key=KEY)]))[0].holder == one.token.id
 
     async def test_until_started_a_rerun_is_refused_while_another_job_holds_the_key(
         self, backend: Backend

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from queuekit.backend import Backend, Ended
+from queuekit.backend import Ask, Backend, Change
 from queuekit.job import LAPSES_ALLOWED, JobRef, Keep, Reason, State
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
@@ -39,11 +39,11 @@ class HeartbeatCases:
 
     async def test_a_heartbeat_extends_the_lease(self, backend: Backend) -> None:
         one = await running(backend)
-        before = (await record(backend, one.token.id)).leased_until
+        before = (await record(backend, one.token.id)).times.leased_until
         await asyncio.sleep(0.01)
         pulse = await backend.heartbeat([one.token])
         assert (list(pulse.lost), list(pulse.cancels)) == ([], [])
-        after = (await record(backend, one.token.id)).leased_until
+        after = (await record(backend, one.token.id)).times.leased_until
         assert before is not None
         assert after is not None
         assert after > before
@@ -53,18 +53,18 @@ class HeartbeatCases:
         one = await claim_one(backend, lease=SECOND)
         await backend.heartbeat([one.token])
         found = await record(backend, one.token.id)
-        assert found.leased_until is not None
-        assert found.started_at is not None
-        assert found.leased_until - found.started_at >= 10 * LONG
+        assert found.times.leased_until is not None
+        assert found.times.started_at is not None
+        assert found.times.leased_until - found.times.started_at >= 10 * LONG
 
     async def test_a_heartbeat_extends_by_the_workers_lease(self, backend: Backend) -> None:
         await put(backend, job())
         one = await claim_one(backend, lease=2 * LONG)
         await backend.heartbeat([one.token])
         found = await record(backend, one.token.id)
-        assert found.leased_until is not None
-        assert found.started_at is not None
-        assert found.leased_until - found.started_at >= 2 * LONG
+        assert found.times.leased_until is not None
+        assert found.times.started_at is not None
+        assert found.times.leased_until - found.times.started_at >= 2 * LONG
 
     async def test_a_heartbeat_revives_a_lease_that_nobody_took_back_yet(
         self, backend: Backend
@@ -87,9 +87,9 @@ class HeartbeatCases:
         stolen = await claim_one(backend, lease=BRIEF)
         await lapse(backend, stolen)
         present = await claim_one(backend, process=BOB)
-        before = (await record(backend, stolen.token.id)).leased_until
+        before = (await record(backend, stolen.token.id)).times.leased_until
         assert list((await backend.heartbeat([stolen.token])).lost) == [stolen.token]
-        assert (await record(backend, stolen.token.id)).leased_until == before
+        assert (await record(backend, stolen.token.id)).times.leased_until == before
         assert not (await backend.heartbeat([present.token])).lost
 
     async def test_a_heartbeat_names_a_settled_job(self, backend: Backend) -> None:
@@ -138,8 +138,8 @@ class LapseCases:
         one = await claim_one(backend, lease=BRIEF)
         await lapse(backend, one)
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt, found.lapses) == (State.READY, 0, 1)
-        assert list(found.errors) == []
+        assert (found.state, found.life.attempt, found.life.lapses) == (State.READY, 0, 1)
+        assert list(found.notes.errors) == []
 
     async def test_a_lapse_is_noted(self, backend: Backend) -> None:
         await put(backend, job())
@@ -147,10 +147,10 @@ class LapseCases:
         await lapse(backend, one)
         found = await record(backend, one.token.id)
         assert events(found) == ["lapse"]
-        (note,) = [json.loads(text) for text in found.history]
+        (note,) = [json.loads(text) for text in found.notes.history]
         assert note["delivery"] == one.token.delivery
-        assert found.started_at is not None
-        assert note["at"] >= found.started_at
+        assert found.times.started_at is not None
+        assert note["at"] >= found.times.started_at
 
     async def test_a_lapsed_job_is_claimed_again_with_a_greater_delivery(
         self, backend: Backend
@@ -184,7 +184,7 @@ class LapseCases:
         rescued: list[JobRef] = []
 
         async def lapsed() -> bool:
-            rescued.extend((await backend.maintain(["default"])).rescued)
+            rescued.extend(lapse.ref for lapse in (await backend.maintain(["default"])).rescued)
             return bool(rescued)
 
         await eventually(lapsed)
@@ -207,14 +207,14 @@ class LapseCases:
         async def tick(store: Backend) -> list[object]:
             rescued: list[object] = []
             for _ in range(20):
-                rescued += (await store.maintain(["default"])).rescued
+                rescued += [lapse.ref for lapse in (await store.maintain(["default"])).rescued]
                 await asyncio.sleep(0.01)
             return rescued
 
         await asyncio.gather(*(tick(store) for store in (backend, other) for _ in range(3)))
         await eventually(lambda: self._all_ready(backend, 20))
         for one in claims:
-            assert (await record(backend, one.token.id)).lapses == 1
+            assert (await record(backend, one.token.id)).life.lapses == 1
 
     async def _all_ready(self, backend: Backend, count: int) -> bool:
         await backend.maintain(["default"])
@@ -233,29 +233,33 @@ class LapseCases:
         await put(backend, one)
         await lapse_times(backend, LAPSES_ALLOWED, one)
         found = await record(backend, one.id)
-        assert (found.state, found.reason) == (State.FAILED, Reason.CRASHED)
-        assert found.lapses == LAPSES_ALLOWED
+        assert (found.state, found.life.reason) == (State.FAILED, Reason.CRASHED)
+        assert found.life.lapses == LAPSES_ALLOWED
         await claims_nothing(backend, suspects=10)
 
     async def test_the_last_lapse_is_told(self, backend: Backend) -> None:
         one, two = job(max_lapses=1, task="a"), job(max_lapses=1, task="b", keep=Keep(0))
         await put(backend, one, two)
-        ended = await lapse(backend, *await claim(backend, 2, lease=BRIEF))
-        assert set(ended) == {
-            Ended("default", lost.id, lost.task, Reason.CRASHED) for lost in (one, two)
+        told = await lapse(backend, *await claim(backend, 2, lease=BRIEF))
+        assert set(told) == {
+            Change(lost.ref, State.RUNNING, State.FAILED, task=lost.task, reason=Reason.CRASHED)
+            for lost in (one, two)
         }
 
-    async def test_nothing_is_told_of_a_lapse_that_fails_no_job(self, backend: Backend) -> None:
+    async def test_what_became_of_lapsed_jobs_is_told(self, backend: Backend) -> None:
         await put(backend, job(max_lapses=2), job(max_lapses=1))
         spared, asked = await claim(backend, 2, lease=BRIEF)
         await backend.inspector.steer(Event.CANCEL, [asked.token.ref])
-        assert await lapse(backend, spared, asked) == []
+        assert set(await lapse(backend, spared, asked)) == {
+            Change(spared.token.ref, State.RUNNING, State.READY),
+            Change(asked.token.ref, State.RUNNING, State.CANCELLED),
+        }
 
     async def test_a_job_has_lapses_of_its_own(self, backend: Backend) -> None:
         one = job(max_lapses=1)
         await put(backend, one)
         await lapse_times(backend, 1, one)
-        assert (await record(backend, one.id)).reason == Reason.CRASHED
+        assert (await record(backend, one.id)).life.reason == Reason.CRASHED
 
     async def test_a_hundred_jobs_of_one_dead_process_come_back(self, backend: Backend) -> None:
         await put(backend, *numbered(100))
@@ -280,7 +284,7 @@ class LeasesCases:
     ) -> None:
         await put(backend, *numbered(3))
         who = claimant("carol-1")
-        fetched = await backend.fetch(["default"], 3, who, lease=LONG)
+        fetched = await backend.fetch(Ask(["default"], 3, who, LONG))
         held = await backend.leases("carol-1")
         assert {one.number for one in held} == {who.number}
         assert {(one.token.id, one.token.delivery) for one in held} == {

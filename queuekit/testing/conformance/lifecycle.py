@@ -7,9 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from queuekit.backend import STEERING, Backend, Change, Stored, Verdict
-from queuekit.job import FINISHED, Ack, Claim, JobRecord, JobRef, KeyPolicy, Micros, Return, State
-from queuekit.lifecycle import Event, Life, allowed, step
+from queuekit.backend import STEERING, Ask, Backend, Change, Refusal
+from queuekit.job import FINISHED, Ack, Claim, JobRef, KeyPolicy, Micros, Return, State
+from queuekit.lifecycle import Event, allowed, step
+from queuekit.record import JobRecord, Life
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -94,12 +95,16 @@ class LifecycleCases:
         subject = await bring(backend, state, event)
         before = await life(backend, subject.id)
         assert before.state is state
-        await happens(backend, event, subject, delay)
+        change = await happens(backend, event, subject, delay)
         after = await life(backend, subject.id)
         expected = step(
             before, event, delay=delay, now_ms=after.delivery, reason=REASONS.get(event)
         )
         assert without_request(after) == without_request(expected)
+        if change is not None:
+            assert change.ref == JobRef("default", subject.id)
+            told = (change.found, change.now, change.generation, change.refused)
+            assert told == (state, expected.state, expected.generation, None)
 
     @pytest.mark.parametrize(("event", "state"), REFUSED)
     async def test_a_refused_event_changes_nothing_and_names_the_state(
@@ -119,7 +124,8 @@ class LifecycleCases:
         await backend.inspector.steer(Event.CANCEL, [JobRef("default", subject.id)])
         before = await life(backend, subject.id)
         assert before.cancel_requested
-        await happens(backend, event, subject, LONG)
+        change = await happens(backend, event, subject, LONG)
+        assert change == Change(JobRef("default", subject.id), State.RUNNING, State.CANCELLED)
         after = await life(backend, subject.id)
         assert without_request(after) == without_request(step(before, event, delay=LONG))
         assert after.state is State.CANCELLED
@@ -178,29 +184,32 @@ async def leave_running(backend: Backend, present: Claim, state: State | None) -
             assert state is State.RUNNING
 
 
-async def happens(backend: Backend, event: Event, subject: Subject, delay: Micros) -> None:
-    """An event that is allowed."""
+async def happens(backend: Backend, event: Event, subject: Subject, delay: Micros) -> Change | None:
+    """An event that is allowed; what is told of it, if it is one that is told."""
     match event:
         case Event.DUE:
             await eventually(lambda: ticks_until(backend, subject.id, State.READY))
         case Event.CLAIM:
             assert (await claim_one(backend)).token.id == subject.id
         case Event.LAPSE:
-            await lapse(backend, claim_of(subject))
+            (change,) = await lapse(backend, claim_of(subject))
+            return change
         case Event.EXPIRE if subject.claim is None:
             await eventually(lambda: ticks_until(backend, subject.id, State.FAILED))
         case Event.EXPIRE:
-            await ack(backend, failed(claim_of(subject), "expired"))
+            (change,) = await backend.ack([failed(claim_of(subject), "expired")])
+            return change
         case Event.DEPENDENCIES_DONE:
             await ack(backend, succeeded(claim_of(subject)))
         case Event.HEARTBEAT:
             assert not (await backend.heartbeat([claim_of(subject).token])).lost
         case Event.REPLACE:
-            assert await replace(backend, delay) is Stored.REPLACED
+            return await replace(backend, delay)
         case event if event in STEERING:
-            assert (await steer(backend, event, subject.id)).done
+            return await steer(backend, event, subject.id)
         case _:
-            assert await settle(backend, event, claim_of(subject), delay) is Verdict.DONE
+            return await settle(backend, event, claim_of(subject), delay)
+    return None
 
 
 async def is_refused(backend: Backend, event: Event, subject: Subject, state: State | None) -> None:
@@ -210,21 +219,23 @@ async def is_refused(backend: Backend, event: Event, subject: Subject, state: St
             upkeep = await backend.maintain(["default"])
             assert (upkeep.promoted, list(upkeep.rescued)) == (0, [])
         case Event.CLAIM:
-            fetched = await backend.fetch(["default"], 9, claimant(), lease=LONG, suspects=9)
+            fetched = await backend.fetch(Ask(["default"], 9, claimant(), LONG, 9))
             assert not fetched.claims
         case Event.EXPIRE:
             await asyncio.sleep(0.5)
-            assert not (await backend.maintain(["default"])).ended
+            assert not (await backend.maintain(["default"])).expired
         case Event.HEARTBEAT:
             token = claim_of(subject).token
             assert list((await backend.heartbeat([token])).lost) == [token]
         case Event.REPLACE:
-            assert (await replace(backend, 0)) in {Stored.STORED, Stored.REPLACED}
+            assert (await replace(backend, 0)).ref.id != subject.id or state is State.WAITING
         case event if event in STEERING:
             change = await steer(backend, event, subject.id)
             assert (change.found, change.done) == (state, False)
         case _:
-            assert await settle(backend, event, claim_of(subject), 0) is Verdict.LOST
+            change = await settle(backend, event, claim_of(subject), 0)
+            ref = JobRef("default", subject.id)
+            assert change == Change(ref, state, state, refused=Refusal.LOST)
 
 
 async def ticks_until(backend: Backend, id: UUID, state: State) -> bool:  # noqa: A002  # as in the protocol
@@ -233,11 +244,11 @@ async def ticks_until(backend: Backend, id: UUID, state: State) -> bool:  # noqa
     return await state_of(backend, id) is state
 
 
-async def replace(backend: Backend, delay: Micros) -> Stored:
+async def replace(backend: Backend, delay: Micros) -> Change:
     """Another job of the key comes, to replace the one that is there."""
     newer = job('"newer"', key=KEY, key_policy=KeyPolicy.REPLACE, delay=delay)
-    (answer,) = await backend.enqueue([newer])
-    return answer.kind
+    (change,) = await backend.enqueue([newer])
+    return change
 
 
 async def steer(backend: Backend, event: Event, id: UUID) -> Change:  # noqa: A002  # as in the protocol
@@ -246,7 +257,7 @@ async def steer(backend: Backend, event: Event, id: UUID) -> Change:  # noqa: A0
     return change
 
 
-async def settle(backend: Backend, event: Event, claim: Claim, delay: Micros) -> Verdict:
+async def settle(backend: Backend, event: Event, claim: Claim, delay: Micros) -> Change:
     """What workers do to one run."""
     outcomes: dict[Event, Ack | Return] = {
         Event.ACK_SUCCEEDED: succeeded(claim),
@@ -257,9 +268,9 @@ async def settle(backend: Backend, event: Event, claim: Claim, delay: Micros) ->
         Event.RELEASE: released(claim),
         Event.DEATH: dead(claim),
     }
-    fetched = await backend.fetch(["default"], 0, claimant(), lease=LONG, settle=[outcomes[event]])
-    (verdict,) = fetched.verdicts
-    return verdict
+    fetched = await backend.fetch(Ask(["default"], 0, claimant(), LONG), settle=[outcomes[event]])
+    (change,) = fetched.settled
+    return change
 
 
 def claim_of(subject: Subject) -> Claim:
@@ -274,16 +285,7 @@ async def life(backend: Backend, id: UUID) -> Life:  # noqa: A002  # as in the p
     (found,) = await backend.inspector.get([JobRef("default", id)])
     if found is None:
         return Life(None)
-    return Life(
-        found.state,
-        found.attempt,
-        found.delivery,
-        found.lapses,
-        found.crashes,
-        found.generation,
-        found.cancel_requested,
-        found.reason,
-    )
+    return found.life
 
 
 def without_request(life: Life) -> Life:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from queuekit.backend import Backend, JobFilter, Presence, Report, Stored, Verdict
+from queuekit.backend import Ask, Backend, JobFilter, Presence, Refusal, Report
 from queuekit.errors import BackendUnavailable, ReplyLost
 from queuekit.job import Ack, Claim, Keep, KeyPolicy, Return, ReturnKind, State
 from queuekit.lifecycle import Event
@@ -14,9 +14,13 @@ from queuekit.testing.conformance._lossy import Lossy
 from queuekit.testing.conformance._make import (
     ALICE,
     BRIEF,
+    DONE,
     LONG,
     MILLISECOND,
+    STORED,
     ack,
+    answer_of,
+    answers_of,
     claim,
     claim_one,
     claimant,
@@ -52,7 +56,7 @@ class LostReplyCases:
         await put(lossy.backend, job())
         lossy.lose_reply()
         with pytest.raises(ReplyLost):
-            await lossy.backend.fetch(["default"], 1, claimant(), lease=LONG)
+            await lossy.backend.fetch(Ask(["default"], 1, claimant(), LONG))
 
     @each_reply
     async def test_enqueue_stores_a_job_once(
@@ -60,8 +64,8 @@ class LostReplyCases:
     ) -> None:
         one = job()
         (answer,) = await twice(lossy, after, lambda store: store.enqueue([one]))
-        assert answer.kind in {Stored.STORED, Stored.KNOWN}
-        assert answer.state is State.READY
+        assert answer_of(answer) in {STORED, Refusal.KNOWN}
+        assert answer.now is State.READY
         await claim_one(backend)
         await claims_nothing(backend)
 
@@ -71,7 +75,7 @@ class LostReplyCases:
     ) -> None:
         jobs = numbered(300)
         answers = await twice(lossy, after, lambda store: store.enqueue(jobs))
-        assert {answer.kind for answer in answers} <= {Stored.STORED, Stored.KNOWN}
+        assert {answer_of(answer) for answer in answers} <= {STORED, Refusal.KNOWN}
         assert [one.payload for one in await claim(backend, 300)] == [one.payload for one in jobs]
         await claims_nothing(backend)
 
@@ -90,7 +94,7 @@ class LostReplyCases:
     ) -> None:
         one = job(key="k")
         (answer,) = await twice(lossy, after, lambda store: store.enqueue([one]))
-        assert answer.kind in {Stored.STORED, Stored.KNOWN}
+        assert answer_of(answer) in {STORED, Refusal.KNOWN}
         assert (await claim_one(backend)).token.id == one.id
 
     @each_reply
@@ -111,7 +115,7 @@ class LostReplyCases:
         await put(backend, *numbered(5))
         who = claimant("dora-1")
         received = await once(
-            lossy, after, lambda store: store.fetch(["default"], 5, who, lease=LONG)
+            lossy, after, lambda store: store.fetch(Ask(["default"], 5, who, LONG))
         )
         held = await backend.leases("dora-1")
         known = {one.token.id for fetched in received for one in fetched.claims}
@@ -130,11 +134,11 @@ class LostReplyCases:
         fetched = await twice(
             lossy,
             after,
-            lambda store: store.fetch(["default"], 0, claimant(), lease=LONG, settle=outcomes),
+            lambda store: store.fetch(Ask(["default"], 0, claimant(), LONG), settle=outcomes),
         )
-        assert list(fetched.verdicts) == [Verdict.DONE] * 2
-        assert (await record(backend, first.token.id)).result == "1"
-        assert len((await record(backend, second.token.id)).errors) == 1
+        assert answers_of(fetched.settled) == [DONE] * 2
+        assert (await record(backend, first.token.id)).notes.result == "1"
+        assert len((await record(backend, second.token.id)).notes.errors) == 1
 
     @each_reply
     async def test_a_fetch_that_settles_and_claims_loses_nothing(
@@ -147,10 +151,10 @@ class LostReplyCases:
             lossy,
             after,
             lambda store: store.fetch(
-                ["default"], 3, claimant("fay-1"), lease=LONG, settle=outcomes
+                Ask(["default"], 3, claimant("fay-1"), LONG), settle=outcomes
             ),
         )
-        assert list(fetched.verdicts) == [Verdict.DONE]
+        assert answers_of(fetched.settled) == [DONE]
         held = await backend.leases("fay-1")
         assert {one.token.id for one in held} >= {one.token.id for one in fetched.claims}
         rest = await claim(backend, 5 - len(held))
@@ -162,8 +166,8 @@ class LostReplyCases:
         self, backend: Backend, lossy: Lossy, after: int, keep: Keep | None
     ) -> None:
         one = await running(backend, keep=keep)
-        verdicts = await twice(lossy, after, lambda store: store.ack([succeeded(one, "1")]))
-        assert verdicts == [Verdict.DONE]
+        changes = await twice(lossy, after, lambda store: store.ack([succeeded(one, "1")]))
+        assert answers_of(changes) == [DONE]
         await claims_nothing(backend)
 
     @each_reply
@@ -171,44 +175,48 @@ class LostReplyCases:
         self, backend: Backend, lossy: Lossy, after: int
     ) -> None:
         one = await running(backend)
-        assert await twice(lossy, after, lambda store: store.ack([failed(one)])) == [Verdict.DONE]
-        assert len((await record(backend, one.token.id)).errors) == 1
+        assert answers_of(await twice(lossy, after, lambda store: store.ack([failed(one)]))) == [
+            DONE
+        ]
+        assert len((await record(backend, one.token.id)).notes.errors) == 1
 
     @each_reply
     async def test_retry_puts_a_job_back_once(
         self, backend: Backend, lossy: Lossy, after: int
     ) -> None:
         one = await running(backend)
-        verdicts = await twice(lossy, after, lambda store: store.retry([retried(one, LONG)]))
-        assert verdicts == [Verdict.DONE]
+        changes = await twice(lossy, after, lambda store: store.retry([retried(one, LONG)]))
+        assert answers_of(changes) == [DONE]
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt, len(found.errors)) == (State.SCHEDULED, 1, 1)
+        assert (found.state, found.life.attempt, len(found.notes.errors)) == (State.SCHEDULED, 1, 1)
 
     @each_reply
     async def test_snooze_counts_back_once(
         self, backend: Backend, lossy: Lossy, after: int
     ) -> None:
         one = await self._second_attempt(backend)
-        verdicts = await twice(lossy, after, lambda store: store.retry([snoozed(one, LONG)]))
-        assert verdicts == [Verdict.DONE]
+        changes = await twice(lossy, after, lambda store: store.retry([snoozed(one, LONG)]))
+        assert answers_of(changes) == [DONE]
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt) == (State.SCHEDULED, 1)
+        assert (found.state, found.life.attempt) == (State.SCHEDULED, 1)
 
     @each_reply
     async def test_release_counts_back_once(
         self, backend: Backend, lossy: Lossy, after: int
     ) -> None:
         one = await self._second_attempt(backend)
-        verdicts = await twice(lossy, after, lambda store: store.retry([released(one)]))
-        assert verdicts == [Verdict.DONE]
-        assert (await record(backend, one.token.id)).attempt == 1
+        changes = await twice(lossy, after, lambda store: store.retry([released(one)]))
+        assert answers_of(changes) == [DONE]
+        assert (await record(backend, one.token.id)).life.attempt == 1
 
     @each_reply
     async def test_death_is_counted_once(self, backend: Backend, lossy: Lossy, after: int) -> None:
         one = await running(backend)
-        assert await twice(lossy, after, lambda store: store.retry([dead(one)])) == [Verdict.DONE]
+        assert answers_of(await twice(lossy, after, lambda store: store.retry([dead(one)]))) == [
+            DONE
+        ]
         found = await record(backend, one.token.id)
-        assert (found.state, found.crashes, found.attempt) == (State.READY, 1, 0)
+        assert (found.state, found.life.crashes, found.life.attempt) == (State.READY, 1, 0)
 
     @each_reply
     async def test_heartbeat_answers_the_second_time(
@@ -226,7 +234,7 @@ class LostReplyCases:
     async def test_report_keeps_progress(self, backend: Backend, lossy: Lossy, after: int) -> None:
         one = await running(backend)
         await twice(lossy, after, lambda store: store.report([Report(one.token, "0.5", [])]))
-        assert (await record(backend, one.token.id)).progress == "0.5"
+        assert (await record(backend, one.token.id)).notes.progress == "0.5"
 
     @each_reply
     async def test_leases_are_named(self, backend: Backend, lossy: Lossy, after: int) -> None:
@@ -239,7 +247,7 @@ class LostReplyCases:
         one = await running(backend)
         await ack(backend, succeeded(one, "1"))
         found = await twice(lossy, after, lambda store: store.results([one.token.ref], 5))
-        assert found[one.token.ref].result == "1"
+        assert found[one.token.ref].notes.result == "1"
 
     @each_reply
     async def test_a_process_is_present_once(
@@ -277,7 +285,7 @@ class LostReplyCases:
             return states == [State.READY] * 2
 
         await eventually(moved)
-        assert (await record(backend, late.token.id)).lapses == 1
+        assert (await record(backend, late.token.id)).life.lapses == 1
         await claim(backend, 2)
         await claims_nothing(backend)
 
@@ -289,7 +297,7 @@ class LostReplyCases:
         one = await claim_one(backend, lease=BRIEF)
         await once(lossy, after, lambda store: store.maintain(["default"]))
         await eventually(lambda: self._is_ready(backend, one.token.id))
-        assert (await record(backend, one.token.id)).lapses == 1
+        assert (await record(backend, one.token.id)).life.lapses == 1
 
     @each_reply
     async def test_cancel_is_asked_once(self, backend: Backend, lossy: Lossy, after: int) -> None:
@@ -301,7 +309,7 @@ class LostReplyCases:
             lambda store: store.inspector.steer(Event.CANCEL, [ready.ref, held.token.ref]),
         )
         assert await state_of(backend, ready.id) is State.CANCELLED
-        assert (await record(backend, held.token.id)).cancel_requested
+        assert (await record(backend, held.token.id)).life.cancel_requested
 
     @each_reply
     async def test_a_rerun_raises_the_generation_once(
@@ -311,7 +319,7 @@ class LostReplyCases:
         await ack(backend, failed(one))
         await twice(lossy, after, lambda store: store.inspector.steer(Event.RERUN, [one.token.ref]))
         found = await record(backend, one.token.id)
-        assert (found.state, found.generation) == (State.READY, 1)
+        assert (found.state, found.life.generation) == (State.READY, 1)
 
     @each_reply
     async def test_promote_is_done(self, backend: Backend, lossy: Lossy, after: int) -> None:
@@ -357,7 +365,7 @@ class LostReplyCases:
         (found,) = await twice(lossy, after, lambda store: store.inspector.get([one.ref]))
         assert found is not None
         page = await twice(lossy, after, lambda store: store.inspector.find(JobFilter()))
-        assert [each.id for each in page] == [one.id]
+        assert [each.job.id for each in page] == [one.id]
         (queue,) = await twice(lossy, after, lambda store: store.inspector.queues())
         assert queue.counts == {State.READY: 1}
 

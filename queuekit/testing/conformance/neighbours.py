@@ -6,14 +6,19 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from queuekit.backend import Backend, Report, Stored, Verdict
-from queuekit.job import Claim, Job, JobRecord, Keep, KeyPolicy, Return, State, new_id
+from queuekit.backend import Backend, Refusal, Report
+from queuekit.job import Claim, Job, Keep, KeyPolicy, Return, State, new_id
 from queuekit.lifecycle import Event
+from queuekit.record import JobRecord
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
+    REPLACED,
+    STORED,
     Settling,
     ack,
+    answer_of,
+    answers_of,
     cancelled,
     claim,
     claim_one,
@@ -64,7 +69,7 @@ class NeighbourCases:
         kept = None if own or asked else end(one).state
         assert await self._states(backend, one, other) == [kept, State.RUNNING]
         await give_back(backend, released(other))
-        assert await backend.ack([end(other)._replace(keep=asked)]) == [Verdict.LOST]
+        assert answers_of(await backend.ack([end(other)._replace(keep=asked)])) == [Refusal.LOST]
         assert await self._states(backend, one, other) == [kept, State.READY]
 
     @each_pair
@@ -76,7 +81,7 @@ class NeighbourCases:
         one, other = await self._two(backend, queues, acted)
         await give_back(backend, back(one))
         assert await self._states(backend, one, other) == [State.READY, State.RUNNING]
-        assert not (await self._record(backend, other)).history
+        assert not (await self._record(backend, other)).notes.history
 
     @each_pair
     @one_of_two
@@ -87,7 +92,7 @@ class NeighbourCases:
         one, other = await self._two(backend, queues, acted, lease=BRIEF)
         await give_back(backend, back(one))
         await lapse(backend, other)
-        assert await backend.retry([back(other)]) == [Verdict.LOST]
+        assert answers_of(await backend.retry([back(other)])) == [Refusal.LOST]
 
     @each_pair
     @one_of_two
@@ -111,7 +116,7 @@ class NeighbourCases:
         await asyncio.sleep(0.01)
         await backend.heartbeat([one.token])
         assert await self._record(backend, other) == before
-        assert (await self._record(backend, one)).leased_until != before.leased_until
+        assert (await self._record(backend, one)).times.leased_until != before.times.leased_until
 
     @each_pair
     @one_of_two
@@ -122,7 +127,7 @@ class NeighbourCases:
         before = await self._record(backend, other)
         await backend.report([Report(one.token, "0.5", ["half"])])
         assert await self._record(backend, other) == before
-        assert (await self._record(backend, one)).progress == "0.5"
+        assert (await self._record(backend, one)).notes.progress == "0.5"
 
     @each_pair
     @one_of_two
@@ -182,10 +187,10 @@ class NeighbourCases:
     ) -> None:
         one, other = await self._two(backend, ("left", "right"), acted, key="k")
         await ack(backend, succeeded(one))
-        key = (await self._record(backend, one)).key
+        key = (await self._record(backend, one)).job.key
         again = [job(queue=held.token.queue, key=key) for held in (one, other)]
-        kinds = [answer.kind for answer in await backend.enqueue(again)]
-        assert kinds == [Stored.STORED, Stored.DUPLICATE]
+        kinds = [answer_of(answer) for answer in await backend.enqueue(again)]
+        assert kinds == [STORED, Refusal.KEY_HELD]
 
     @pytest.mark.parametrize(("own", "foreign"), [("left", "right"), ("right", "left")])
     async def test_a_claim_in_one_queue_frees_no_key_of_another(
@@ -199,7 +204,7 @@ class NeighbourCases:
         await put(backend, job(queue=own, key="k"))
         await ack(backend, succeeded(one))
         again = await backend.enqueue([job(queue=queue, key="k") for queue in (own, foreign)])
-        assert [answer.kind for answer in again] == [Stored.DUPLICATE] * 2
+        assert [answer_of(answer) for answer in again] == [Refusal.KEY_HELD] * 2
 
     @one_of_two
     async def test_a_replacement_in_one_queue_changes_no_job_of_another(
@@ -210,12 +215,12 @@ class NeighbourCases:
         queue = one.options.queue
         held = await claim_one(backend, queue=other.options.queue)
         new = job("2", queue=queue, key="k", key_policy=KeyPolicy.REPLACE, key_until=LONG)
-        assert (await backend.enqueue([new]))[0].id == one.id
+        assert (await backend.enqueue([new]))[0].ref == one.ref
         replaced = await claim_one(backend, queue=queue)
         assert (replaced.payload, held.payload) == ("2", "1")
         await ack(backend, succeeded(replaced), succeeded(held))
         again = await backend.enqueue([job(queue=j.options.queue, key="k") for j in (one, other)])
-        assert [answer.kind for answer in again] == [Stored.DUPLICATE, Stored.STORED]
+        assert [answer_of(answer) for answer in again] == [Refusal.KEY_HELD, STORED]
 
     @one_of_two
     async def test_a_key_whose_time_is_over_in_one_queue_is_held_in_another(
@@ -224,8 +229,8 @@ class NeighbourCases:
         two = await self._twins(backend, brief=acted)
         await asyncio.sleep(0.03)
         answers = await backend.enqueue([job(queue=one.options.queue, key="k") for one in two])
-        kinds = [answer.kind for answer in answers]
-        assert (kinds[acted], kinds[1 - acted]) == (Stored.STORED, Stored.DUPLICATE)
+        kinds = [answer_of(answer) for answer in answers]
+        assert (kinds[acted], kinds[1 - acted]) == (STORED, Refusal.KEY_HELD)
 
     async def test_a_replacement_in_two_queues_is_known_in_each(self, backend: Backend) -> None:
         olds = [job(queue=queue, key="k") for queue in ("left", "right")]
@@ -236,8 +241,8 @@ class NeighbourCases:
             for old in olds
         ]
         for answers in (await backend.enqueue(new), await backend.enqueue(new)):
-            assert [answer.kind for answer in answers] == [Stored.REPLACED] * 2
-            assert [answer.id for answer in answers] == [old.id for old in olds]
+            assert [answer_of(answer) for answer in answers] == [REPLACED] * 2
+            assert [answer.holder for answer in answers] == [old.id for old in olds]
 
     @each_pair
     @one_of_two
@@ -246,7 +251,7 @@ class NeighbourCases:
     ) -> None:
         one, other = await self._two(backend, queues, acted, key="k")
         heirs = [
-            job(queue=held.queue, key=held.key, key_policy=KeyPolicy.REPLACE)
+            job(queue=held.job.options.queue, key=held.job.key, key_policy=KeyPolicy.REPLACE)
             for held in (await self._record(backend, one), await self._record(backend, other))
         ]
         await put(backend, *(heirs if acted == 0 else heirs[::-1]))  # in their holders' order
@@ -263,7 +268,7 @@ class NeighbourCases:
         answers = await backend.enqueue(
             [job(id=one.token.id, queue=queue) for queue in ("right", "left")]
         )
-        assert [answer.kind for answer in answers] == [Stored.STORED, Stored.KNOWN]
+        assert [answer_of(answer) for answer in answers] == [STORED, Refusal.KNOWN]
 
     @each_pair
     @one_of_two

@@ -29,14 +29,14 @@ class OutageCases:
     @pytest.mark.parametrize("leases", [0.5, 0.65, 0.9, 1.1, 3])
     async def test_an_outage_costs_no_lease(self, backend: Backend, leases: float) -> None:
         one = await self._claimed(backend, job())
-        before = (await record(backend, one.token.id)).leased_until
+        before = (await record(backend, one.token.id)).times.leased_until
         upkeep = await self._outage(backend, leases)
-        assert (upkeep.renewed, list(upkeep.rescued)) == (1, [])
+        assert (upkeep.renewed, [one.ref for one in upkeep.rescued]) == (1, [])
         found = await record(backend, one.token.id)
         assert found.state is State.RUNNING
         assert before is not None
-        assert found.leased_until is not None
-        assert found.leased_until > before
+        assert found.times.leased_until is not None
+        assert found.times.leased_until > before
 
     async def test_a_worker_goes_on_after_an_outage(self, backend: Backend) -> None:
         one = await self._claimed(backend, job())
@@ -47,7 +47,7 @@ class OutageCases:
         one = await self._claimed(backend, job())
         await self._outage(backend, 2)
         upkeep = await self._outage(backend, 2)
-        assert (upkeep.renewed, list(upkeep.rescued)) == (0, [one.token.ref])
+        assert (upkeep.renewed, [one.ref for one in upkeep.rescued]) == (0, [one.token.ref])
         assert await state_of(backend, one.token.id) is State.READY
 
     async def test_a_silent_worker_is_not_spared_because_another_is_heard(
@@ -61,20 +61,20 @@ class OutageCases:
         await put(backend, job())
         await claim_one(backend, process=BOB)
         upkeep = await self._outage(backend, 2)
-        assert (upkeep.renewed, list(upkeep.rescued)) == (0, [silent.token.ref])
+        assert (upkeep.renewed, [one.ref for one in upkeep.rescued]) == (0, [silent.token.ref])
 
     async def test_an_outage_gives_no_lease_to_what_does_not_run(self, backend: Backend) -> None:
         one = await self._claimed(backend, job())
         await give_back(backend, released(one))
         await self._outage(backend, 0.5)
         assert (await self._outage(backend, 2)).renewed == 0
-        assert (await record(backend, one.token.id)).leased_until is None
+        assert (await record(backend, one.token.id)).times.leased_until is None
 
     async def test_a_worker_that_is_heard_is_spared_again(self, backend: Backend) -> None:
         one = await self._claimed(backend, job())
         for _ in range(3):
             upkeep = await self._outage(backend, 2)
-            assert (upkeep.renewed, list(upkeep.rescued)) == (1, [])
+            assert (upkeep.renewed, [one.ref for one in upkeep.rescued]) == (1, [])
             assert not (await backend.heartbeat([one.token])).lost
 
     async def test_a_worker_that_claims_is_heard(self, backend: Backend) -> None:
@@ -83,7 +83,7 @@ class OutageCases:
         await put(backend, job())
         await claim_one(backend, lease=LEASE)
         upkeep = await self._outage(backend, 2)
-        assert (upkeep.renewed, list(upkeep.rescued)) == (2, [])
+        assert (upkeep.renewed, [one.ref for one in upkeep.rescued]) == (2, [])
 
     async def test_a_worker_that_renews_one_lease_is_heard(self, backend: Backend) -> None:
         await self._claimed(backend, job())
@@ -91,7 +91,7 @@ class OutageCases:
         assert (await self._outage(backend, 2)).renewed == 2
         assert not (await backend.heartbeat([other.token])).lost
         upkeep = await self._outage(backend, 2)
-        assert (upkeep.renewed, list(upkeep.rescued)) == (2, [])
+        assert (upkeep.renewed, [one.ref for one in upkeep.rescued]) == (2, [])
 
     async def test_a_new_claim_is_spared_again(self, backend: Backend) -> None:
         await self._claimed(backend, job())
@@ -103,19 +103,19 @@ class OutageCases:
     async def test_a_jobs_own_short_lease_is_spared(self, backend: Backend) -> None:
         await self._claimed(backend, job(lease=LEASE), lease=LONG)
         upkeep = await self._outage(backend, 2)
-        assert (upkeep.renewed, list(upkeep.rescued)) == (1, [])
+        assert (upkeep.renewed, [one.ref for one in upkeep.rescued]) == (1, [])
 
     async def test_a_long_lease_needs_no_renewal(self, backend: Backend) -> None:
         await self._claimed(backend, job(lease=10 * LONG))
         upkeep = await self._outage(backend, 2)
-        assert (upkeep.renewed, list(upkeep.rescued)) == (0, [])
+        assert (upkeep.renewed, [one.ref for one in upkeep.rescued]) == (0, [])
 
     async def test_an_outage_seen_by_another_object_costs_no_lease(
         self, backend: Backend, other: Backend
     ) -> None:
         await self._claimed(backend, job())
         upkeep = await self._outage(other, 2)
-        assert (upkeep.renewed, list(upkeep.rescued)) == (1, [])
+        assert (upkeep.renewed, [one.ref for one in upkeep.rescued]) == (1, [])
 
     async def _claimed(self, backend: Backend, one: Job[Any], lease: Micros = LEASE) -> Claim:
         await put(backend, one)

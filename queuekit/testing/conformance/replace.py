@@ -4,14 +4,17 @@ import asyncio
 
 import pytest
 
-from queuekit.backend import Answer, Backend, Stored
+from queuekit.backend import Ask, Backend, Change, Refusal
 from queuekit.job import Keep, KeyPolicy, State
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
+    REPLACED,
+    STORED,
     Settling,
     ack,
+    answer_of,
     cancelled,
     claim,
     claim_one,
@@ -41,7 +44,7 @@ class ReplaceCases:
         one = job("1", key=KEY)
         await put(backend, one)
         (answer,) = await backend.enqueue([job("2", key=KEY, key_policy=KeyPolicy.REPLACE)])
-        assert (answer.kind, answer.id) == (Stored.REPLACED, one.id)
+        assert (answer_of(answer), answer.holder) == (REPLACED, one.id)
         found = await claim_one(backend)
         assert (found.token.id, found.payload) == (one.id, "2")
         await claims_nothing(backend)
@@ -64,8 +67,12 @@ class ReplaceCases:
             ]
         )
         found = await record(backend, one.id)
-        assert (found.priority, found.max_attempts, found.extra) == (-9, 2, '{"m":2}')
-        assert list(found.tags) == ["new"]
+        assert (
+            found.job.options.priority,
+            found.job.options.max_attempts,
+            found.job.options.extra,
+        ) == (-9, 2, '{"m":2}')
+        assert list(found.job.options.tags) == ["new"]
         await put(backend, job("usual"))
         assert (await claim_one(backend)).payload == "2"
 
@@ -79,7 +86,7 @@ class ReplaceCases:
         await put(backend, one)
         await backend.enqueue([job("2", key=KEY, key_policy=KeyPolicy.REPLACE, delay=LONG)])
         found = await record(backend, one.id)
-        assert (found.state, found.payload) == (State.SCHEDULED, "2")
+        assert (found.state, found.job.payload) == (State.SCHEDULED, "2")
         await claims_nothing(backend)
 
     async def test_a_scheduled_job_can_be_brought_forward(self, backend: Backend) -> None:
@@ -92,16 +99,16 @@ class ReplaceCases:
     async def test_a_debounced_job_waits_anew(self, backend: Backend) -> None:
         one = job("1", key=KEY, key_policy=KeyPolicy.DEBOUNCE, delay=LONG)
         await put(backend, one)
-        before = (await record(backend, one.id)).scheduled_at
+        before = (await record(backend, one.id)).times.scheduled_at
         await asyncio.sleep(0.01)
         again = job("2", key=KEY, key_policy=KeyPolicy.DEBOUNCE, delay=LONG)
         (answer,) = await backend.enqueue([again])
-        assert (answer.kind, answer.id) == (Stored.REPLACED, one.id)
+        assert (answer_of(answer), answer.holder) == (REPLACED, one.id)
         found = await record(backend, one.id)
-        assert (found.state, found.payload) == (State.SCHEDULED, "2")
+        assert (found.state, found.job.payload) == (State.SCHEDULED, "2")
         assert before is not None
-        assert found.scheduled_at is not None
-        assert found.scheduled_at > before
+        assert found.times.scheduled_at is not None
+        assert found.times.scheduled_at > before
 
     async def test_a_replaced_job_holds_its_key_as_long_as_the_new_one_says(
         self, backend: Backend
@@ -109,15 +116,15 @@ class ReplaceCases:
         await put(backend, job("1", key=KEY))
         await backend.enqueue([job("2", key=KEY, key_policy=KeyPolicy.REPLACE, key_until=LONG)])
         await ack(backend, succeeded(await claim_one(backend)))
-        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job(key=KEY)]))[0]) is Refusal.KEY_HELD
 
     async def test_two_jobs_of_a_key_in_a_batch_are_one_with_the_second_payload(
         self, backend: Backend
     ) -> None:
         first, second = (job(text, key=KEY, key_policy=KeyPolicy.REPLACE) for text in "12")
         answers = await backend.enqueue([first, second])
-        assert [answer.kind for answer in answers] == [Stored.STORED, Stored.REPLACED]
-        assert answers[1].id == first.id
+        assert [answer_of(answer) for answer in answers] == [STORED, REPLACED]
+        assert answers[1].holder == first.id
         found = await claim_one(backend)
         assert (found.token.id, found.payload) == (first.id, "2")
         await claims_nothing(backend)
@@ -138,10 +145,10 @@ class ReplaceCases:
         await backend.enqueue([new])
         one = await claim_one(backend)
         again = await backend.enqueue([new._replace(fresh=False)])
-        assert again == [Answer(Stored.REPLACED, State.RUNNING, old.id)]
+        assert again == [Change(old.ref, State.RUNNING, State.RUNNING, holder=old.id)]
         await ack(backend, succeeded(one))
         (answer,) = await backend.enqueue([new._replace(fresh=False)])
-        assert answer.kind is Stored.KNOWN
+        assert answer_of(answer) is Refusal.KNOWN
         await claims_nothing(backend)
 
     async def test_a_replacement_that_was_replaced_is_done_when_it_is_sent_again(
@@ -152,14 +159,14 @@ class ReplaceCases:
         await backend.enqueue([first])
         await backend.enqueue([second])
         (answer,) = await backend.enqueue([first._replace(fresh=False)])
-        assert answer.kind is Stored.KNOWN
+        assert answer_of(answer) is Refusal.KNOWN
         assert [one.payload for one in await claim(backend, 1)] == ["2"]
 
     async def test_a_finished_job_is_not_replaced(self, backend: Backend) -> None:
         one = await running(backend, "1", key=KEY)
         await ack(backend, succeeded(one))
         await put(backend, job("2", key=KEY, key_policy=KeyPolicy.REPLACE))
-        assert (await record(backend, one.token.id)).payload == "1"
+        assert (await record(backend, one.token.id)).job.payload == "1"
 
 
 class SuccessorCases:
@@ -168,9 +175,9 @@ class SuccessorCases:
     async def test_a_running_job_is_left_alone_and_gets_a_successor(self, backend: Backend) -> None:
         one = await running(backend, "1", key=KEY)
         answer = await self._succeed(backend, "2")
-        assert (answer.kind, answer.state) == (Stored.STORED, State.WAITING)
+        assert (answer_of(answer), answer.now) == (STORED, State.WAITING)
         found = await record(backend, one.token.id)
-        assert (found.state, found.payload) == (State.RUNNING, "1")
+        assert (found.state, found.job.payload) == (State.RUNNING, "1")
         await claims_nothing(backend)
 
     @pytest.mark.parametrize("end", [succeeded, failed, cancelled])
@@ -225,7 +232,7 @@ class SuccessorCases:
         first = job("2", key=KEY, key_policy=KeyPolicy.REPLACE)
         await put(backend, first)
         answer = await self._succeed(backend, "3")
-        assert answer == Answer(Stored.REPLACED, State.WAITING, first.id)
+        assert answer == Change(first.ref, State.WAITING, State.WAITING, holder=first.id)
         await ack(backend, succeeded(one))
         last = await claim_one(backend)
         assert last.payload == "3"
@@ -238,10 +245,10 @@ class SuccessorCases:
         one = await running(backend, "1", key=KEY)
         await self._succeed(backend, "2")
         new = job("3", key=KEY, key_policy=KeyPolicy.REPLACE, key_until=BRIEF)
-        assert (await backend.enqueue([new]))[0].kind is Stored.REPLACED
+        assert answer_of((await backend.enqueue([new]))[0]) is REPLACED
         await asyncio.sleep(0.03)
         (answer,) = await backend.enqueue([job(key=KEY)])
-        assert (answer.kind, answer.id) == (Stored.DUPLICATE, one.token.id)
+        assert (answer_of(answer), answer.holder) == (Refusal.KEY_HELD, one.token.id)
 
     async def test_a_successors_replacement_that_is_sent_again_changes_nothing(
         self, backend: Backend
@@ -251,7 +258,7 @@ class SuccessorCases:
         new = job("3", key=KEY, key_policy=KeyPolicy.REPLACE)
         first = await backend.enqueue([new])
         assert await backend.enqueue([new._replace(fresh=False)]) == first
-        assert first[0].state is State.WAITING
+        assert first[0].now is State.WAITING
 
     async def test_a_second_successor_waits_as_the_first_one_did(self, backend: Backend) -> None:
         await running(backend, "1", key=KEY)
@@ -267,7 +274,7 @@ class SuccessorCases:
         payloads: list[str] = []
 
         async def all_done() -> bool:
-            fetched = await backend.fetch(["default"], 1, claimant(), lease=LONG)
+            fetched = await backend.fetch(Ask(["default"], 1, claimant(), LONG))
             payloads.extend(each.payload for each in fetched.claims)
             await ack(backend, *(succeeded(each) for each in fetched.claims))
             (queue,) = await backend.inspector.queues()
@@ -296,7 +303,7 @@ class SuccessorCases:
         one = await running(backend, "1", key=KEY)
         await self._succeed(backend, "2")
         await ack(backend, succeeded(one))
-        assert (await backend.enqueue([job(key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job(key=KEY)]))[0]) is Refusal.KEY_HELD
         await ack(backend, succeeded(await claim_one(backend)))
         await put(backend, job(key=KEY))
 
@@ -308,7 +315,7 @@ class SuccessorCases:
         await put(backend, heir)
         await ack(backend, succeeded(one))
         answer = await self._succeed(backend, "3")
-        assert answer == Answer(Stored.REPLACED, State.READY, heir.id)
+        assert answer == Change(heir.ref, State.READY, State.READY, holder=heir.id)
         assert await self._run_one(backend) == "3"
         await put(backend, job(key=KEY))
 
@@ -342,7 +349,7 @@ class SuccessorCases:
     ) -> None:
         await running(backend, "1", key=KEY)
         await self._succeed(backend, "2")
-        assert (await backend.enqueue([job("3", key=KEY)]))[0].kind is Stored.DUPLICATE
+        assert answer_of((await backend.enqueue([job("3", key=KEY)]))[0]) is Refusal.KEY_HELD
 
     async def test_a_debounced_job_succeeds_a_running_one(self, backend: Backend) -> None:
         one = await running(backend, "1", key=KEY)
@@ -357,7 +364,7 @@ class SuccessorCases:
             key = f"{KEY}-{round_}"
             await put(backend, job("old", key=key))
             fetched, _ = await asyncio.gather(
-                backend.fetch(["default"], 1, claimant(), lease=LONG),
+                backend.fetch(Ask(["default"], 1, claimant(), LONG)),
                 other.enqueue([job("new", key=key, key_policy=KeyPolicy.REPLACE)]),
             )
             ran = [one.payload for one in fetched.claims]
@@ -378,7 +385,7 @@ class SuccessorCases:
             )
             assert await self._run_one(backend) == "2"
 
-    async def _succeed(self, backend: Backend, payload: str) -> Answer:
+    async def _succeed(self, backend: Backend, payload: str) -> Change:
         successor = job(payload, key=KEY, key_policy=KeyPolicy.REPLACE)
         (answer,) = await backend.enqueue([successor])
         return answer

@@ -1,6 +1,7 @@
 """What running jobs and processes tell of themselves."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -36,47 +37,47 @@ class ReportCases:
     async def test_progress_is_kept(self, backend: Backend) -> None:
         one = await running(backend)
         await backend.report([Report(one.token, '{"done":3,"of":9}', [])])
-        assert (await record(backend, one.token.id)).progress == '{"done":3,"of":9}'
+        assert (await record(backend, one.token.id)).notes.progress == '{"done":3,"of":9}'
 
     async def test_the_last_progress_counts(self, backend: Backend) -> None:
         one = await running(backend)
         for progress in ("0.1", "0.7"):
             await backend.report([Report(one.token, progress, [])])
-        assert (await record(backend, one.token.id)).progress == "0.7"
+        assert (await record(backend, one.token.id)).notes.progress == "0.7"
 
     async def test_no_progress_leaves_the_last_one(self, backend: Backend) -> None:
         one = await running(backend)
         await backend.report([Report(one.token, "0.5", [])])
         await backend.report([Report(one.token, None, ["a line"])])
         found = await record(backend, one.token.id)
-        assert (found.progress, list(found.logs)) == ("0.5", ["a line"])
+        assert (found.notes.progress, list(found.notes.logs)) == ("0.5", ["a line"])
 
     async def test_lines_are_kept_in_order(self, backend: Backend) -> None:
         one = await running(backend)
         await backend.report([Report(one.token, None, ["1", "2"])])
         await backend.report([Report(one.token, None, ["3"])])
-        assert list((await record(backend, one.token.id)).logs) == ["1", "2", "3"]
+        assert list((await record(backend, one.token.id)).notes.logs) == ["1", "2", "3"]
 
     async def test_only_the_last_lines_are_kept(self, backend: Backend) -> None:
         one = await running(backend)
         lines = [str(number) for number in range(LOGS_KEPT + 30)]
         await backend.report([Report(one.token, None, lines[:60])])
         await backend.report([Report(one.token, None, lines[60:])])
-        assert list((await record(backend, one.token.id)).logs) == lines[-LOGS_KEPT:]
+        assert list((await record(backend, one.token.id)).notes.logs) == lines[-LOGS_KEPT:]
 
     async def test_reports_outlive_the_run(self, backend: Backend) -> None:
         one = await running(backend)
         await backend.report([Report(one.token, "1", ["done"])])
         await ack(backend, succeeded(one))
         found = await record(backend, one.token.id)
-        assert (found.progress, list(found.logs)) == ("1", ["done"])
+        assert (found.notes.progress, list(found.notes.logs)) == ("1", ["done"])
 
     async def test_reports_outlive_a_retry(self, backend: Backend) -> None:
         one = await running(backend)
         await backend.report([Report(one.token, "1", ["first run"])])
         await give_back(backend, retried(one))
         await claim_one(backend)
-        assert list((await record(backend, one.token.id)).logs) == ["first run"]
+        assert list((await record(backend, one.token.id)).notes.logs) == ["first run"]
 
     async def test_a_lost_lease_reports_nothing(self, backend: Backend) -> None:
         await put(backend, job())
@@ -85,14 +86,14 @@ class ReportCases:
         await claim_one(backend)
         await backend.report([Report(late.token, "0.9", ["from the grave"])])
         found = await record(backend, late.token.id)
-        assert (found.progress, list(found.logs)) == (None, [])
+        assert (found.notes.progress, list(found.notes.logs)) == (None, [])
 
     async def test_a_finished_job_reports_nothing_more(self, backend: Backend) -> None:
         one = await running(backend)
         await ack(backend, failed(one))
         await backend.report([Report(one.token, "0.9", ["too late"])])
         found = await record(backend, one.token.id)
-        assert (found.progress, list(found.logs)) == (None, [])
+        assert (found.notes.progress, list(found.notes.logs)) == (None, [])
 
     @pytest.mark.parametrize("back", [retried, snoozed, released, dead])
     async def test_a_job_that_was_given_back_reports_nothing_more(
@@ -102,7 +103,7 @@ class ReportCases:
         await give_back(backend, back(one))
         await backend.report([Report(one.token, "0.9", ["too late"])])
         found = await record(backend, one.token.id)
-        assert (found.progress, list(found.logs)) == (None, [])
+        assert (found.notes.progress, list(found.notes.logs)) == (None, [])
 
     async def test_a_batch_of_reports_mixes_live_and_lost(self, backend: Backend) -> None:
         await put(backend, *numbered(100))
@@ -110,8 +111,8 @@ class ReportCases:
         await ack(backend, succeeded(claims[50]))
         await backend.report([Report(one.token, one.payload, [one.payload]) for one in claims])
         for number in (0, 49, 51, 99):
-            assert (await record(backend, claims[number].token.id)).progress == str(number)
-        assert (await record(backend, claims[50].token.id)).progress is None
+            assert (await record(backend, claims[number].token.id)).notes.progress == str(number)
+        assert (await record(backend, claims[50].token.id)).notes.progress is None
 
     async def test_no_reports_are_no_trouble(self, backend: Backend) -> None:
         await backend.report([])
@@ -148,12 +149,29 @@ class PresenceCases:
         )
         assert (seen.concurrency, seen.protocol, seen.ttl) == (20, PROTOCOL, me.ttl)
 
+    async def test_queues_that_nobody_serves(self, backend: Backend, other: Backend) -> None:
+        assert list(await backend.unserved()) == []
+        await backend.present(self._process("a", queues=["left", "empty"]))
+        await put(backend, job(queue="left"), job(queue="right"), job(queue="waits", delay=LONG))
+        await ack(backend, succeeded(await running(backend, queue="finished")))
+        assert sorted(await other.unserved()) == ["finished", "right", "waits"]
+        await other.present(self._process("b", queues=["right"]))
+        assert sorted(await backend.unserved()) == ["finished", "waits"]
+        await other.absent("b")
+        assert sorted(await backend.unserved()) == ["finished", "right", "waits"]
+
+    async def test_a_process_whose_time_is_over_serves_nothing(self, backend: Backend) -> None:
+        await put(backend, job())
+        await backend.present(self._process("a", queues=["default"], ttl=1))
+        await asyncio.sleep(0.005)
+        assert list(await backend.unserved()) == ["default"]
+
     async def test_a_process_is_seen_at_the_servers_time(self, backend: Backend) -> None:
         one = job()
         await put(backend, one)
         await backend.present(self._process("a"))
         (found,) = await backend.inspector.workers()
-        assert found.seen_at >= (await record(backend, one.id)).enqueued_at
+        assert found.seen_at >= (await record(backend, one.id)).times.enqueued_at
 
     async def test_a_second_call_renews_the_first(self, backend: Backend) -> None:
         await backend.present(self._process("a"))
@@ -200,13 +218,20 @@ class PresenceCases:
         await backend.absent("alice-4711")
         assert (await record(backend, one.token.id)).state is State.RUNNING
 
-    def _process(self, name: str, *, concurrency: int = 1, ttl: Micros = LONG) -> Presence:
+    def _process(
+        self,
+        name: str,
+        *,
+        concurrency: int = 1,
+        ttl: Micros = LONG,
+        queues: Sequence[str] = ("default",),
+    ) -> Presence:
         return Presence(
             process=name,
             host="host",
             pid=1,
             version="0.1.0",
-            queues=["default"],
+            queues=queues,
             concurrency=concurrency,
             ttl=ttl,
         )

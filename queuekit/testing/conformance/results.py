@@ -39,7 +39,7 @@ class ResultsCases:
         await ack(backend, succeeded(one, '"sent"'))
         found = await backend.results([one.token.ref], 30)
         assert found == {one.token.ref: await record(backend, one.token.id)}
-        assert found[one.token.ref].result == '"sent"'
+        assert found[one.token.ref].notes.result == '"sent"'
 
     @pytest.mark.parametrize("end", [succeeded, failed, cancelled])
     async def test_every_end_ends_the_wait(
@@ -71,7 +71,7 @@ class ResultsCases:
         last = await claim_one(backend)
         assert not waiting.done()
         await ack(backend, succeeded(last))
-        assert (await asyncio.wait_for(waiting, 5))[one.token.ref].attempt == 2
+        assert (await asyncio.wait_for(waiting, 5))[one.token.ref].life.attempt == 2
 
     async def test_the_first_end_ends_a_wait_for_many(
         self, backend: Backend, other: Backend
@@ -129,7 +129,7 @@ class ResultsCases:
         assert await backend.results([one.token.ref], 0.05) == {}
         await ack(other, succeeded(one, '"kept for you"'))
         found = await backend.results([one.token.ref], 5)
-        assert found[one.token.ref].result == '"kept for you"'
+        assert found[one.token.ref].notes.result == '"kept for you"'
 
     async def test_every_waiter_gets_the_record(self, backend: Backend, other: Backend) -> None:
         one = await running(backend)
@@ -140,7 +140,7 @@ class ResultsCases:
         await asyncio.sleep(0.03)
         await ack(backend, succeeded(one, "7"))
         for found in await asyncio.wait_for(asyncio.gather(*waiting), 5):
-            assert found[one.token.ref].result == "7"
+            assert found[one.token.ref].notes.result == "7"
 
     async def test_every_waiter_is_told_at_once(self, backend: Backend, other: Backend) -> None:
         async def lateness() -> float:

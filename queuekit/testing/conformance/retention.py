@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from queuekit.backend import Backend, Stored, Verdict
+from queuekit.backend import Backend, Refusal
 from queuekit.job import Keep, State
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
@@ -13,6 +13,8 @@ from queuekit.testing.conformance._make import (
     MILLISECOND,
     Settling,
     ack,
+    answer_of,
+    answers_of,
     cancelled,
     claim,
     claim_one,
@@ -101,7 +103,7 @@ class RetentionCases:
 
         await eventually(pruned)
         (answer,) = await backend.enqueue([job(id=one.token.id)])
-        assert answer.kind is Stored.KNOWN
+        assert answer_of(answer) is Refusal.KNOWN
 
     async def test_ids_outlive_every_tick(self, backend: Backend) -> None:
         acked, deleted = await running(backend, keep=Keep(0)), job()
@@ -111,7 +113,7 @@ class RetentionCases:
         for _ in range(3):
             await backend.maintain(["default"])
         answers = await backend.enqueue([job(id=acked.token.id), job(id=deleted.id)])
-        assert [answer.kind for answer in answers] == [Stored.KNOWN] * 2
+        assert [answer_of(answer) for answer in answers] == [Refusal.KNOWN] * 2
 
     async def test_no_more_successes_are_kept_than_counted(self, backend: Backend) -> None:
         keep = Keep(LONG, count=3)
@@ -140,7 +142,7 @@ class RetentionCases:
             return await state_of(backend, late.token.id) is None
 
         await eventually(cut)
-        assert await backend.ack([succeeded(late)]) == [Verdict.LOST]
+        assert answers_of(await backend.ack([succeeded(late)])) == [Refusal.LOST]
         await ack(backend, succeeded(present))
 
     async def test_every_task_has_a_count_of_its_own(self, backend: Backend) -> None:
@@ -271,4 +273,4 @@ class RetentionCases:
         assert (await record(backend, one.id)).state is State.CANCELLED
 
     async def _payloads(self, backend: Backend) -> list[str]:
-        return [one.payload for one in await find_all(backend)]
+        return [one.job.payload for one in await find_all(backend)]

@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from queuekit.backend import Backend, Ended, Verdict
+from queuekit.backend import Ask, Backend, Refusal
 from queuekit.job import DEATHS_ALLOWED, Ack, Claim, Keep, Reason, Return, State
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
+    DONE,
     LONG,
     MILLISECOND,
     ack,
+    answers_of,
     claim,
     claim_one,
     claimant,
@@ -43,12 +45,12 @@ class RetryCases:
 
     async def test_a_retried_job_is_scheduled(self, backend: Backend) -> None:
         one = await running(backend)
-        assert await backend.retry([retried(one, LONG)]) == [Verdict.DONE]
+        assert answers_of(await backend.retry([retried(one, LONG)])) == [DONE]
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt) == (State.SCHEDULED, 1)
-        assert found.scheduled_at is not None
-        assert found.started_at is not None
-        assert found.scheduled_at >= found.started_at + LONG
+        assert (found.state, found.life.attempt) == (State.SCHEDULED, 1)
+        assert found.times.scheduled_at is not None
+        assert found.times.started_at is not None
+        assert found.times.scheduled_at >= found.times.started_at + LONG
 
     async def test_a_job_retried_without_delay_is_ready(self, backend: Backend) -> None:
         one = await running(backend)
@@ -66,7 +68,7 @@ class RetryCases:
     async def test_a_retry_keeps_the_error(self, backend: Backend) -> None:
         one = await running(backend)
         await give_back(backend, retried(one, LONG, "try later"))
-        (error,) = [json.loads(text) for text in (await record(backend, one.token.id)).errors]
+        (error,) = [json.loads(text) for text in (await record(backend, one.token.id)).notes.errors]
         assert (error["attempt"], error["message"]) == (1, "try later")
         assert not events(await record(backend, one.token.id))
         assert error["at"] >= one.token.delivery * 1000 - 5000
@@ -77,7 +79,7 @@ class RetryCases:
         again = await claim_one(backend)
         assert (again.token.id, again.attempt) == (one.token.id, 2)
         found = await record(backend, one.token.id)
-        assert found.started_at is not None
+        assert found.times.started_at is not None
 
     async def test_a_retried_job_keeps_its_priority(self, backend: Backend) -> None:
         one = await running(backend, "urgent", priority=-5)
@@ -90,14 +92,14 @@ class RetryCases:
         await give_back(backend, retried(one, LONG))
         await give_back(backend, retried(one, LONG))
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt, len(found.errors)) == (State.SCHEDULED, 1, 1)
+        assert (found.state, found.life.attempt, len(found.notes.errors)) == (State.SCHEDULED, 1, 1)
 
     async def test_the_same_retry_without_delay_again_is_done_once(self, backend: Backend) -> None:
         one = await running(backend)
         await give_back(backend, retried(one))
         await give_back(backend, retried(one))
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt, len(found.errors)) == (State.READY, 1, 1)
+        assert (found.state, found.life.attempt, len(found.notes.errors)) == (State.READY, 1, 1)
 
     async def test_a_retry_repeated_late_does_not_touch_the_next_run(
         self, backend: Backend
@@ -107,34 +109,34 @@ class RetryCases:
         await claim_one(backend)
         await backend.retry([retried(one)])
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt, len(found.errors)) == (State.RUNNING, 2, 1)
+        assert (found.state, found.life.attempt, len(found.notes.errors)) == (State.RUNNING, 2, 1)
 
     async def test_a_retry_of_a_finished_job_is_lost(self, backend: Backend) -> None:
         one = await running(backend)
         await ack(backend, succeeded(one))
-        assert await backend.retry([retried(one)]) == [Verdict.LOST]
+        assert answers_of(await backend.retry([retried(one)])) == [Refusal.LOST]
         assert await state_of(backend, one.token.id) is State.SUCCEEDED
 
     async def test_a_retry_of_a_failed_job_is_lost(self, backend: Backend) -> None:
         one = await running(backend)
         await ack(backend, failed(one))
-        assert await backend.retry([retried(one)]) == [Verdict.LOST]
+        assert answers_of(await backend.retry([retried(one)])) == [Refusal.LOST]
         assert await state_of(backend, one.token.id) is State.FAILED
 
     async def test_a_retry_of_a_lost_lease_is_lost(self, backend: Backend) -> None:
         await put(backend, job())
         one = await claim_one(backend, lease=BRIEF)
         await lapse(backend, one)
-        assert await backend.retry([retried(one, LONG)]) == [Verdict.LOST]
+        assert answers_of(await backend.retry([retried(one, LONG)])) == [Refusal.LOST]
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt, list(found.errors)) == (State.READY, 0, [])
+        assert (found.state, found.life.attempt, list(found.notes.errors)) == (State.READY, 0, [])
 
     async def test_a_retry_of_a_job_that_runs_elsewhere_is_lost(self, backend: Backend) -> None:
         await put(backend, job())
         late = await claim_one(backend, lease=BRIEF)
         await lapse(backend, late)
         await claim_one(backend)
-        assert await backend.retry([retried(late)]) == [Verdict.LOST]
+        assert answers_of(await backend.retry([retried(late)])) == [Refusal.LOST]
         assert await state_of(backend, late.token.id) is State.RUNNING
 
     @pytest.mark.parametrize("back", [retried, snoozed, released, dead])
@@ -145,7 +147,7 @@ class RetryCases:
         late = await claim_one(backend, lease=BRIEF)
         await lapse(backend, late)
         await give_back(backend, back(await claim_one(backend)))
-        assert await backend.retry([back(late)]) == [Verdict.LOST]
+        assert answers_of(await backend.retry([back(late)])) == [Refusal.LOST]
         assert await state_of(backend, late.token.id) is State.READY
 
     @pytest.mark.parametrize("back", [retried, snoozed, released, dead])
@@ -159,14 +161,14 @@ class RetryCases:
         present = await claim_one(backend)
         for _ in asked:
             await backend.inspector.steer(Event.CANCEL, [late.token.ref])
-        assert await backend.retry([back(late)]) == [Verdict.LOST]
+        assert answers_of(await backend.retry([back(late)])) == [Refusal.LOST]
         assert await state_of(backend, late.token.id) is State.RUNNING
         await ack(backend, succeeded(present))
 
     async def test_a_death_of_a_run_that_was_given_back_is_lost(self, backend: Backend) -> None:
         one = await running(backend, max_crashes=1)
         await give_back(backend, released(one))
-        assert await backend.retry([dead(one)]) == [Verdict.LOST]
+        assert answers_of(await backend.retry([dead(one)])) == [Refusal.LOST]
         assert await state_of(backend, one.token.id) is State.READY
 
     async def test_a_retry_ends_a_job_whose_cancel_was_requested(self, backend: Backend) -> None:
@@ -174,16 +176,16 @@ class RetryCases:
         await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await give_back(backend, retried(one, LONG))
         found = await record(backend, one.token.id)
-        assert (found.state, len(found.errors)) == (State.CANCELLED, 1)
-        assert found.finished_at is not None
+        assert (found.state, len(found.notes.errors)) == (State.CANCELLED, 1)
+        assert found.times.finished_at is not None
 
     async def test_one_lost_retry_of_500_is_lost_alone(self, backend: Backend) -> None:
         await put(backend, *numbered(500))
         claims = await claim(backend, 500)
         await ack(backend, succeeded(claims[77]))
-        verdicts = await backend.retry([retried(one, LONG) for one in claims])
-        assert verdicts.pop(77) is Verdict.LOST
-        assert verdicts == [Verdict.DONE] * 499
+        answers = answers_of(await backend.retry([retried(one, LONG) for one in claims]))
+        assert answers.pop(77) is Refusal.LOST
+        assert answers == [DONE] * 499
         (queue,) = await backend.inspector.queues()
         assert queue.counts == {State.SCHEDULED: 499, State.SUCCEEDED: 1}
 
@@ -195,7 +197,7 @@ class RetryCases:
         claims = await claim(backend, 4)
         kinds = (retried, snoozed, released, dead)
         await give_back(backend, *(kind(one) for kind, one in zip(kinds, claims, strict=True)))
-        attempts = [(await record(backend, one.token.id)).attempt for one in claims]
+        attempts = [(await record(backend, one.token.id)).life.attempt for one in claims]
         assert attempts == [1, 0, 0, 0]
         assert len(await claim(backend, 4)) == 4
 
@@ -214,9 +216,9 @@ class RetryCases:
             acked, returned = await asyncio.gather(
                 backend.ack([succeeded(one)]), other.retry([retried(one, LONG)])
             )
-            assert sorted([*acked, *returned]) == [Verdict.DONE, Verdict.LOST]
+            assert sorted([*acked, *returned]) == [DONE, Refusal.LOST]
             found = await state_of(backend, one.token.id)
-            assert found is (State.SUCCEEDED if acked == [Verdict.DONE] else State.SCHEDULED)
+            assert found is (State.SUCCEEDED if acked == [DONE] else State.SCHEDULED)
 
 
 class SnoozeCases:
@@ -226,10 +228,14 @@ class SnoozeCases:
         one = await running(backend)
         await give_back(backend, snoozed(one, LONG))
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt, list(found.errors)) == (State.SCHEDULED, 0, [])
-        assert found.scheduled_at is not None
-        assert found.started_at is not None
-        assert found.scheduled_at >= found.started_at + LONG
+        assert (found.state, found.life.attempt, list(found.notes.errors)) == (
+            State.SCHEDULED,
+            0,
+            [],
+        )
+        assert found.times.scheduled_at is not None
+        assert found.times.started_at is not None
+        assert found.times.scheduled_at >= found.times.started_at + LONG
 
     async def test_a_snooze_is_noted(self, backend: Backend) -> None:
         one = await running(backend)
@@ -249,7 +255,7 @@ class SnoozeCases:
         one = await claim_one(backend)
         await give_back(backend, snoozed(one, LONG))
         await give_back(backend, snoozed(one, LONG))
-        assert (await record(backend, one.token.id)).attempt == 1
+        assert (await record(backend, one.token.id)).life.attempt == 1
 
     async def test_a_snooze_ends_a_job_whose_cancel_was_requested(self, backend: Backend) -> None:
         one = await running(backend)
@@ -265,7 +271,7 @@ class ReleaseCases:
         one = await running(backend)
         await give_back(backend, released(one))
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt) == (State.READY, 0)
+        assert (found.state, found.life.attempt) == (State.READY, 0)
         assert (await claim_one(backend)).attempt == 1
 
     async def test_a_release_is_noted(self, backend: Backend) -> None:
@@ -300,7 +306,7 @@ class ReleaseCases:
         one = await claim_one(backend)
         await give_back(backend, released(one))
         await give_back(backend, released(one))
-        assert (await record(backend, one.token.id)).attempt == 1
+        assert (await record(backend, one.token.id)).life.attempt == 1
 
     async def test_a_release_ends_a_job_whose_cancel_was_requested(self, backend: Backend) -> None:
         one = await running(backend)
@@ -317,7 +323,7 @@ class DeathCases:
         one = await running(backend)
         await give_back(backend, dead(one))
         found = await record(backend, one.token.id)
-        assert (found.state, found.attempt, found.crashes) == (State.READY, 0, 1)
+        assert (found.state, found.life.attempt, found.life.crashes) == (State.READY, 0, 1)
         again = await claim_one(backend, suspects=1)
         assert (again.attempt, again.crashes) == (1, 1)
 
@@ -326,7 +332,7 @@ class DeathCases:
         await give_back(backend, dead(one))
         found = await record(backend, one.token.id)
         assert events(found) == ["death"]
-        assert "killed by signal 9" in found.errors[-1]
+        assert "killed by signal 9" in found.notes.errors[-1]
 
     async def test_the_last_death_fails_the_job(self, backend: Backend) -> None:
         one = job(max_attempts=1)
@@ -334,8 +340,8 @@ class DeathCases:
         for _ in range(DEATHS_ALLOWED):
             await give_back(backend, dead(await claim_one(backend, suspects=1)))
         found = await record(backend, one.id)
-        assert (found.state, found.reason) == (State.FAILED, Reason.CRASHED)
-        assert found.crashes == DEATHS_ALLOWED
+        assert (found.state, found.life.reason) == (State.FAILED, Reason.CRASHED)
+        assert found.life.crashes == DEATHS_ALLOWED
         await claims_nothing(backend, suspects=1)
 
     @pytest.mark.parametrize("limit", [0, 5])
@@ -347,30 +353,34 @@ class DeathCases:
         await backend.inspector.steer(Event.CANCEL, [asked.token.ref])
         deaths = [dead(one) for one in (asked, spared, second, elsewhere)]
         settle: list[Ack | Return] = [succeeded(first), *deaths]
-        found = await backend.fetch(["none"], limit, claimant(), lease=LONG, settle=settle)
-        assert list(found.verdicts) == [Verdict.DONE] * 5
-        assert set(found.ended) == {
-            Ended(one.token.queue, one.token.id, one.task, Reason.CRASHED)
-            for one in (second, elsewhere)
-        }
+        found = await backend.fetch(Ask(["none"], limit, claimant(), LONG), settle=settle)
+        assert answers_of(found.settled) == [DONE] * 5
+        ends = [(change.now, change.task, change.reason) for change in found.settled]
+        assert ends == [
+            (State.SUCCEEDED, None, None),
+            (State.CANCELLED, None, None),
+            (State.READY, None, None),
+            (State.FAILED, "send", Reason.CRASHED),
+            (State.FAILED, "c", Reason.CRASHED),
+        ]
 
     async def test_a_job_has_deaths_of_its_own(self, backend: Backend) -> None:
         one = await running(backend, max_crashes=1)
         await give_back(backend, dead(one))
         found = await record(backend, one.token.id)
-        assert (found.state, found.reason) == (State.FAILED, Reason.CRASHED)
+        assert (found.state, found.life.reason) == (State.FAILED, Reason.CRASHED)
 
     async def test_the_same_death_again_is_counted_once(self, backend: Backend) -> None:
         one = await running(backend)
         await give_back(backend, dead(one))
         await give_back(backend, dead(one))
-        assert (await record(backend, one.token.id)).crashes == 1
+        assert (await record(backend, one.token.id)).life.crashes == 1
 
     async def test_the_same_last_death_again_is_done(self, backend: Backend) -> None:
         one = await running(backend, max_crashes=1)
         await give_back(backend, dead(one))
         await give_back(backend, dead(one))
-        assert (await record(backend, one.token.id)).crashes == 1
+        assert (await record(backend, one.token.id)).life.crashes == 1
 
     async def test_the_same_last_death_again_is_done_without_record(self, backend: Backend) -> None:
         one = await running(backend, max_crashes=1, keep=Keep(0))
@@ -385,7 +395,7 @@ class DeathCases:
         await backend.inspector.steer(Event.CANCEL, [one.token.ref])
         await give_back(backend, retried(one))
         await give_back(backend, retried(one))
-        assert await backend.retry([released(one)]) == [Verdict.LOST]
+        assert answers_of(await backend.retry([released(one)])) == [Refusal.LOST]
 
     async def test_a_death_ends_a_job_whose_cancel_was_requested(self, backend: Backend) -> None:
         one = await running(backend)

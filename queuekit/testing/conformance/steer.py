@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from queuekit.backend import STEERING, Backend, Change, Refusal, Stored
+from queuekit.backend import STEERING, Backend, Change, Refusal
 from queuekit.job import SUSPECT_AFTER, JobRef, KeyPolicy, State, new_id
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
@@ -12,6 +12,7 @@ from queuekit.testing.conformance._make import (
     LONG,
     Settling,
     ack,
+    answer_of,
     cancelled,
     claim,
     claim_one,
@@ -88,17 +89,17 @@ class RerunCases:
         (change,) = await backend.inspector.steer(Event.RERUN, [one.token.ref])
         assert change == Change(one.token.ref, settled.state, State.READY, 1)
         found = await record(backend, one.token.id)
-        assert (found.state, found.generation) == (State.READY, 1)
-        assert (found.attempt, found.lapses, found.crashes) == (0, 0, 0)
+        assert (found.state, found.life.generation) == (State.READY, 1)
+        assert (found.life.attempt, found.life.lapses, found.life.crashes) == (0, 0, 0)
 
     async def test_a_rerun_keeps_its_errors(self, backend: Backend) -> None:
         one = await running(backend)
         await ack(backend, failed(one, message="first life"))
         await backend.inspector.steer(Event.RERUN, [one.token.ref])
-        assert "first life" in (await record(backend, one.token.id)).errors[0]
+        assert "first life" in (await record(backend, one.token.id)).notes.errors[0]
         again = await claim_one(backend)
         await ack(backend, failed(again, message="second life"))
-        first, second = (await record(backend, one.token.id)).errors
+        first, second = (await record(backend, one.token.id)).notes.errors
         assert "first life" in first
         assert "second life" in second
 
@@ -107,8 +108,12 @@ class RerunCases:
         await ack(backend, failed(one))
         await backend.inspector.steer(Event.RERUN, [one.token.ref])
         found = await record(backend, one.token.id)
-        assert (found.reason, found.result, found.finished_at) == (None, None, None)
-        assert not found.cancel_requested
+        assert (found.life.reason, found.notes.result, found.times.finished_at) == (
+            None,
+            None,
+            None,
+        )
+        assert not found.life.cancel_requested
 
     async def test_a_rerun_is_noted(self, backend: Backend) -> None:
         one = await running(backend)
@@ -172,7 +177,7 @@ class RerunCases:
             *(b.inspector.steer(Event.RERUN, [one.token.ref]) for b in stores)
         )
         assert [change.done for (change,) in changes].count(True) == 1
-        assert (await record(backend, one.token.id)).generation == 1
+        assert (await record(backend, one.token.id)).life.generation == 1
 
     async def test_many_jobs_are_run_again_at_once(self, backend: Backend) -> None:
         await put(backend, *numbered(200))
@@ -235,7 +240,7 @@ class DeleteCases:
         await ack(backend, failed(one))
         await backend.inspector.steer(Event.DELETE, [one.token.ref])
         (answer,) = await backend.enqueue([job(id=one.token.id)])
-        assert answer.kind is Stored.KNOWN
+        assert answer_of(answer) is Refusal.KNOWN
 
 
 class DrainCases:
@@ -251,7 +256,7 @@ class DrainCases:
             Change(held.token.ref, State.RUNNING, State.RUNNING, 0, Refusal.STATE),
             Change(later.ref, State.SCHEDULED, State.CANCELLED),
         ]
-        assert not (await record(backend, held.token.ref)).cancel_requested
+        assert not (await record(backend, held.token.ref)).life.cancel_requested
         await claims_nothing(backend)
 
     async def test_a_waiting_job_is_left_alone(self, backend: Backend) -> None:
@@ -289,7 +294,7 @@ class CleanCases:
         await ack(backend, succeeded(one))
         await backend.inspector.steer(Event.CLEAN, [one.token.ref])
         (answer,) = await backend.enqueue([job(id=one.token.id)])
-        assert answer.kind is Stored.KNOWN
+        assert answer_of(answer) is Refusal.KNOWN
 
 
 class PauseCases:

@@ -4,11 +4,13 @@ import json
 
 import pytest
 
-from queuekit.backend import Backend, Report, Verdict
+from queuekit.backend import Ask, Backend, Refusal, Report
 from queuekit.job import Ack, Return, State
 from queuekit.testing.conformance._make import (
+    DONE,
     LONG,
     ack,
+    answers_of,
     cancelled,
     claim,
     claim_one,
@@ -57,17 +59,17 @@ class StorableCases:
     async def test_a_payload_comes_back_byte_for_byte(self, backend: Backend, text: str) -> None:
         one = await running(backend, text)
         assert one.payload == text
-        assert (await record(backend, one.token.id)).payload == text
+        assert (await record(backend, one.token.id)).job.payload == text
         await ack(backend, succeeded(one))
-        assert (await record(backend, one.token.id)).payload == text
+        assert (await record(backend, one.token.id)).job.payload == text
 
     @each_text
     async def test_a_result_comes_back_byte_for_byte(self, backend: Backend, text: str) -> None:
         one = await running(backend)
         await ack(backend, succeeded(one, text))
-        assert (await record(backend, one.token.id)).result == text
+        assert (await record(backend, one.token.id)).notes.result == text
         found = await backend.results([one.token.ref], 0)
-        assert found[one.token.ref].result == text
+        assert found[one.token.ref].notes.result == text
 
     @each_text
     async def test_an_error_comes_back_whole(self, backend: Backend, text: str) -> None:
@@ -76,20 +78,20 @@ class StorableCases:
         one = await claim_one(backend)
         await ack(backend, failed(one, message=text))
         found = await record(backend, one.token.id)
-        assert [json.loads(error)["message"] for error in found.errors] == [text, text]
+        assert [json.loads(error)["message"] for error in found.notes.errors] == [text, text]
 
     @each_text
     async def test_reports_come_back_byte_for_byte(self, backend: Backend, text: str) -> None:
         one = await running(backend)
         await backend.report([Report(one.token, text, [text, ""])])
         found = await record(backend, one.token.id)
-        assert (found.progress, list(found.logs)) == (text, [text, ""])
+        assert (found.notes.progress, list(found.notes.logs)) == (text, [text, ""])
 
     async def test_a_reason_is_any_text(self, backend: Backend) -> None:
         one = await running(backend)
         await ack(backend, cancelled(one, "żółć '; -- \n 🎉"))
         found = await record(backend, one.token.id)
-        assert (found.state, found.reason) == (State.CANCELLED, "żółć '; -- \n 🎉")
+        assert (found.state, found.life.reason) == (State.CANCELLED, "żółć '; -- \n 🎉")
 
     @each_odd_text
     async def test_an_odd_reason_or_error_fails_no_other(self, backend: Backend, text: str) -> None:
@@ -103,13 +105,13 @@ class StorableCases:
             dead(death)._replace(error=self._raw(text)),
         ]
         settle = [succeeded(first), *odd, succeeded(last)]
-        fetched = await backend.fetch(["other"], 1, claimant(), lease=LONG, settle=settle)
-        assert fetched.verdicts[0] == fetched.verdicts[-1] == Verdict.DONE
-        assert set(fetched.verdicts) <= {Verdict.DONE, Verdict.REFUSED}
+        fetched = await backend.fetch(Ask(["other"], 1, claimant(), LONG), settle=settle)
+        assert answers_of(fetched.settled)[0] == answers_of(fetched.settled)[-1] == DONE
+        assert set(answers_of(fetched.settled)) <= {DONE, Refusal.UNSTORABLE}
         found = await find_all(backend)
         assert len(found) == 7
         assert State.RUNNING not in {one.state for one in found}
-        assert all(json.loads(told)["at"] for one in found for told in one.errors)
+        assert all(json.loads(told)["at"] for one in found for told in one.notes.errors)
 
     def _raw(self, message: str) -> str:
         """An error whose text is escaped no more than JSON demands."""
@@ -128,7 +130,7 @@ class StorableCases:
         await backend.report(reports)
         for one, progress, line in ((first, "1", "a"), (last, "3", "c")):
             found = await record(backend, one.token.id)
-            assert (found.progress, list(found.logs)) == (progress, [line])
+            assert (found.notes.progress, list(found.notes.logs)) == (progress, [line])
         await find_all(backend)
 
     async def test_tags_and_extra_are_any_text(self, backend: Backend) -> None:
@@ -136,11 +138,11 @@ class StorableCases:
         one = await running(backend, tags=tags, extra=extra)
         assert one.extra == extra
         found = await record(backend, one.token.id)
-        assert (sorted(found.tags), found.extra) == (sorted(tags), extra)
+        assert (sorted(found.job.options.tags), found.job.options.extra) == (sorted(tags), extra)
 
     async def test_names_are_as_long_as_they_may_be(self, backend: Backend) -> None:
         name = "A-Z_a.z:0/9" * 11 + "abcdefg"
         one = await running(backend, queue=name, task=name)
         assert (one.token.queue, one.task, len(name)) == (name, name, 128)
         await ack(backend, succeeded(one))
-        assert (await record(backend, one.token.id)).queue == name
+        assert (await record(backend, one.token.id)).job.options.queue == name

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from queuekit.backend import Backend
+from queuekit.backend import Ask, Backend
 from queuekit.job import SOLITARY_AFTER, SUSPECT_AFTER, Claim, State
 from queuekit.testing.conformance._make import (
     BRIEF,
@@ -57,7 +57,7 @@ class SuspectCases:
         jobs = numbered(4)
         await put(backend, *jobs)
         await lapse_times(backend, SUSPECT_AFTER, *jobs)
-        fetched = await backend.fetch(["default"], 10, claimant(), lease=LONG, suspects=2)
+        fetched = await backend.fetch(Ask(["default"], 10, claimant(), LONG, 2))
         assert len(fetched.claims) == 2
         assert len(await claim(backend, 2, suspects=2)) == 2
 
@@ -66,7 +66,7 @@ class SuspectCases:
         await put(backend, *jobs)
         await lapse_times(backend, SUSPECT_AFTER, *jobs)
         await put(backend, *numbered(3))
-        fetched = await backend.fetch(["default"], 2, claimant(), lease=LONG, suspects=3)
+        fetched = await backend.fetch(Ask(["default"], 2, claimant(), LONG, 3))
         assert len(fetched.claims) == 2
 
     async def test_suspects_go_before_others_of_their_queue(self, backend: Backend) -> None:
@@ -124,7 +124,7 @@ class SuspectCases:
 
         async def came() -> bool:
             await backend.maintain(["default"])
-            fetched = await backend.fetch(["default"], 5, claimant(), lease=LONG, suspects=5)
+            fetched = await backend.fetch(Ask(["default"], 5, claimant(), LONG, 5))
             claims.extend(fetched.claims)
             return bool(claims)
 
@@ -182,7 +182,7 @@ class SuspectCases:
         await backend.maintain(queues)  # renews, because there was no tick for longer than a lease
         await asyncio.sleep(0.05)
         rescued = (await backend.maintain(queues)).rescued
-        assert set(rescued) == {one.token.ref for one in claims}
+        assert {lapsed.ref for lapsed in rescued} == {one.token.ref for one in claims}
         assert len(await claim(backend, 2, queues=queues, suspects=5)) == 2
 
     async def test_a_solitary_suspect_is_handed_out_beside_jobs_that_are_not_ready(
@@ -220,7 +220,7 @@ class SuspectCases:
         await lapse_times(backend, SOLITARY_AFTER, *jobs)
         for _ in range(3):
             await backend.maintain(["left", "right"])
-        fetched = await backend.fetch(["left"], 5, claimant(), lease=LONG, suspects=5)
+        fetched = await backend.fetch(Ask(["left"], 5, claimant(), LONG, 5))
         assert len(fetched.claims) == 1
 
     @pytest.mark.parametrize("queue", ["left", "middle", "right"])
@@ -231,7 +231,7 @@ class SuspectCases:
         await put(backend, one)
         await lapse_times(backend, SUSPECT_AFTER, one)
         queues = ["left", "middle", "right"]
-        fetched = await backend.fetch(queues, 5, claimant(), lease=LONG, suspects=1)
+        fetched = await backend.fetch(Ask(queues, 5, claimant(), LONG, 1))
         assert [found.token.id for found in fetched.claims] == [one.id]
 
     async def test_suspects_of_several_queues_share_the_bound(self, backend: Backend) -> None:
@@ -239,5 +239,5 @@ class SuspectCases:
         await put(backend, left, right)
         await lapse_times(backend, SUSPECT_AFTER, left)
         await lapse_times(backend, SUSPECT_AFTER, right)
-        fetched = await backend.fetch(["left", "right"], 5, claimant(), lease=LONG, suspects=1)
+        fetched = await backend.fetch(Ask(["left", "right"], 5, claimant(), LONG, 1))
         assert len(fetched.claims) == 1

@@ -5,8 +5,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from queuekit.backend import Backend, BackendSettings, Claimant
-from queuekit.job import SUSPECT_AFTER, State
+from queuekit.backend import Ask, Backend, BackendSettings
+from queuekit.job import SUSPECT_AFTER, Claimant, State
 from queuekit.testing.conformance._make import (
     LONG,
     MILLISECOND,
@@ -39,7 +39,7 @@ async def test_eight_claimers_never_claim_a_job_twice(
     async def work(claimer: PostgresBackend, number: int) -> list[Any]:
         ran: list[Any] = []
         who = Claimant(f"claimer-{number}", 1)
-        while claims := (await claimer.fetch(["default"], 50, who, lease=LONG)).claims:
+        while claims := (await claimer.fetch(Ask(["default"], 50, who, LONG))).claims:
             # some come back, so that the cursors have something to miss
             back = len(claims) // 10
             await give_back(claimer, *(released(one) for one in claims[:back]))
@@ -71,7 +71,7 @@ async def test_a_job_that_another_process_gave_back_is_found_at_once(
     first = await claim(other, 1)
     assert len(await claim(backend, 10)) == 10
     await give_back(other, released(first[0]))
-    fetched = await backend.fetch(["default"], 50, claimant(), lease=LONG)
+    fetched = await backend.fetch(Ask(["default"], 50, claimant(), LONG))
     assert len(fetched.claims) == 10
     assert "0" in {one.payload for one in fetched.claims}
 
@@ -86,7 +86,7 @@ async def test_a_late_commit_behind_the_cursor_is_found(
         await put(backend, *numbered(10))
         await claim(backend, 12)
         await claims_nothing(backend)
-    fetched = await backend.fetch(["default"], 5, claimant(), lease=LONG)
+    fetched = await backend.fetch(Ask(["default"], 5, claimant(), LONG))
     assert [one.payload for one in fetched.claims] == ["late"]
 
 
@@ -151,7 +151,7 @@ async def _buffers(explaining: Connection, backend: PostgresBackend, ranges: Any
 async def test_many_queues_are_served_in_turn(backend: Backend) -> None:
     queues = [f"q{number}" for number in range(200)]
     await put(backend, *(job(queue=queue) for queue in queues[::50]), *numbered(3, queue="q7"))
-    fetched = await backend.fetch(queues, 100, claimant(), lease=LONG)
+    fetched = await backend.fetch(Ask(queues, 100, claimant(), LONG))
     assert len(fetched.claims) == 7
 
 
@@ -204,7 +204,7 @@ def test_a_rescan_costs_what_its_claim_took(took: float, worth: bool) -> None:
 async def test_claims_of_a_dropped_fetch_are_among_the_leases(backend: Backend) -> None:
     await put(backend, *numbered(5))
     who = claimant()
-    await backend.fetch(["default"], 3, who, lease=LONG)
+    await backend.fetch(Ask(["default"], 3, who, LONG))
     leases = await backend.leases(who.process)
     assert [held.number for held in leases] == [who.number] * 3
     assert {found.state for found in await _records(backend, leases)} == {State.RUNNING}
@@ -219,12 +219,12 @@ async def test_a_job_that_expired_since_time_was_moved_on_is_not_claimed(
     lapses: int,
 ) -> None:
     monkeypatch.setattr(claims, "ADVANCE_EVERY", 3600)
-    await backend.fetch(["default"], 1, claimant(), lease=LONG, suspects=1)
+    await backend.fetch(Ask(["default"], 1, claimant(), LONG, 1))
     await put(backend, job(expires=20 * MILLISECOND))
     state = f"lapses = {lapses}, state = {namespace}.ready({lapses}::smallint)"
     await connection.execute(f"UPDATE {namespace}.jobs SET {state}")
     await asyncio.sleep(0.03)
-    fetched = await backend.fetch(["default"], 1, claimant(), lease=LONG, suspects=1)
+    fetched = await backend.fetch(Ask(["default"], 1, claimant(), LONG, 1))
     assert not fetched.claims
 
 

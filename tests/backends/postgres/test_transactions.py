@@ -5,14 +5,17 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from queuekit.backend import Backend, Stored
+from queuekit.backend import Backend, Refusal
 from queuekit.errors import BackendRefused, InvalidOption
 from queuekit.job import Ack, Job, JobRef, KeyPolicy, State
 from queuekit.testing.conformance._make import (
     ALICE,
     LONG,
     MILLISECOND,
+    REPLACED,
+    STORED,
     ack,
+    answer_of,
     claim,
     claim_one,
     claims_nothing,
@@ -41,7 +44,7 @@ async def test_a_job_is_there_once_the_callers_transaction_commits(
     one = job()
     async with connection.transaction():
         answers = await backend.enqueue([one], connection=connection)
-        assert answers[0].kind is Stored.STORED
+        assert answer_of(answers[0]) is STORED
         await claims_nothing(backend)
     assert (await claim_one(backend)).token.id == one.id
 
@@ -99,7 +102,7 @@ async def test_an_open_transaction_does_not_hold_up_the_ack_of_the_holder(
     heir = job("2", key="k", key_policy=KeyPolicy.REPLACE)
     async with connection.transaction():
         (answer,) = await backend.enqueue([heir], connection=connection)
-        assert (answer.kind, answer.state) == (Stored.STORED, State.WAITING)
+        assert (answer_of(answer), answer.now) == (STORED, State.WAITING)
         await asyncio.wait_for(ack(backend, succeeded(held)), 2)
     await backend.maintain(["default"])
     assert (await claim_one(backend)).payload == "2"
@@ -112,7 +115,7 @@ async def test_an_open_replacement_of_a_successor_does_not_hold_up_the_ack_of_th
     await put(backend, replacing("2"))
     async with connection.transaction():
         (answer,) = await backend.enqueue([replacing("3")], connection=connection)
-        assert (answer.kind, answer.state) == (Stored.REPLACED, State.WAITING)
+        assert (answer_of(answer), answer.now) == (REPLACED, State.WAITING)
         await asyncio.wait_for(ack(backend, succeeded(held)), 2)
         await claims_nothing(backend)
     await backend.maintain(["default"])
@@ -144,7 +147,7 @@ async def test_a_ready_job_is_replaced_in_the_callers_transaction(
     await put(backend, one)
     async with connection.transaction():
         (answer,) = await backend.enqueue([replacing("2")], connection=connection)
-        assert (answer.kind, answer.id) == (Stored.REPLACED, one.id)
+        assert (answer_of(answer), answer.holder) == (REPLACED, one.id)
         await claims_nothing(backend)
     assert (await claim_one(backend)).payload == "2"
     await claims_nothing(backend)
@@ -162,10 +165,10 @@ async def test_a_job_that_is_being_claimed_is_not_replaced(
             await second.fetch(backend._statements["claim"], *FIRST)
             storing = backend.enqueue([replacing("2")], connection=connection)
             (answer,) = await asyncio.wait_for(storing, 2)
-        assert (answer.kind, answer.state) == (Stored.STORED, State.WAITING)
+        assert (answer_of(answer), answer.now) == (STORED, State.WAITING)
     await second.close()
     found = await record(backend, JobRef("default", one.id))
-    assert (found.state, found.payload) == (State.RUNNING, "1")
+    assert (found.state, found.job.payload) == (State.RUNNING, "1")
 
 
 async def test_a_key_that_changes_hands_meanwhile_leads_to_its_new_holder(
@@ -188,9 +191,9 @@ async def test_a_key_that_changes_hands_meanwhile_leads_to_its_new_holder(
             await eventually(lambda: is_waiting_for(second))
     (answer,) = await asyncio.wait_for(storing, 5)
     await second.close()
-    assert (answer.kind, answer.state) == (Stored.STORED, State.WAITING)
+    assert (answer_of(answer), answer.now) == (STORED, State.WAITING)
     found = await record(backend, new.id)
-    assert (found.state, found.payload) == (State.RUNNING, "2")
+    assert (found.state, found.job.payload) == (State.RUNNING, "2")
 
 
 async def test_an_open_transaction_that_takes_over_a_key_does_not_hold_up_an_ack(
@@ -199,7 +202,7 @@ async def test_an_open_transaction_that_takes_over_a_key_does_not_hold_up_an_ack
     held = await running(backend, key="k", key_until=MILLISECOND)
     async with connection.transaction():
         (answer,) = await backend.enqueue([job(key="k")], connection=connection)
-        assert answer.kind is Stored.STORED
+        assert answer_of(answer) is STORED
         await asyncio.wait_for(ack(backend, succeeded(held)), 2)
 
 
@@ -216,7 +219,7 @@ async def test_of_two_transactions_one_takes_over_a_key(
         await connection.execute("COMMIT; BEGIN")
         (answer,) = await asyncio.wait_for(storing, 5)
     await late.close()
-    assert (answer.kind, answer.id) == (Stored.DUPLICATE, first.id)
+    assert (answer_of(answer), answer.holder) == (Refusal.KEY_HELD, first.id)
 
 
 def replacing(payload: str) -> Job[Any]:
@@ -308,7 +311,7 @@ async def test_the_longest_delay_is_the_same_in_sql(
         f"SELECT {namespace}.enqueue('send', delay => '{LONGEST_DAYS} days')"
     )
     found = await record(backend, made)
-    assert found.scheduled_at == found.enqueued_at + LONGEST
+    assert found.times.scheduled_at == found.times.enqueued_at + LONGEST
 
 
 async def test_a_trigger_enqueues(backend: Backend, connection: Connection, namespace: str) -> None:
@@ -334,5 +337,5 @@ async def test_a_result_that_can_not_be_stored_fails_its_job_alone(backend: Back
     (bad,) = (one for one in claims if one.payload == "7")
     (found,) = await backend.inspector.get([bad.token.ref])
     assert found is not None
-    assert (found.state, found.reason) == (State.FAILED, "invalid_result")
+    assert (found.state, found.life.reason) == (State.FAILED, "invalid_result")
     assert isinstance(acks[0], Ack)

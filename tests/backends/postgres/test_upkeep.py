@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuekit.backend import KEEP_FOR_WAITERS, STEERING, Backend, Refusal, Stored
+from queuekit.backend import KEEP_FOR_WAITERS, STEERING, Backend, Refusal
 from queuekit.job import Keep, KeyPolicy, State
 from queuekit.testing.conformance._make import (
     ALICE,
@@ -10,6 +10,7 @@ from queuekit.testing.conformance._make import (
     LONG,
     SECOND,
     ack,
+    answer_of,
     claim,
     claim_one,
     failed,
@@ -111,7 +112,7 @@ async def test_a_record_past_its_time_is_hidden_and_remembered(
         (change,) = await backend.inspector.steer(event, [one.token.ref])
         assert change.refused is Refusal.GONE
     (answer,) = await backend.enqueue([job(id=one.token.id)])
-    assert (answer.kind, answer.state) == (Stored.KNOWN, None)
+    assert (answer_of(answer), answer.now) == (Refusal.KNOWN, None)
 
 
 async def test_a_renewal_is_no_sign_of_life(

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 import redis
 
-from queuekit.backend import Backend, Presence, Report, Verdict
+from queuekit.backend import Ask, Backend, Presence, Report
 from queuekit.errors import BackendRefused
 from queuekit.job import Claim, State
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
+    DONE,
     LONG,
+    answers_of,
     claim,
     claimant,
     dead,
@@ -78,10 +80,10 @@ async def test_jobs_are_claimed_and_acked(backend: Backend, control: redis.Redis
     await is_refused(backend)
     claims = await claim(backend, 3)
     fetched = await backend.fetch(
-        ["default"], 3, claimant(), lease=LONG, settle=[succeeded(claims[0]), failed(claims[1])]
+        Ask(["default"], 3, claimant(), LONG), settle=[succeeded(claims[0]), failed(claims[1])]
     )
-    assert list(fetched.verdicts) == [Verdict.DONE, Verdict.DONE]
-    assert await backend.ack([succeeded(claims[2])]) == [Verdict.DONE]
+    assert answers_of(fetched.settled) == [DONE, DONE]
+    assert answers_of(await backend.ack([succeeded(claims[2])])) == [DONE]
     assert (await record(backend, claims[1].token.id)).state is State.FAILED
 
 
@@ -92,7 +94,7 @@ async def test_jobs_are_put_back(
     await put(backend, job())
     (one,) = await claim(backend, 1)
     fill(control)
-    assert await backend.retry([back(one)]) == [Verdict.DONE]
+    assert answers_of(await backend.retry([back(one)])) == [DONE]
     assert (await record(backend, one.token.id)).state is State.READY
 
 

@@ -4,9 +4,16 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from queuekit.backend import Backend, Stored
+from queuekit.backend import Backend, Refusal
 from queuekit.errors import BackendRefused, InvalidOption
-from queuekit.testing.conformance._make import UNSTORABLE, claim, claims_nothing, job
+from queuekit.testing.conformance._make import (
+    STORED,
+    UNSTORABLE,
+    answer_of,
+    claim,
+    claims_nothing,
+    job,
+)
 
 Make = Callable[..., Awaitable[Backend]]
 
@@ -23,8 +30,8 @@ Make = Callable[..., Awaitable[Backend]]
 )
 async def test_text_that_is_no_unicode(backend: Backend, guilty: object) -> None:
     answers = await backend.enqueue([job("0"), guilty, job("2")])  # type: ignore[list-item]
-    assert [answer.kind for answer in answers] == [Stored.STORED, Stored.REFUSED, Stored.STORED]
-    assert "UTF-8" in (answers[1].error or "")
+    assert [answer_of(answer) for answer in answers] == [STORED, Refusal.UNSTORABLE, STORED]
+    assert "UTF-8" in (answers[1].detail or "")
     assert [one.payload for one in await claim(backend, 2)] == ["0", "2"]
     with pytest.raises(BackendRefused, match="Job 1 of the batch"):
         await backend.enqueue([job("0"), guilty], atomic=True)  # type: ignore[list-item]

@@ -63,7 +63,7 @@ async def test_a_restarted_server_has_everything(make_backend: Make) -> None:
         await asyncio.to_thread(server.start)
 
         assert not (await backend.heartbeat([held.token])).lost
-        assert (await record(backend, done.token.id)).result == '"result"'
+        assert (await record(backend, done.token.id)).notes.result == '"result"'
         await ack(backend, succeeded(held))
         await claim(backend, 9)
 

@@ -12,13 +12,17 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from queuekit.backend import Backend, Claimant, Stored, Verdict
+from queuekit.backend import Ask, Backend
 from queuekit.errors import BackendRefused, BackendUnavailable, InvalidOption, ReplyLost
-from queuekit.job import State
+from queuekit.job import Claimant, State
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
+    DONE,
     LONG,
+    STORED,
     ack,
+    answer_of,
+    answers_of,
     claim,
     claim_one,
     eventually,
@@ -54,9 +58,9 @@ async def live(backend: Backend) -> None:
     found = await asyncio.wait_for(waiter, 5)
     assert found[again.token.ref].state is State.FAILED
     assert (await backend.inspector.steer(Event.RERUN, [again.token.ref]))[0].done
-    assert (await record(backend, again.token.id)).generation == 1
+    assert (await record(backend, again.token.id)).life.generation == 1
     await backend.maintain(["default"])
-    fetched = await backend.fetch(["other", "default"], 9, Claimant("p", 1), lease=LONG)
+    fetched = await backend.fetch(Ask(["other", "default"], 9, Claimant("p", 1), LONG))
     assert [one.token.id for one in fetched.claims] == [again.token.id]
     assert [held.number for held in await backend.leases("p")] == [1]
 
@@ -99,7 +103,7 @@ async def test_a_cluster(cluster: str, make_backend: Make) -> None:
     await put(backend, *jobs)
     claims = await claim(backend, 10, queues=queues)
     assert {one.token.id for one in claims} == {one.id for one in jobs}
-    assert await backend.ack([succeeded(one) for one in claims]) == [Verdict.DONE] * 10
+    assert answers_of(await backend.ack([succeeded(one) for one in claims])) == [DONE] * 10
     assert {info.name for info in await backend.inspector.queues()} == {*queues, "default"}
 
 
@@ -108,7 +112,7 @@ async def test_a_cluster_has_no_transaction_over_queues(cluster: str, make_backe
     with pytest.raises(InvalidOption, match="atomic=False"):
         await backend.enqueue([job(queue="a"), job(queue="b")], atomic=True)
     answers = await backend.enqueue(numbered(3), atomic=True)
-    assert [answer.kind for answer in answers] == [Stored.STORED] * 3
+    assert [answer_of(answer) for answer in answers] == [STORED] * 3
 
 
 @pytest.fixture

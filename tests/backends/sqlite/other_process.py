@@ -6,8 +6,8 @@ import sys
 import time
 from typing import Any
 
-from queuekit.backend import BackendSettings, Claimant
-from queuekit.job import Ack, Job, JobOptions, State, new_id
+from queuekit.backend import Ask, BackendSettings
+from queuekit.job import Ack, Claimant, Job, JobOptions, State, new_id
 from queuekit_sqlite import SqliteBackend
 from queuekit_sqlite.transaction import Transaction
 
@@ -59,7 +59,7 @@ async def work(backend: SqliteBackend, name: str) -> None:
     while True:
         number += 1
         fetched = await backend.fetch(
-            ["default"], 7, Claimant(name, number), lease=60_000_000, settle=outcomes
+            Ask(["default"], 7, Claimant(name, number), 60_000_000), settle=outcomes
         )
         outcomes = [Ack(c.token, c.task, State.SUCCEEDED, "null") for c in fetched.claims]
         say(*(claim.token.id for claim in fetched.claims))

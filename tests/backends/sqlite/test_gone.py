@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from queuekit import Queuekit
-from queuekit.backend import Backend, Presence, Stored, StoreGone
-from queuekit.errors import BackendRefused
+from queuekit.backend import Ask, Backend, Presence
+from queuekit.errors import BackendRefused, StoreGone
 from queuekit.job import Return, ReturnKind
 from queuekit.testing.conformance._make import (
     ALICE,
     LONG,
+    STORED,
+    answer_of,
     claimant,
     eventually,
     job,
@@ -84,7 +86,7 @@ async def test_every_call_says_so(backend: Backend, file: Path, calamity: Calami
     calamity(file)
     presence = Presence(process=ALICE, host="here", pid=1, version="1", queues=["default"])
     calls: dict[str, Callable[[], Awaitable[object]]] = {
-        "fetch": lambda: backend.fetch(["default"], 1, claimant(), lease=LONG),
+        "fetch": lambda: backend.fetch(Ask(["default"], 1, claimant(), LONG)),
         "ack": lambda: backend.ack([succeeded(held)]),
         "retry": lambda: backend.retry([Return(held.token, ReturnKind.RELEASE)]),
         "heartbeat": lambda: backend.heartbeat([held.token]),
@@ -166,7 +168,7 @@ async def test_other_programs_may_write_and_leave(
             third.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             third.execute("VACUUM")
         (answer,) = await backend.enqueue([job()])
-        assert answer.kind is Stored.STORED
+        assert answer_of(answer) is STORED
 
 
 async def test_a_worker_ends_with_it_and_runs_nothing(url: str, file: Path) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from queuekit.backend import Backend, BackendSettings, Stored
+from queuekit.backend import Backend, BackendSettings, Refusal
 from queuekit.errors import BackendRefused, BackendUnavailable, InvalidOption, ReplyLost
 from queuekit.testing.conformance._make import (
+    STORED,
     ack,
+    answer_of,
     claim,
     job,
     numbered,
@@ -161,7 +163,7 @@ async def test_before_open_and_after_close(url: str) -> None:
 async def test_a_result_with_a_nul_is_not_cut(backend: Backend) -> None:
     one = await running(backend)
     await ack(backend, succeeded(one, '"a\0b"'))
-    assert (await record(backend, one.token.id)).result == '"a\0b"'
+    assert (await record(backend, one.token.id)).notes.result == '"a\0b"'
 
 
 async def test_promises_that_it_can_not_make(backend: Backend) -> None:
@@ -174,4 +176,4 @@ async def test_promises_that_it_can_not_make(backend: Backend) -> None:
 async def test_integers_beyond_64_bits_are_refused_alone(backend: Backend) -> None:
     good, bad = job(), job(priority=2**70)
     answers = await backend.enqueue([good, bad])
-    assert [answer.kind for answer in answers] == [Stored.STORED, Stored.REFUSED]
+    assert [answer_of(answer) for answer in answers] == [STORED, Refusal.UNSTORABLE]
