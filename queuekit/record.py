@@ -7,6 +7,7 @@ from uuid import UUID
 
 from queuekit.job import (
     DEATHS_ALLOWED,
+    FINISHED,
     LAPSES_ALLOWED,
     Claimant,
     Job,
@@ -137,3 +138,8 @@ class JobRecord:
         state = self.life.state
         assert state is not None, "what is gone has no record"
         return state
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has come to an end."""
+        return self.life.state in FINISHED

@@ -129,8 +129,8 @@ class AckCases:
         self, backend: Backend, other: Backend
     ) -> None:
         one = await running(backend)
-        verdicts = await asyncio.gather(*(b.ack([failed(one)]) for b in (backend, other) * 3))
-        assert verdicts == [[DONE]] * 6
+        told = await asyncio.gather(*(b.ack([failed(one)]) for b in (backend, other) * 3))
+        assert [answers_of(changes) for changes in told] == [[DONE]] * 6
         assert len((await record(backend, one.token.id)).notes.errors) == 1
 
     async def test_the_same_ack_of_a_job_without_record_is_done(self, backend: Backend) -> None:

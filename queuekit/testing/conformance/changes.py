@@ -225,7 +225,7 @@ class MaintainChangeCases:
     async def test_lapses_of_a_job_that_was_run_again(self, backend: Backend) -> None:
         one = await run_again(backend, lease=BRIEF, max_lapses=2)
         assert await lapse(backend, one) == [Change(one.token.ref, State.RUNNING, State.READY, 1)]
-        again = await claim_one(backend, suspects=1)
+        again = await claim_one(backend, suspects=1, lease=BRIEF)
         assert await lapse(backend, again) == [
             Change(
                 one.token.ref,
