@@ -13,7 +13,7 @@
         async def lossy(self, backend: Backend) -> AsyncIterator[Lossy]:  # a third one, whose replies can be lost
             ...
 
-There are no optional cases. `backends/README.md` says more.
+There are no optional cases. `docs/writing-a-backend.md` says more.
 """
 
 from pkgutil import iter_modules
