@@ -67,7 +67,10 @@ class Task(Generic[P, R]):
         is_async: whether it runs in the event loop.
         executor: ``"auto"`` or ``"process"``.
         aliases: former names.
+        upgrade: makes today's arguments of stored ones that fit no more; None: there is no such function.
         policy: what the worker does about its runs.
+        context_parameter: the parameter that gets the `Context`, if it has one.
+        arguments, results: how they are written and read.
     """
 
     def __init__(

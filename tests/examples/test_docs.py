@@ -20,13 +20,14 @@ import typer
 
 from docs.hooks import life
 from queuekit import Context, Queuekit, QueuekitError, State, config, errors
-from queuekit.backend import Backend, Inspector
+from queuekit.backend import Backend, Inspector, Transfer
 from queuekit.cli import app
 from queuekit.config import Settings
-from queuekit.job import JobOptions, Reason
+from queuekit.job import JobOptions, Reason, new_id
 from queuekit.lifecycle import ALLOWED, step
 from queuekit.options import Options, TaskOptions, _Checked
 from queuekit.record import Life
+from queuekit.task import Task
 from queuekit.worker.options import WorkerOptions
 from tests.examples.run_page import Block, blocks
 
@@ -326,16 +327,22 @@ def test_all_verbs_of_the_contract_are_listed() -> None:
         for rows in tables("writing-a-backend.md")
         for word in first_names(rows)
     }
-    verbs = {member for member in (*vars(Backend), *vars(Inspector)) if not member.startswith("_")}
-    assert told == verbs - {"inspector"}
+    members = (*vars(Backend), *vars(Inspector), *vars(Transfer))
+    verbs = {member for member in members if not member.startswith("_")}
+    assert told == verbs - {"inspector", "transfer"}
 
 
 def test_completion_shows_what_the_reference_shows() -> None:
     page = (ROOT / "docs" / "reference" / "app.md").read_text("utf-8")
-    for name, made in (("Queuekit", Queuekit("sqlite://")),):
-        found = re.search(rf"::: queuekit.{name}\n.*?members: \[(.*?)\]", page, re.DOTALL)
+    qk = Queuekit("sqlite://")
+    for made in (qk, qk.task(name="task")(lambda: None), qk.handle(new_id())):
+        kind = Task if isinstance(made, Task) else type(made)
+        found = re.search(rf"::: queuekit.{kind.__name__}\n.*?members: \[(.*?)\]", page, re.DOTALL)
         assert found is not None
-        assert {one for one in dir(made) if not one.startswith("_")} == set(found[1].split(", "))
+        _, _, attributes = (kind.__doc__ or "").partition("Attributes:")
+        told = re.findall(r"^        ([a-z_, ]+): ", attributes, re.MULTILINE)
+        shown = {*found[1].split(", "), *", ".join(told).split(", ")} - {""}
+        assert {one for one in dir(made) if not one.startswith("_")} == shown
 
 
 # Links and the site
