@@ -148,14 +148,14 @@ class SqliteBackend:
         body, address = json.dumps(asdict(presence)), self._doorbell.address()
         await self._store.write(
             lambda tx: tx.run(
-                "present", presence.process, body, address, tx.now, tx.now + presence.ttl
+                "register_presence", presence.process, body, address, tx.now, tx.now + presence.ttl
             ),
             durable=False,
         )
 
     async def absent(self, process: str) -> None:
         """The process leaves."""
-        await self._store.write(lambda tx: tx.run("absent", process), durable=False)
+        await self._store.write(lambda tx: tx.run("remove_presence", process), durable=False)
 
     async def wait(self, queues: Sequence[str], wait_for: float, process: str) -> None:
         """Return as soon as one of the queues may have work."""

@@ -26,17 +26,17 @@ def claim(
     if jobs.expire(tx, _BATCH) == _BATCH:
         # More may have expired, and would be claimed: the next fetch goes on.
         return []
-    paused = {queue for (queue,) in tx.all("pauses")}
+    paused = {queue for (queue,) in tx.all("find_paused")}
     who = claimant.process, claimant.number, lease
     claims: list[Claim] = []
     for queue in queues:
         if queue in paused:
             continue
-        ((seqs,),) = tx.all("ready", queue, min(suspects, limit), limit)
+        ((seqs,),) = tx.all("find_ready", queue, min(suspects, limit), limit)
         if seqs == "[]":
             continue
         tx.run("claim", seqs, tx.now, *who)
-        ((text,),) = tx.all("claimed", seqs, tx.now)
+        ((text,),) = tx.all("read_claimed", seqs, tx.now)
         found = [_claimed(tx, queue, *row) for row in json.loads(text)]
         claims += found
         limit -= len(found)

@@ -99,7 +99,7 @@ def _shape(given: JobOptions, now: Micros) -> tuple[Row, Answer]:
 
 def _enqueue(tx: Transaction, job: Job[Any]) -> Answer:
     id_, queue = job.id.bytes, job.options.queue
-    known = tx.one("known", id_, queue, tx.now)
+    known = tx.one("find_known", id_, queue, tx.now)
     if known:
         return _repeated(tx, job) or Answer(Stored.KNOWN, codes.STATES.get(known[0]))
     if job.key is None:
@@ -114,7 +114,7 @@ def _enqueue(tx: Transaction, job: Job[Any]) -> Answer:
 
 def _repeated(tx: Transaction, job: Job[Any]) -> Answer | None:
     """The answer to a replacement that is sent again."""
-    replaced = tx.one("replaced", job.options.queue, job.key, job.id.bytes)
+    replaced = tx.one("find_replaced", job.options.queue, job.key, job.id.bytes)
     if replaced is None:
         return None
     code, id_ = replaced
@@ -127,7 +127,7 @@ def _beside(tx: Transaction, job: Job[Any], holder: keys.Holder) -> Answer:
     if not unfinished or policy not in {KeyPolicy.REPLACE, KeyPolicy.DEBOUNCE}:
         state = codes.STATES.get(holder.state)
         return Answer(Stored.DUPLICATE, state, UUID(bytes=holder.id))
-    if successor := tx.one("successor", queue, holder.id):
+    if successor := tx.one("find_successor", queue, holder.id):
         return _replace(tx, job, successor[0])
     if holder.state == codes.RUNNING:
         return _insert(tx, job, predecessor=holder.id)

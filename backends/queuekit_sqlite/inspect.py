@@ -36,7 +36,7 @@ class SqliteInspector:
         """Records, live or finished."""
 
         def read(tx: Transaction) -> list[JobRecord | None]:
-            rows = [tx.one("get", ref.id.bytes, ref.queue) for ref in refs]
+            rows = [tx.one("read_record", ref.id.bytes, ref.queue) for ref in refs]
             return [None if row is None else record(row) for row in rows]
 
         return await self._store().read(read)
@@ -77,7 +77,7 @@ class SqliteInspector:
 
     async def workers(self) -> list[WorkerInfo]:
         """All processes that are present."""
-        found = await self._store().read(lambda tx: tx.all("present_processes", tx.now))
+        found = await self._store().read(lambda tx: tx.all("find_presences", tx.now))
         return [WorkerInfo(presence=_presence(body), seen_at=seen_at) for body, seen_at in found]
 
     async def steer(self, event: Event, refs: Sequence[JobRef]) -> list[Change]:
@@ -99,7 +99,7 @@ class SqliteInspector:
     ) -> tuple[list[JobRecord], Mark | None]:
         def read(tx: Transaction) -> tuple[list[JobRecord], Mark | None]:
             rows, mark = _page(tx, where, limit, after)
-            return [record(*tx.all("get", id_, queue)) for _, id_, queue in rows], mark
+            return [record(*tx.all("read_record", id_, queue)) for _, id_, queue in rows], mark
 
         return await self._store().read(read)
 
@@ -174,7 +174,7 @@ def _page(
     """Some jobs, and after which the next are; None: there are no more."""
     states = [code for code, state in codes.STATES.items() if state in where.states]
     rows = tx.all(
-        "find",
+        "find_page",
         *after,
         _LOOKED_AT,
         limit,
@@ -187,14 +187,14 @@ def _page(
     )
     if rows and len(rows) == limit:
         return rows, rows[-1][1:]
-    end = tx.one("find_end", *after, _LOOKED_AT - 1)
+    end = tx.one("find_page_end", *after, _LOOKED_AT - 1)
     return rows, end and end[1:]
 
 
 def _queues(tx: Transaction) -> list[QueueInfo]:
-    paused = {queue for (queue,) in tx.all("pauses")}
+    paused = {queue for (queue,) in tx.all("find_paused")}
     counts: dict[str, dict[State, int]] = {queue: {} for queue in paused}
-    for queue, code, count in tx.all("counts"):
+    for queue, code, count in tx.all("count_jobs"):
         states = counts.setdefault(queue, {})
         states[codes.STATES[code]] = states.get(codes.STATES[code], 0) + count
     return [

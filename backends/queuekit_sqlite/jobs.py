@@ -14,7 +14,7 @@ from queuekit_sqlite.transaction import Transaction
 
 
 class Row(NamedTuple):
-    """What deciding needs of a job: a row of ``row.sql``."""
+    """What deciding needs of a job: a row of `read_row`."""
 
     seq: int
     id: bytes
@@ -45,17 +45,17 @@ class Row(NamedTuple):
 
 def at(tx: Transaction, seq: int) -> Row:
     """The job at a place."""
-    return Row(*tx.all("row", seq)[0])
+    return Row(*tx.all("read_row", seq)[0])
 
 
 def find(tx: Transaction, id_: bytes, queue: str) -> Row | None:
     """A job by its id."""
-    found = tx.one("seq_of", id_, queue)
+    found = tx.one("find_seq", id_, queue)
     return at(tx, found[0]) if found else None
 
 
 def options(given: JobOptions, now: Micros, *, keyed: bool) -> tuple[object, ...]:
-    """What options say, in the order of ``enqueue.sql`` and ``replace.sql``."""
+    """What options say, in the order of `enqueue` and `replace`."""
     due = given.due if given.due is not None else now + given.delay
     keep = given.keep
     return (
@@ -96,7 +96,7 @@ def finish(
         settled: how its present run is settled by this; None: not by a worker.
     """
     keep = _retention(tx, row, code, keep)
-    awaited = tx.one("waiters", row.id, row.queue, tx.now)
+    awaited = tx.one("find_waiters", row.id, row.queue, tx.now)
     age = max(keep.age, KEEP_FOR_WAITERS) if awaited else keep.age
     how = (row.settled, row.settled_delivery) if settled is None else (settled, row.delivery)
     if not age:
@@ -105,7 +105,7 @@ def finish(
         spared = tx.now + KEEP_FOR_WAITERS if awaited else None
         tx.run("finish", row.seq, code, tx.now, tx.now + age, *how, result, reason, spared)
         if code == codes.SUCCEEDED:
-            tx.run("grow", row.queue, row.task, keep.count, tx.now + age)
+            tx.run("note_growth", row.queue, row.task, keep.count, tx.now + age)
     if awaited:
         tx.ring_waiters(row.id, row.queue)
     leave_key(tx, row)
@@ -120,7 +120,7 @@ def drop(
 ) -> None:
     """Remove a job; only its id stays remembered, and how it ended."""
     point = row.seq, row.id, row.delivery, row.state
-    tx.run("remember", *point, code, tx.now + REMEMBER_IDS, settled, settled_delivery)
+    tx.run("remember_id", *point, code, tx.now + REMEMBER_IDS, settled, settled_delivery)
     tx.run("drop", *point)
 
 
@@ -129,7 +129,7 @@ def leave_key(tx: Transaction, row: Row) -> None:
     if row.key is None:
         return
     keys.free(tx, row.queue, row.key, row.id)
-    if successor := tx.one("successor", row.queue, row.id):
+    if successor := tx.one("find_successor", row.queue, row.id):
         heir = at(tx, successor[0])
         keys.take(tx, heir.queue, row.key, heir.id, heir.key_until, heir.enqueued_at)
         place(tx, heir, heir.scheduled_at)
@@ -146,13 +146,13 @@ def place(
     """A job is scheduled if it is due later, else ready at the end of the line (with `old`: in its old place)."""
     code = codes.SCHEDULED if due is not None and due > tx.now else ready(row.lapses)
     seq = row.seq if old else tx.take_places(1)[0]
-    tx.run("place", row.seq, seq, code, due)
+    tx.run("put_in_line", row.seq, seq, code, due)
     tx.stirred.add(row.queue)
 
 
 def promote(tx: Transaction, limit: int) -> int:
     """Due jobs become ready; how many."""
-    due = tx.all("due", tx.now, limit)
+    due = tx.all("find_due", tx.now, limit)
     if due:
         places = tx.take_places(len(due))
         rows = [
@@ -166,7 +166,7 @@ def promote(tx: Transaction, limit: int) -> int:
 
 def expire(tx: Transaction, limit: int) -> int:
     """Jobs that have not begun in time fail; how many."""
-    overdue = tx.all("overdue", tx.now, limit)
+    overdue = tx.all("find_overdue", tx.now, limit)
     for (seq,) in overdue:
         fail(tx, at(tx, seq), Reason.EXPIRED)
     return len(overdue)

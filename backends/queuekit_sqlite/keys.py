@@ -16,7 +16,7 @@ class Holder(NamedTuple):
 
 def holder(tx: Transaction, queue: str, key: str) -> Holder | None:
     """Who holds a key now."""
-    found = tx.one("holder", queue, key, tx.now)
+    found = tx.one("find_holder", queue, key, tx.now)
     return Holder(*found) if found else None
 
 

@@ -39,21 +39,21 @@ def sleep(
     if not pause:
         return Sleeper(pause)
     until = tx.now + wait_for
-    ((place,),) = tx.all("sleep", process, address, "\n".join(queues), until)
+    ((place,),) = tx.all("register_sleeper", process, address, "\n".join(queues), until)
     return Sleeper(pause, place)
 
 
 def look_again(tx: Transaction, queues: Sequence[str], place: int) -> float:
     """Seconds until there may be work. Who is not registered any more was rung, though the ring got lost."""
-    return _until_work(tx, queues) if tx.one("sleeps", place) else 0
+    return _until_work(tx, queues) if tx.one("has_sleeper", place) else 0
 
 
 def _until_work(tx: Transaction, queues: Sequence[str]) -> float:
-    paused = {queue for (queue,) in tx.all("pauses")}
+    paused = {queue for (queue,) in tx.all("find_paused")}
     served = [queue for queue in queues if queue not in paused]
     if any(tx.one("has_ready", queue) for queue in served):
         return 0
-    due = tx.one("next_due", json.dumps(served))
+    due = tx.one("find_next_due", json.dumps(served))
     pause = inf if due is None else max(0, due[0] - tx.now) / 1_000_000
     if any(tx.one("has_suspects", queue) for queue in served):
         pause = min(pause, _SUSPECTS)
@@ -68,7 +68,7 @@ def ends(tx: Transaction, jobs: Collection[JobRef]) -> dict[JobRef, JobRecord]:
     """
     found: dict[JobRef, JobRecord] = {}
     for ref in jobs:
-        row = tx.one("get", ref.id.bytes, ref.queue)
+        row = tx.one("read_record", ref.id.bytes, ref.queue)
         if row is None:
             raise JobNotFound(
                 f"Job {ref.id} is not in queue {ref.queue!r}: its record may be past its retention."
@@ -88,5 +88,5 @@ def await_ends(
     found = ends(tx, jobs)
     if not found:
         until = tx.now + wait_for + KEEP_FOR_WAITERS
-        tx.run_many("await", [(ref.id.bytes, ref.queue, address, until) for ref in jobs])
+        tx.run_many("register_waiter", [(ref.id.bytes, ref.queue, address, until) for ref in jobs])
     return found

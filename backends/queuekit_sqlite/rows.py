@@ -1,4 +1,4 @@
-"""From rows of ``get.sql`` to records."""
+"""From rows of `read_record` to records."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from queuekit_sqlite.transaction import Row
 
 
 def record(row: Row) -> JobRecord:
-    """A row of ``get.sql``."""
+    """A row of `read_record`."""
     (
         id_, queue, code, task, payload, priority, attempt, max_attempts, delivery, lapses, crashes, generation,
         reason, result, errors, history, enqueued_at, scheduled_at, started_at, finished_at, expires_at, leased_until,

@@ -28,9 +28,9 @@ class Plan(NamedTuple):
 
     Attributes:
         outcomes: all of them.
-        kept: plain successes by their retention, as ``succeed.sql`` takes them.
+        kept: plain successes by their retention, as `succeed` takes them.
         kinds: their queues and tasks.
-        unkept: plain successes that leave no record, as ``drop.sql`` takes them.
+        unkept: plain successes that leave no record, as `drop` takes them.
         rest: indexes of those that are settled one by one.
     """
 
@@ -85,7 +85,7 @@ def settle(tx: Transaction, plan: Plan) -> list[Verdict]:
     outcomes = plan.outcomes
     if not outcomes:
         return []
-    if awaited := {(id_, queue) for id_, queue in tx.all("awaited", tx.now)}:
+    if awaited := {(id_, queue) for id_, queue in tx.all("find_awaited", tx.now)}:
         plan = prepare(outcomes, tx.settings.keep_succeeded, awaited)
     verdicts = [Verdict.DONE] * len(outcomes)
     # if not all of them ended just now, each is looked at for itself
@@ -104,7 +104,7 @@ def _succeed(tx: Transaction, plan: Plan) -> bool:
         except UNSTORABLE:
             return False
     kinds = plan.kinds.items()
-    tx.run_many("grow", [(*kind, keep.count, now + keep.age) for kind, keep in kinds])
+    tx.run_many("note_growth", [(*kind, keep.count, now + keep.age) for kind, keep in kinds])
     return ended + _forget(tx, plan.unkept) == len(plan.outcomes) - len(plan.rest)
 
 
@@ -113,7 +113,7 @@ def _forget(tx: Transaction, points: Sequence[Row]) -> int:
     if not points:
         return 0
     end, until = codes.SUCCEEDED, tx.now + REMEMBER_IDS
-    tx.run_many("remember", [(*point, end, until, end, point[2]) for point in points])
+    tx.run_many("remember_id", [(*point, end, until, end, point[2]) for point in points])
     return tx.run_many("drop", points)
 
 
@@ -159,7 +159,7 @@ def _refusal(row: jobs.Row, problem: Exception) -> str:
 def _repeated(tx: Transaction, outcome: Ack | Return) -> Verdict:
     """The verdict on a token that is not the job's present one: done, if it was settled the same way."""
     token, wanted = outcome.token, codes.settlement(outcome)
-    for settled, delivery, code in tx.all("settled", token.id.bytes, token.queue):
+    for settled, delivery, code in tx.all("find_settled", token.id.bytes, token.queue):
         if (settled, delivery) == (wanted, token.delivery):
             refused = wanted in codes.STATES and code == codes.FAILED != wanted
             return Verdict.REFUSED if refused else Verdict.DONE

@@ -62,27 +62,27 @@ class Transaction:
 
     def take_places(self, count: int) -> range:
         """New places at the end of the line: of jobs that are there, so it is not empty."""
-        ((last,),) = self.all("last_place")
+        ((last,),) = self.all("find_last_seq")
         return range(last + 1, last + 1 + count)
 
     def rouse_sleepers(self) -> None:
         """Wake who sleeps until one of the stirred queues has work. A busy system has no sleepers."""
         if not self.stirred:
             return
-        for seq, process, address, wanted in self.all("sleepers"):
+        for seq, process, address, wanted in self.all("find_sleepers"):
             if not self.stirred.isdisjoint(wanted.split("\n")):
-                self.run("rouse", seq)
+                self.run("remove_sleeper", seq)
                 self.bells.add(Bell(address, of_process(process)))
 
     def ring_process(self, process: str) -> None:
         """Wake a process."""
-        addresses = self.all("bells", process)
-        self.run("rouse_process", process)
+        addresses = self.all("find_bells", process)
+        self.run("remove_sleepers_of", process)
         self.bells.update(Bell(address, of_process(process)) for (address,) in addresses)
 
     def ring_waiters(self, id_: bytes, queue: str) -> None:
         """Tell who waits for a job's end."""
-        addresses = self.all("waiters", id_, queue, self.now)
+        addresses = self.all("find_waiters", id_, queue, self.now)
         if addresses:
-            self.run("forget_waiters", id_, queue)
+            self.run("remove_waiters", id_, queue)
             self.bells.update(Bell(address, of_job(UUID(bytes=id_))) for (address,) in addresses)

@@ -20,44 +20,44 @@ def maintain(tx: Transaction) -> Upkeep:
     rescued = _rescue(tx)
     promoted = jobs.promote(tx, _BATCH)
     jobs.expire(tx, _BATCH)
-    tx.stirred.update(queue for (queue,) in tx.all("hand_out"))
+    tx.stirred.update(queue for (queue,) in tx.all("hand_out_solitary"))
     pruned = _prune(tx)
     return Upkeep(promoted, rescued, renewed, pruned, tx.ended)
 
 
 def _renew(tx: Transaction) -> int:
     """After an outage in which nobody could renew, leases start anew."""
-    ((last,),) = tx.all("last_tick")
+    ((last,),) = tx.all("read_tick")
     tx.run("tick", tx.now)
     return tx.run("renew", tx.now, tx.now - last)
 
 
 def _rescue(tx: Transaction) -> list[JobRef]:
-    lapsed = [jobs.at(tx, seq) for (seq,) in tx.all("lapsed", tx.now, _BATCH)]
+    lapsed = [jobs.at(tx, seq) for (seq,) in tx.all("find_lapsed", tx.now, _BATCH)]
     for row in lapsed:
         jobs.lapse(tx, row)
     return [JobRef(row.queue, UUID(bytes=row.id)) for row in lapsed]
 
 
 def _prune(tx: Transaction) -> int:
-    for name in ("forget_keys", "forget_presences", "forget_sleepers", "forget_old_waiters"):
+    for name in ("forget_keys", "forget_presences", "forget_sleepers", "forget_waiters"):
         tx.run(name, tx.now)
     tx.run("forget_ids", tx.now, _PRUNED)
-    outworn = [seq for (seq,) in tx.all("outworn", tx.now, _PRUNED)]
+    outworn = [seq for (seq,) in tx.all("find_outworn", tx.now, _PRUNED)]
     forget(tx, outworn)
-    pruned = len(outworn) + sum(_prune_kind(tx, *kind) for kind in tx.all("kinds", tx.now))
+    pruned = len(outworn) + sum(_prune_kind(tx, *kind) for kind in tx.all("find_kinds", tx.now))
     tx.run("forget_kinds")
     return pruned
 
 
 def _prune_kind(tx: Transaction, queue: str, task: str, most: int) -> int:
-    outworn = [seq for (seq,) in tx.all("outworn_kind", queue, task, tx.now, _PRUNED)]
+    outworn = [seq for (seq,) in tx.all("find_outworn_of_kind", queue, task, tx.now, _PRUNED)]
     forget(tx, outworn)
-    surplus = tx.all("surplus", queue, task, most, _PRUNED, tx.now) if most >= 0 else []
+    surplus = tx.all("find_surplus", queue, task, most, _PRUNED, tx.now) if most >= 0 else []
     cut = [seq for seq, may_go in surplus if may_go]
     forget(tx, cut)
     pruned = len(outworn) + len(cut)
-    tx.run("shrink", queue, task, pruned >= _PRUNED or len(cut) < len(surplus))
+    tx.run("note_trim", queue, task, pruned >= _PRUNED or len(cut) < len(surplus))
     return pruned
 
 
@@ -69,4 +69,4 @@ def forget(tx: Transaction, seqs: Sequence[int], since: Micros = 0) -> None:
     if seqs:
         places = json.dumps(seqs)
         tx.run("remember_finished", places, REMEMBER_IDS, since, tx.now)
-        tx.run("forget", places)
+        tx.run("drop_finished", places)

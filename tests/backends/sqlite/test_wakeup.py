@@ -105,7 +105,7 @@ async def test_a_ring_is_not_sent_twice(backend: Backend) -> None:
     rung: list[object] = []
 
     def hears(tx: object) -> None:
-        rung.extend(tx.all("sleepers"))  # type: ignore[attr-defined]
+        rung.extend(tx.all("find_sleepers"))  # type: ignore[attr-defined]
 
     await backend._store.read(hears)  # type: ignore[attr-defined]
     assert rung == []
@@ -119,7 +119,7 @@ async def test_a_thousand_waiters_are_told_each_for_itself(backend: Backend) -> 
 
     async def registered() -> bool:
         found: list[tuple[int]] = await backend._store.read(  # type: ignore[attr-defined]
-            lambda tx: tx.all("awaited", tx.now)
+            lambda tx: tx.all("find_awaited", tx.now)
         )
         return len(found) == len(jobs)
 
