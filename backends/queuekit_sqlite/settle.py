@@ -9,11 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from queuekit import codes
-from queuekit.backend import REMEMBER_IDS, Verdict
+from queuekit.backend import Verdict
 from queuekit.job import Ack, Keep, Micros, Reason, Return, State
-from queuekit_sqlite import jobs
-from queuekit_sqlite.enqueue import UNSTORABLE
-from queuekit_sqlite.transaction import Row, Transaction
+from queuekit_sqlite import doorbell, life, notes, retention, rows
+from queuekit_sqlite.connection import Transaction, Values
+from queuekit_sqlite.errors import UNSTORABLE
+from queuekit_sqlite.rows import Row
 
 NUL: Final = "\\u0000"
 """In JSON text; SQLite would cut the text there."""
@@ -37,7 +38,7 @@ class Plan(NamedTuple):
     outcomes: Sequence[Ack | Return]
     kept: Mapping[Micros, str]
     kinds: Mapping[tuple[str, str], Keep]
-    unkept: Sequence[Row]
+    unkept: Sequence[Values]
     rest: Sequence[int]
 
 
@@ -53,7 +54,7 @@ def prepare(
     """
     kept: defaultdict[Micros, list[str]] = defaultdict(list)
     kinds: dict[tuple[str, str], Keep] = {}
-    unkept: list[Row] = []
+    unkept: list[Values] = []
     rest: list[int] = []
     for index, outcome in enumerate(outcomes):
         queue, id_, delivery, seq = outcome.token
@@ -80,12 +81,12 @@ def prepare(
     return Plan(outcomes, texts, kinds, unkept, rest)
 
 
-def settle(tx: Transaction, plan: Plan) -> list[Verdict]:
+def carry_out(tx: Transaction, plan: Plan) -> list[Verdict]:
     """Carry a plan out; a verdict for each outcome, in order."""
     outcomes = plan.outcomes
     if not outcomes:
         return []
-    if awaited := {(id_, queue) for id_, queue in tx.all("find_awaited", tx.now)}:
+    if awaited := doorbell.find_awaited(tx):
         plan = prepare(outcomes, tx.settings.keep_succeeded, awaited)
     verdicts = [Verdict.DONE] * len(outcomes)
     # if not all of them ended just now, each is looked at for itself
@@ -103,37 +104,28 @@ def _succeed(tx: Transaction, plan: Plan) -> bool:
             ended += tx.run("succeed", points, now, now + age)
         except UNSTORABLE:
             return False
-    kinds = plan.kinds.items()
-    tx.run_many("note_growth", [(*kind, keep.count, now + keep.age) for kind, keep in kinds])
-    return ended + _forget(tx, plan.unkept) == len(plan.outcomes) - len(plan.rest)
-
-
-def _forget(tx: Transaction, points: Sequence[Row]) -> int:
-    """Jobs that succeed without a record: only their ids are remembered."""
-    if not points:
-        return 0
-    end, until = codes.SUCCEEDED, tx.now + REMEMBER_IDS
-    tx.run_many("remember_id", [(*point, end, until, end, point[2]) for point in points])
-    return tx.run_many("drop", points)
+    retention.note_growth(tx, plan.kinds)
+    return ended + retention.drop_plain(tx, plan.unkept) == len(plan.outcomes) - len(plan.rest)
 
 
 def _settle(tx: Transaction, outcome: Ack | Return) -> Verdict:
     token = outcome.token
-    row = jobs.find(tx, token.id.bytes, token.queue)
+    row = rows.find(tx, token.id.bytes, token.queue)
     if row is None or row.state != codes.RUNNING or row.delivery != token.delivery:
         return _repeated(tx, outcome)
     if isinstance(outcome, Return):
-        jobs.put_back(tx, row, outcome)
+        life.put_back(tx, row, outcome)
         return Verdict.DONE
     return _finish(tx, row, outcome)
 
 
-def _finish(tx: Transaction, row: jobs.Row, ack: Ack) -> Verdict:
+def _finish(tx: Transaction, row: Row, ack: Ack) -> Verdict:
     settled = codes.settlement(ack)
     if ack.error is not None:
-        row = jobs.fail_run(tx, row, ack.error)
+        row = notes.with_error(tx, row, ack.error)
+        notes.amend(tx, row)
     try:
-        jobs.finish(
+        life.finish(
             tx,
             row,
             codes.ENDS[ack.state],
@@ -143,14 +135,15 @@ def _finish(tx: Transaction, row: jobs.Row, ack: Ack) -> Verdict:
             settled=settled,
         )
     except UNSTORABLE as problem:
-        row = jobs.fail_run(tx, row, _refusal(row, problem))
+        row = notes.with_error(tx, row, _refusal(row, problem))
+        notes.amend(tx, row)
         reason = Reason.INVALID_RESULT.value
-        jobs.finish(tx, row, codes.FAILED, reason=reason, keep=ack.keep, settled=settled)
+        life.finish(tx, row, codes.FAILED, reason=reason, keep=ack.keep, settled=settled)
         return Verdict.REFUSED
     return Verdict.DONE
 
 
-def _refusal(row: jobs.Row, problem: Exception) -> str:
+def _refusal(row: Row, problem: Exception) -> str:
     message = f"SQLite does not take the result: {problem}"
     error = {"attempt": row.attempt, "type": "InvalidResult", "message": message, "traceback": ""}
     return json.dumps(error)

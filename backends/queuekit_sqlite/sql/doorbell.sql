@@ -24,3 +24,8 @@ SELECT address FROM waiters WHERE id = ?1 AND queue = ?2 AND until > ?3;
 -- name: remove_waiters
 -- ?1 id, ?2 queue
 DELETE FROM waiters WHERE id = ?1 AND queue = ?2;
+
+-- name: find_awaited
+-- The jobs for whose end somebody waits.
+-- ?1 now
+SELECT id, queue FROM waiters WHERE until > ?1;

@@ -6,7 +6,7 @@ ON CONFLICT (id, queue) DO NOTHING;
 
 -- name: enqueue
 -- ?1 id, ?2 task, ?3 payload, ?4 key, ?5 queue, ?6 state, ?7 predecessor, ?8 enqueued_at,
--- ?9... what the options say, in the order of `jobs.options`
+-- ?9... what the options say, in the order of `rows.options`
 INSERT INTO jobs (
     id, task, payload, key, queue, state, predecessor, enqueued_at,
     priority, max_attempts, scheduled_at, expires_at, own_lease, max_crashes, max_lapses,
@@ -29,7 +29,7 @@ SELECT jobs.state, jobs.id FROM keys
 JOIN jobs ON jobs.queue = keys.queue AND (jobs.id = keys.id OR jobs.predecessor = keys.id)
 WHERE keys.queue = ?1 AND keys.key = ?2 AND jobs.origin = ?3;
 
--- name: replace
+-- name: replace_job
 -- A job that has not begun becomes another one, at another place in line.
 -- ?1 seq, ?2 new seq, ?3 state, ?4 task, ?5 payload, ?6... what the options say; ?18 the id of the other one
 UPDATE jobs

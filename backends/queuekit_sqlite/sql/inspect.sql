@@ -10,14 +10,14 @@ SELECT queue FROM jobs WHERE id = ?1 ORDER BY enqueued_at DESC LIMIT 1;
 -- ?10 a part of the last error
 WITH page AS (
     SELECT
-        seq, id, queue, task, state, enqueued_at, tags,
+        id, queue, task, state, enqueued_at, tags,
         iif(?10 IS NULL, NULL, substr(errors, 1, instr(errors || char(10), char(10)) - 1)) AS last_error
     FROM jobs
     WHERE (id, queue) < (?1, ?2)
     ORDER BY id DESC, queue DESC
     LIMIT ?3
 )
-SELECT seq, id, queue FROM page
+SELECT id, queue FROM page
 WHERE
     (?5 IS NULL OR queue IN (SELECT value FROM json_each(?5)))
     AND (?6 IS NULL OR task IN (SELECT value FROM json_each(?6)))
@@ -40,7 +40,7 @@ LIMIT ?4;
 -- name: find_page_end
 -- The last job that `find_page` looked at; none if it saw the end.
 -- ?1 after this id, ?2 in this queue, ?3 how many it looked at, less one
-SELECT seq, id, queue FROM jobs
+SELECT id, queue FROM jobs
 WHERE (id, queue) < (?1, ?2)
 ORDER BY id DESC, queue DESC
 LIMIT 1 OFFSET ?3;

@@ -1,8 +1,3 @@
--- name: find_awaited
--- The jobs for whose end somebody waits.
--- ?1 now
-SELECT id, queue FROM waiters WHERE until > ?1;
-
 -- name: succeed
 -- End plain successes whose jobs are at this point of their life: all in one step, because Python's sqlite3 gives the
 -- interpreter away at each step and waits to get it back, once a job, while the event loop is busy.

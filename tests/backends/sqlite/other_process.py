@@ -9,7 +9,7 @@ from typing import Any
 from queuekit.backend import BackendSettings, Claimant
 from queuekit.job import Ack, Job, JobOptions, State, new_id
 from queuekit_sqlite import SqliteBackend
-from queuekit_sqlite.transaction import Transaction
+from queuekit_sqlite.connection import Transaction
 
 OPTIONS = JobOptions()
 

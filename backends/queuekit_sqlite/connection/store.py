@@ -17,13 +17,13 @@ from queuekit.errors import (
     QueuekitError,
     ReplyLost,
 )
-from queuekit_sqlite.place import Identity, files, identity
-from queuekit_sqlite.transaction import Transaction
-from queuekit_sqlite.wakeup import ring
+from queuekit_sqlite.connection.file import Identity, files, identity
+from queuekit_sqlite.connection.transaction import Transaction
+from queuekit_sqlite.doorbell import ring_sleepers, send
+from queuekit_sqlite.errors import is_busy, translated
 
 T = TypeVar("T")
 
-_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PATIENCE: Final = 0.001
 """Seconds until a lock that somebody else holds is tried again, at first; SQLite's own steps are coarser."""
 _MOST_PATIENCE: Final = 0.05
@@ -32,7 +32,7 @@ _MOST_PATIENCE: Final = 0.05
 class Store:
     """One connection in one thread beside the event loop; calls queue up for it.
 
-    Objects with the same place in memory share one store; what it holds is gone when the last of them closes it.
+    Objects of the same namespace in memory share one store; what it holds is gone when the last of them closes it.
 
     Attributes:
         settings: of whoever opened it first.
@@ -41,8 +41,8 @@ class Store:
     _shared: ClassVar[dict[tuple[int, str], "Store"]] = {}
     _guard: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, place: str, settings: BackendSettings) -> None:
-        self._place = place
+    def __init__(self, path: str, settings: BackendSettings) -> None:
+        self._path = path
         self._files: Sequence[str] = ()
         self._identity: Identity = ()
         self.settings = settings
@@ -117,7 +117,7 @@ class Store:
         except TimeoutError as error:
             raise self._late(future) from error
         except sqlite3.Error as error:
-            raise self._translated(error) from error
+            raise translated(error, self._path, timeout) from error
 
     def _connect(
         self, prepare: Callable[[sqlite3.Connection], list[str]], deadline: float
@@ -125,7 +125,7 @@ class Store:
         if self._db is not None:
             return []
         db = sqlite3.connect(
-            self._place, isolation_level=None, check_same_thread=False, cached_statements=256
+            self._path, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         try:
             done = _while_busy(lambda: prepare(db), deadline)
@@ -134,7 +134,7 @@ class Store:
             raise
         self._db = db
         if self._shared_as is None:
-            self._files = files(self._place)
+            self._files = files(self._path)
             self._identity = identity(self._files)
         return done
 
@@ -151,12 +151,12 @@ class Store:
             return _while_busy(lambda: self._attempt(db, body, begin, durable=durable), deadline)
         finally:
             # Only now: what was committed to a file that is gone by then was accepted by nobody.
-            self._check_place()
+            self._check_files()
 
-    def _check_place(self) -> None:
+    def _check_files(self) -> None:
         if identity(self._files) != self._identity:
             raise StoreGone(
-                f"{self._place} or its -wal or -shm was deleted, moved or replaced while it was open: what is stored "
+                f"{self._path} or its -wal or -shm was deleted, moved or replaced while it was open: what is stored "
                 "now would be lost. Stop all processes that use it, see that the right file is there, and start them."
             )
 
@@ -167,7 +167,7 @@ class Store:
 
     def _version(self) -> tuple[int, int]:
         db = self._connection()
-        self._check_place()
+        self._check_files()
         # the first number counts what others change, the second one what this connection does
         (others,) = db.execute("PRAGMA data_version").fetchone()
         return others, db.total_changes
@@ -187,12 +187,12 @@ class Store:
         try:
             transaction = Transaction(db, time.time_ns() // 1000, self.settings)
             answer = body(transaction)
-            transaction.rouse_sleepers()
+            ring_sleepers(transaction)
             db.execute("COMMIT")
         except BaseException:
             db.rollback()
             raise
-        ring(transaction.bells)
+        send(transaction.bells)
         return answer
 
     def _late(self, future: "Future[T]") -> QueuekitError:
@@ -200,28 +200,6 @@ class Store:
         if future.cancel():
             return BackendUnavailable(f"{problem}: earlier calls still run. Nothing was stored.")
         return ReplyLost(f"{problem}. Ask again, or raise the timeout.")
-
-    def _translated(self, error: sqlite3.Error) -> QueuekitError:
-        match _code(error):
-            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                return BackendUnavailable(
-                    f"{self._place} was locked for {self.settings.timeout:g} s. "
-                    "End the program that holds a transaction open on it; nothing was stored."
-                )
-            case sqlite3.SQLITE_FULL:
-                return BackendRefused(f"The disk of {self._place} is full: make room.")
-            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
-                return BackendRefused(
-                    f"{self._place} can't be written ({error}): "
-                    "check the permissions of the file and of its folder."
-                )
-            case _:
-                return BackendRefused(f"SQLite refused ({error}) on {self._place}.")
-
-
-def _code(error: sqlite3.Error) -> int:
-    """The primary error code."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _while_busy(act: Callable[[], T], deadline: float) -> T:
@@ -231,7 +209,7 @@ def _while_busy(act: Callable[[], T], deadline: float) -> T:
         try:
             return act()
         except sqlite3.OperationalError as error:
-            if _code(error) not in _BUSY or time.monotonic() > deadline:
+            if not is_busy(error) or time.monotonic() > deadline:
                 raise
         left = deadline - time.monotonic()
         time.sleep(max(min(pause, left / 2), _PATIENCE))

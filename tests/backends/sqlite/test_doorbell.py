@@ -62,7 +62,7 @@ async def test_without_a_folder_for_sockets_ticks_must_do(
 async def test_a_wake_is_heard_without_sockets(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queuekit_sqlite.wakeup.HAVE_SOCKETS", False)
+    monkeypatch.setattr("queuekit_sqlite.doorbell.sockets.HAVE_SOCKETS", False)
     waiting, another = (
         asyncio.create_task(backend.wait(["default"], 30, name)) for name in ("sleeper", "another")
     )

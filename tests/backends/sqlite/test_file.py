@@ -1,4 +1,4 @@
-"""Which places a database can live at."""
+"""Where a database can live."""
 
 import shutil
 import tempfile
@@ -11,7 +11,8 @@ import pytest
 from queuekit.backend import Backend, BackendSettings
 from queuekit.errors import ConfigurationError
 from queuekit_sqlite import SqliteBackend
-from queuekit_sqlite.place import network_file_system, parse
+from queuekit_sqlite.connection import file_of
+from queuekit_sqlite.connection.file import network_file_system
 
 from .conftest import Start
 
@@ -62,7 +63,7 @@ def test_network_file_systems(folder: str, kind: str | None) -> None:
     ],
 )
 def test_urls(url: str, path: str | None) -> None:
-    assert parse(url) == (None if path is None else Path(path))
+    assert file_of(url) == (None if path is None else Path(path))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""From a URL to the place of the database, and whether a database can live there."""
+"""From a URL to the file of the database, and whether a database can live there."""
 
 import os
 import re
@@ -18,7 +18,7 @@ Identity: TypeAlias = "tuple[tuple[int, int] | None, ...]"
 """Of files: device and inode of each; None: it is not there."""
 
 
-def parse(url: str) -> Path | None:
+def file_of(url: str) -> Path | None:
     """The file of a URL; None: in memory.
 
     Raises:
@@ -36,8 +36,8 @@ def parse(url: str) -> Path | None:
     return Path(path)
 
 
-def check(path: Path) -> None:
-    """Refuse a place where a database can't work.
+def check_file(path: Path) -> None:
+    """Refuse a path where a database can't work.
 
     Raises:
         ConfigurationError: the folder is missing or on a network file system, or the file can't be written.

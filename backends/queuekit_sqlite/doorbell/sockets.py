@@ -41,8 +41,8 @@ def of_job(id_: UUID) -> bytes:
     return b"j" + id_.bytes
 
 
-def ring(bells: Iterable[Bell]) -> None:
-    """Send rings. One that can't be delivered has nobody to wake, or will be made up for by a tick."""
+def send(bells: Iterable[Bell]) -> None:
+    """Ring. One that can't be delivered has nobody to wake, or will be made up for by a tick."""
     if not bells or not HAVE_SOCKETS:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:

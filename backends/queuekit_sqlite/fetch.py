@@ -6,8 +6,9 @@ from typing import Any
 
 from queuekit.backend import Claimant
 from queuekit.job import SUSPECT_AFTER, Claim, Micros, Token, id_of
-from queuekit_sqlite import jobs, keys
-from queuekit_sqlite.transaction import Transaction
+from queuekit_sqlite import keys, life, line, rows
+from queuekit_sqlite.connection import Transaction
+from queuekit_sqlite.rows import Row
 
 _BATCH = 1000
 _new = tuple.__new__
@@ -22,11 +23,11 @@ def claim(
     suspects: int,
 ) -> list[Claim]:
     """Claim up to `limit` jobs from the queues, in the order given."""
-    jobs.promote(tx, max(limit, _BATCH))
-    if jobs.expire(tx, _BATCH) == _BATCH:
+    line.promote(tx, max(limit, _BATCH))
+    if life.expire(tx, _BATCH) == _BATCH:
         # More may have expired, and would be claimed: the next fetch goes on.
         return []
-    paused = {queue for (queue,) in tx.all("find_paused")}
+    paused = line.paused(tx)
     who = claimant.process, claimant.number, lease
     claims: list[Claim] = []
     for queue in queues:
@@ -57,14 +58,14 @@ def _claimed(
         return _new(Claim, (token, task, payload, attempt, max_attempts, 0, 0, lease, None, ""))
     lapses, crashes, expires_in, extra, special = rare
     if special:
-        _free_key(tx, jobs.at(tx, seq))
+        _free_key(tx, rows.at(tx, seq))
     token = Token(queue, job, delivery, -seq if special else seq)
     return Claim(
         token, task, payload, attempt, max_attempts, lapses, crashes, lease, expires_in, extra
     )
 
 
-def _free_key(tx: Transaction, row: jobs.Row) -> None:
+def _free_key(tx: Transaction, row: Row) -> None:
     """A key that is held until its job has started is free now."""
     if row.key is not None and row.key_until == "started":
         keys.free(tx, row.queue, row.key, row.id)
