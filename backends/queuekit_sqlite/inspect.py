@@ -126,9 +126,7 @@ def _cancel(tx: Transaction, row: Row) -> None:
 
 
 def _end_unstarted(tx: Transaction, row: Row) -> None:
-    row = notes.with_event(tx, row, "cancel")
-    notes.amend(tx, row)
-    life.finish(tx, row, codes.CANCELLED)
+    life.finish(tx, notes.with_event(tx, row, "cancel"), codes.CANCELLED)
 
 
 def _other_holder(tx: Transaction, row: Row) -> UUID | None:
@@ -152,7 +150,7 @@ def _delete(tx: Transaction, row: Row) -> None:
     if row.state in codes.FINISHED:
         retention.forget(tx, [row.seq], since=tx.now)
         return
-    retention.drop(tx, row)
+    retention.drop(tx, row, None)
     doorbell.tell_waiters(tx, row.id, row.queue)
     keys.follow(tx, row)
 

@@ -1,44 +1,56 @@
-"""What becomes of a job when its run is over, and how it ends."""
+"""What becomes of a job: the one door out of running, and every other way to end."""
 
+from typing import Final
 from uuid import UUID
 
 from queuekit import codes
 from queuekit.backend import KEEP_FOR_WAITERS, Ended
-from queuekit.job import Keep, Micros, Reason, Return, State, bounded
+from queuekit.job import Keep, Micros, Reason, State
 from queuekit.lifecycle import Event, Life, step
 from queuekit_sqlite import doorbell, keys, line, notes, retention, rows
 from queuekit_sqlite.connection import Transaction
 from queuekit_sqlite.rows import Row
 
-
-def lapse(tx: Transaction, row: Row) -> None:
-    """A lease ran out."""
-    _come_back(tx, row, Event.LAPSE)
-
-
-def put_back(tx: Transaction, row: Row, back: Return) -> None:
-    """A worker gives a running job back."""
-    row = row._replace(settled=codes.settlement(back), settled_delivery=row.delivery)
-    if back.error is not None:
-        row = notes.with_error(tx, row, back.error)
-    _come_back(tx, row, Event(back.kind.value), bounded(back.delay))
+_NOTED: Final = frozenset({Event.SNOOZE, Event.RELEASE, Event.LAPSE, Event.DEATH})
+"""What goes into the history of a job: a retry is seen by its error, an ack by the record."""
+_UNSPENT: Final = frozenset({Event.RELEASE, Event.LAPSE})
+"""By these a job goes back to its old place in line."""
 
 
-def _come_back(tx: Transaction, row: Row, event: Event, delay: Micros = 0) -> None:
-    """A run is over, and perhaps its job: the table of the life decides."""
-    after = step(life_of(row), event, delay=delay)
+def leave(
+    tx: Transaction,
+    row: Row,
+    event: Event,
+    *,
+    delay: Micros = 0,
+    reason: str | None = None,
+    result: str | None = None,
+    keep: Keep | None = None,
+) -> None:
+    """The one door out of running: by the table of the life a job finishes or goes back into line.
+
+    Args:
+        tx: the transaction.
+        row: the job, with what its worker says of the run (an error, how it is settled) added.
+        event: how the run is over.
+        delay: of a retry or snooze.
+        reason: why an ack says that it failed or was cancelled.
+        result: what it returned.
+        keep: retention that the worker asks for.
+    """
+    after = step(life_of(row), event, delay=delay, reason=reason)
     row = row._replace(attempt=after.attempt, lapses=after.lapses, crashes=after.crashes)
-    if event is not Event.RETRY:  # which has left an error
+    if event in _NOTED:
         row = notes.with_event(tx, row, event.value)
-    notes.amend(tx, row)
-    if after.state is State.FAILED:
-        fail(tx, row, Reason.CRASHED)
-    elif after.state is State.CANCELLED:
-        finish(tx, row, codes.CANCELLED)
-    else:
-        due = tx.now + delay if after.state is State.SCHEDULED else None
-        ready = codes.ready if event is Event.LAPSE else codes.ready_again
-        line.put(tx, row, due, old=event in {Event.RELEASE, Event.LAPSE}, ready=ready)
+    match after.state:
+        case State.READY | State.SCHEDULED as state:
+            due = tx.now + delay if state is State.SCHEDULED else None
+            ready = codes.ready if event is Event.LAPSE else codes.ready_again
+            line.put(tx, row, due, old=event in _UNSPENT, ready=ready)
+        case State.FAILED if event is not Event.ACK_FAILED:
+            fail(tx, row, Reason.CRASHED)
+        case State.SUCCEEDED | State.FAILED | State.CANCELLED as end:
+            finish(tx, row, codes.ENDS[end], reason=after.reason, result=result, keep=keep)
 
 
 def finish(
@@ -49,9 +61,8 @@ def finish(
     reason: str | None = None,
     result: str | None = None,
     keep: Keep | None = None,
-    settled: int | None = None,
 ) -> None:
-    """End a job: its record, its key, its successor, and who waits for it.
+    """End a job: its record, who waits for it, its key and its successor.
 
     Args:
         tx: the transaction.
@@ -60,18 +71,17 @@ def finish(
         reason: why it failed or was cancelled.
         result: what it returned.
         keep: retention that the worker asks for; the job's own goes before it.
-        settled: how its present run is settled by this; None: not by a worker.
     """
     keep = retention.of_job(tx, row, code, keep)
     awaited = doorbell.is_awaited(tx, row.id, row.queue)
     if awaited:
         keep = Keep(max(keep.age, KEEP_FOR_WAITERS), keep.count)
-    how = (row.settled, row.settled_delivery) if settled is None else (settled, row.delivery)
     if not keep.age:
-        retention.drop(tx, row, code, *how)
+        retention.drop(tx, row, code)
     else:
-        spared = tx.now + KEEP_FOR_WAITERS if awaited else None
-        tx.run("finish", row.seq, code, tx.now, tx.now + keep.age, *how, result, reason, spared)
+        kept, spared = tx.now + keep.age, tx.now + KEEP_FOR_WAITERS if awaited else None
+        why = None if reason is None else str(reason)  # of a StrEnum
+        tx.run("finish", row.seq, code, tx.now, kept, spared, result, why, *row.traces)
         if code == codes.SUCCEEDED:
             retention.note_growth(tx, {(row.queue, row.task): keep})
     if awaited:
@@ -80,8 +90,8 @@ def finish(
 
 
 def fail(tx: Transaction, row: Row, reason: Reason) -> None:
-    """End a job as failed without an ack."""
-    finish(tx, row, codes.FAILED, reason=reason.value)
+    """End a job as failed without an ack: no worker knows of it."""
+    finish(tx, row, codes.FAILED, reason=reason)
     tx.ended.append(Ended(row.queue, UUID(bytes=row.id), row.task, reason))
 
 

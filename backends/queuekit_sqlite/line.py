@@ -19,7 +19,7 @@ def put(
     """A job is scheduled if it is due later, else ready at the end of the line (with `old`: in its old place)."""
     code = codes.SCHEDULED if due is not None and due > tx.now else ready(row.lapses)
     seq = row.seq if old else new_seqs(tx, 1)[0]
-    tx.run("put_in_line", row.seq, seq, code, due)
+    tx.run("put_in_line", row.seq, seq, code, due, *row.traces)
     tx.got_work.add(row.queue)
 
 

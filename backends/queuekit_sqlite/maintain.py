@@ -5,6 +5,7 @@ from uuid import UUID
 
 from queuekit.backend import Upkeep
 from queuekit.job import JobRef
+from queuekit.lifecycle import Event
 from queuekit_sqlite import life, line, retention, rows
 from queuekit_sqlite.connection import Transaction
 
@@ -34,5 +35,5 @@ def _renew(tx: Transaction) -> int:
 def _rescue(tx: Transaction) -> list[JobRef]:
     lapsed = [rows.at(tx, seq) for (seq,) in tx.all("find_lapsed", tx.now, _BATCH)]
     for row in lapsed:
-        life.lapse(tx, row)
+        life.leave(tx, row, Event.LAPSE)
     return [JobRef(row.queue, UUID(bytes=row.id)) for row in lapsed]

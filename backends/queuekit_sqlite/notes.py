@@ -20,22 +20,6 @@ def with_error(tx: Transaction, row: Row, error: str) -> Row:
     return row._replace(errors=_prepended(note, row.errors))
 
 
-def amend(tx: Transaction, row: Row) -> None:
-    """Store the counters and notes of a row."""
-    tx.run(
-        "amend",
-        row.seq,
-        row.attempt,
-        row.lapses,
-        row.crashes,
-        row.cancel_requested,
-        row.settled,
-        row.settled_delivery,
-        row.errors,
-        row.history,
-    )
-
-
 def report(tx: Transaction, seq: int, progress: str | None, lines: Sequence[str]) -> None:
     """Keep progress (None: unchanged) and log lines of a job."""
     ((old_progress, old_logs),) = tx.all("read_report", seq)

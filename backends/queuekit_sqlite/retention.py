@@ -30,16 +30,11 @@ def note_growth(tx: Transaction, kinds: Mapping[tuple[str, str], Keep]) -> None:
     tx.run_many("note_growth", rows)
 
 
-def drop(
-    tx: Transaction,
-    row: Row,
-    code: int | None = None,
-    settled: int | None = None,
-    settled_delivery: int | None = None,
-) -> None:
-    """Remove a job; only its id stays remembered, and how it ended."""
+def drop(tx: Transaction, row: Row, code: int | None) -> None:
+    """Remove a job; its id stays remembered, and how it ended and was settled (None: it was deleted)."""
     point = row.seq, row.id, row.delivery, row.state
-    tx.run("remember_id", *point, code, tx.now + REMEMBER_IDS, settled, settled_delivery)
+    settled = (None, None) if code is None else (row.settled, row.settled_delivery)
+    tx.run("remember_id", *point, code, tx.now + REMEMBER_IDS, *settled)
     tx.run("drop", *point)
 
 
@@ -47,6 +42,7 @@ def drop_plain(tx: Transaction, points: Sequence[Values]) -> int:
     """Remove jobs that succeed now and leave no record; how many did."""
     if not points:
         return 0
+    # Passes by the door (life.leave): plain successes, in bulk.
     end, until = codes.SUCCEEDED, tx.now + REMEMBER_IDS
     tx.run_many("remember_id", [(*point, end, until, end, point[2]) for point in points])
     return tx.run_many("drop", points)

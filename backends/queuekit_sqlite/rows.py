@@ -38,6 +38,12 @@ class Row(NamedTuple):
     errors: str | None
     history: str | None
 
+    @property
+    def traces(self) -> Values:
+        """What a run leaves on a job, and is stored when that finishes or goes back."""
+        counters = self.attempt, self.lapses, self.crashes
+        return *counters, self.settled, self.settled_delivery, self.errors, self.history
+
 
 def at(tx: Transaction, seq: int) -> Row:
     """The job of a seq."""

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 from queuekit import codes
 from queuekit.backend import Verdict
-from queuekit.job import Ack, Keep, Micros, Reason, Return, State
+from queuekit.job import Ack, Keep, Micros, Reason, Return, State, bounded
+from queuekit.lifecycle import Event
 from queuekit_sqlite import doorbell, life, notes, retention, rows
 from queuekit_sqlite.connection import Transaction, Values
 from queuekit_sqlite.errors import UNSTORABLE
@@ -19,6 +20,11 @@ from queuekit_sqlite.rows import Row
 NUL: Final = "\\u0000"
 """In JSON text; SQLite would cut the text there."""
 _SUCCEEDED: Final = State.SUCCEEDED  # on Python 3.11 a member of an enum is a slow look-up
+_ACKED: Final[Mapping[State, Event]] = {
+    State.SUCCEEDED: Event.ACK_SUCCEEDED,
+    State.FAILED: Event.ACK_FAILED,
+    State.CANCELLED: Event.ACK_CANCELLED,
+}
 
 
 class Plan(NamedTuple):
@@ -97,7 +103,8 @@ def carry_out(tx: Transaction, plan: Plan) -> list[Verdict]:
 
 
 def _succeed(tx: Transaction, plan: Plan) -> bool:
-    """End runs without peculiarities; whether all of them have ended now."""
+    """End plain successes; whether all of them have ended now."""
+    # Passes by the door (life.leave): plain successes, in bulk.
     now, ended = tx.now, 0
     for age, points in plan.kept.items():
         try:
@@ -113,32 +120,22 @@ def _settle(tx: Transaction, outcome: Ack | Return) -> Verdict:
     row = rows.find(tx, token.id.bytes, token.queue)
     if row is None or row.state != codes.RUNNING or row.delivery != token.delivery:
         return _repeated(tx, outcome)
+    row = row._replace(settled=codes.settlement(outcome), settled_delivery=row.delivery)
+    if outcome.error is not None:
+        row = notes.with_error(tx, row, outcome.error)
     if isinstance(outcome, Return):
-        life.put_back(tx, row, outcome)
+        life.leave(tx, row, Event(outcome.kind.value), delay=bounded(outcome.delay))
         return Verdict.DONE
-    return _finish(tx, row, outcome)
+    return _end(tx, row, outcome)
 
 
-def _finish(tx: Transaction, row: Row, ack: Ack) -> Verdict:
-    settled = codes.settlement(ack)
-    if ack.error is not None:
-        row = notes.with_error(tx, row, ack.error)
-        notes.amend(tx, row)
+def _end(tx: Transaction, row: Row, ack: Ack) -> Verdict:
+    event, keep = _ACKED[ack.state], ack.keep
     try:
-        life.finish(
-            tx,
-            row,
-            codes.ENDS[ack.state],
-            reason=None if ack.reason is None else str(ack.reason),
-            result=ack.result,
-            keep=ack.keep,
-            settled=settled,
-        )
+        life.leave(tx, row, event, reason=ack.reason, result=ack.result, keep=keep)
     except UNSTORABLE as problem:
         row = notes.with_error(tx, row, _refusal(row, problem))
-        notes.amend(tx, row)
-        reason = Reason.INVALID_RESULT.value
-        life.finish(tx, row, codes.FAILED, reason=reason, keep=ack.keep, settled=settled)
+        life.leave(tx, row, Event.ACK_FAILED, reason=Reason.INVALID_RESULT, keep=keep)
         return Verdict.REFUSED
     return Verdict.DONE
 
