@@ -1,6 +1,6 @@
 """Settling runs: plain successes by one statement for all of them, the rest one by one.
 
-A token's `ref` is the job's `seq`, negative if its end takes more than a record: a key, or a retention of its own.
+A token's `address` is the job's `seq`, negative if its end takes more than a record: a key, or a retention of its own.
 """
 
 import json
