@@ -1,10 +1,7 @@
 """The backend: one method a verb."""
 
-import asyncio
-import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 from queuekit.backend import (
     Answer,
@@ -20,18 +17,14 @@ from queuekit.backend import (
 )
 from queuekit.errors import BackendUnavailable, InvalidOption
 from queuekit.job import Ack, Job, JobRecord, JobRef, Micros, Return, Token
-from queuekit_sqlite import enqueue, leases, listen, schema
-from queuekit_sqlite.claim import claim
+from queuekit_sqlite import enqueue, leases, schema, wait
+from queuekit_sqlite.connection import Store, Transaction, check_file, file_of
+from queuekit_sqlite.doorbell import Doorbell, ring_process
+from queuekit_sqlite.fetch import claim
 from queuekit_sqlite.inspect import SqliteInspector
-from queuekit_sqlite.place import check, parse
-from queuekit_sqlite.settle import prepare, settle as carry_out
+from queuekit_sqlite.maintain import maintain
+from queuekit_sqlite.settle import carry_out, prepare
 from queuekit_sqlite.statements import MIGRATIONS
-from queuekit_sqlite.store import Store
-from queuekit_sqlite.transaction import Transaction
-from queuekit_sqlite.upkeep import maintain
-from queuekit_sqlite.wakeup import LOOK_AGAIN, TICK, Doorbell, of_job, of_process
-
-_SECOND: Final = 1_000_000
 
 
 class SqliteBackend:
@@ -43,7 +36,7 @@ class SqliteBackend:
     """
 
     def __init__(self, url: str, settings: BackendSettings) -> None:
-        self._path = parse(url)
+        self._path = file_of(url)
         self._settings = settings
         self._opened: Store | None = None
         self._doorbell = Doorbell()
@@ -59,7 +52,7 @@ class SqliteBackend:
         """Connect, and make or check the schema.
 
         Raises:
-            ConfigurationError: no database can be at this place, or what is there is not (or not yet) known.
+            ConfigurationError: no database can be at this path, or what is there is not (or not yet) known.
         """
         await self._open()
 
@@ -128,56 +121,24 @@ class SqliteBackend:
 
     async def results(self, jobs: Collection[JobRef], wait_for: float) -> dict[JobRef, JobRecord]:
         """Records of those that have finished; waits for the first one."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + wait_for
-        found = await self._store.read(lambda tx: listen.ends(tx, jobs))
-        if found or wait_for <= 0:
-            return found
-        address, duration = self._doorbell.address(), round(wait_for * _SECOND)
-        with self._doorbell.listening(of_job(ref.id) for ref in jobs) as rung:
-            found = await self._store.write(
-                lambda tx: listen.await_ends(tx, jobs, address, duration), durable=False
-            )
-            while not found and (left := end - loop.time()) > 0:
-                await rung.within(min(left, LOOK_AGAIN))
-                found = await self._store.read(lambda tx: listen.ends(tx, jobs))
-        return found
+        return await wait.for_ends(self._store, self._doorbell, jobs, wait_for)
 
     async def present(self, presence: Presence) -> None:
         """Register a process, or say that it is still there."""
-        body, address = json.dumps(asdict(presence)), self._doorbell.address()
-        await self._store.write(
-            lambda tx: tx.run(
-                "present", presence.process, body, address, tx.now, tx.now + presence.ttl
-            ),
-            durable=False,
-        )
+        address = self._doorbell.address()
+        await self._store.write(lambda tx: leases.register(tx, presence, address), durable=False)
 
     async def absent(self, process: str) -> None:
         """The process leaves."""
-        await self._store.write(lambda tx: tx.run("absent", process), durable=False)
+        await self._store.write(lambda tx: leases.unregister(tx, process), durable=False)
 
     async def wait(self, queues: Sequence[str], wait_for: float, process: str) -> None:
         """Return as soon as one of the queues may have work."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + wait_for
-        address, duration = self._doorbell.address(), round(wait_for * _SECOND)
-        with self._doorbell.listening([of_process(process)]) as rung:
-            seen = await self._store.version()
-            pause, place = await self._store.write(
-                lambda tx: listen.sleep(tx, queues, process, address, duration), durable=False
-            )
-            until = min(end, loop.time() + pause)
-            while (left := until - loop.time()) > 0 and not await rung.within(min(left, TICK)):
-                version = await self._store.version()
-                if version != seen:
-                    seen = version
-                    pause = await self._store.read(lambda tx: listen.look_again(tx, queues, place))
-                    until = min(end, loop.time() + pause)
+        await wait.for_work(self._store, self._doorbell, queues, wait_for, process)
 
     async def wake(self, process: str) -> None:
         """End that process's `wait`; if it is not waiting now, the next one."""
-        await self._store.write(lambda tx: tx.ring_process(process), durable=False)
+        await self._store.write(lambda tx: ring_process(tx, process), durable=False)
 
     async def maintain(self, queues: Sequence[str]) -> Upkeep:  # noqa: ARG002
         """Move time on, whatever the queues: all are at hand, and one may have lost its last worker."""
@@ -208,7 +169,7 @@ class SqliteBackend:
         if self._path is None:
             store = Store.in_memory(self._settings)
         else:
-            check(self._path)
+            check_file(self._path)
             store = Store(str(self._path), self._settings)
         try:
             ran = await store.connect(schema.prepare)

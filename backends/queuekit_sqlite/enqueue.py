@@ -1,6 +1,5 @@
 """Storing jobs: many plain ones by one statement, those with keys or a history one by one."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -9,11 +8,10 @@ from queuekit import codes
 from queuekit.backend import REMEMBER_IDS, Answer, Stored
 from queuekit.errors import BackendRefused, InvalidOption
 from queuekit.job import Job, JobOptions, KeyPolicy, Micros, State
-from queuekit_sqlite import jobs, keys
-from queuekit_sqlite.transaction import Row, Transaction
-
-UNSTORABLE: Final = (OverflowError, UnicodeError, sqlite3.DataError)
-"""What SQLite and its driver say of one value that can't be stored."""
+from queuekit_sqlite import keys, line, rows
+from queuekit_sqlite.connection import Transaction, Values
+from queuekit_sqlite.errors import UNSTORABLE
+from queuekit_sqlite.rows import Row
 
 _READY: Final = Answer(Stored.STORED, State.READY)
 _SCHEDULED: Final = Answer(Stored.STORED, State.SCHEDULED)
@@ -48,21 +46,21 @@ def together(tx: Transaction, given: Sequence[Job[Any]]) -> list[Answer]:
     """
     plain = all(job.options.plain for job in given)
     shape = _plain_shape if plain else _shape
-    shapes: dict[int, tuple[Row, Answer]] = {}
-    rows: list[Row] = []
+    shapes: dict[int, tuple[Values, Answer]] = {}
+    values: list[Values] = []
     answers: list[Answer] = []
     for id_, task, payload, options, _, _ in given:
         rest = shapes.get(id(options))
         if rest is None:
             rest = shapes[id(options)] = shape(options, tx.now)
-            tx.stirred.add(options.queue)
-        rows.append((id_.bytes, task, payload, *rest[0]))
+            tx.got_work.add(options.queue)
+        values.append((id_.bytes, task, payload, *rest[0]))
         answers.append(rest[1])
     try:
-        stored = tx.insert("enqueue_plain", rows) if plain else tx.run_many("enqueue", rows)
+        stored = tx.insert("enqueue_plain", values) if plain else tx.run_many("enqueue", values)
     except UNSTORABLE as error:
         raise NotAlike from error
-    if stored != len(rows):
+    if stored != len(values):
         raise NotAlike
     return answers
 
@@ -86,12 +84,12 @@ def one_by_one(tx: Transaction, given: Sequence[Job[Any]], *, atomic: bool) -> l
     return answers
 
 
-def _plain_shape(given: JobOptions, now: Micros) -> tuple[Row, Answer]:
+def _plain_shape(given: JobOptions, now: Micros) -> tuple[Values, Answer]:
     return (given.queue, now, given.priority, given.max_attempts), _READY
 
 
-def _shape(given: JobOptions, now: Micros) -> tuple[Row, Answer]:
-    options = jobs.options(given, now, keyed=False)
+def _shape(given: JobOptions, now: Micros) -> tuple[Values, Answer]:
+    options = rows.options(given, now, keyed=False)
     scheduled = options[2] is not None
     code = codes.SCHEDULED if scheduled else codes.READY
     return (None, given.queue, code, None, now, *options), _SCHEDULED if scheduled else _READY
@@ -99,7 +97,7 @@ def _shape(given: JobOptions, now: Micros) -> tuple[Row, Answer]:
 
 def _enqueue(tx: Transaction, job: Job[Any]) -> Answer:
     id_, queue = job.id.bytes, job.options.queue
-    known = tx.one("known", id_, queue, tx.now)
+    known = tx.one("find_known", id_, queue, tx.now)
     if known:
         return _repeated(tx, job) or Answer(Stored.KNOWN, codes.STATES.get(known[0]))
     if job.key is None:
@@ -114,7 +112,7 @@ def _enqueue(tx: Transaction, job: Job[Any]) -> Answer:
 
 def _repeated(tx: Transaction, job: Job[Any]) -> Answer | None:
     """The answer to a replacement that is sent again."""
-    replaced = tx.one("replaced", job.options.queue, job.key, job.id.bytes)
+    replaced = tx.one("find_replaced", job.options.queue, job.key, job.id.bytes)
     if replaced is None:
         return None
     code, id_ = replaced
@@ -127,37 +125,36 @@ def _beside(tx: Transaction, job: Job[Any], holder: keys.Holder) -> Answer:
     if not unfinished or policy not in {KeyPolicy.REPLACE, KeyPolicy.DEBOUNCE}:
         state = codes.STATES.get(holder.state)
         return Answer(Stored.DUPLICATE, state, UUID(bytes=holder.id))
-    if successor := tx.one("successor", queue, holder.id):
-        return _replace(tx, job, successor[0])
+    if successor := keys.successor(tx, queue, holder.id):
+        return _replace(tx, job, successor)
     if holder.state == codes.RUNNING:
         return _insert(tx, job, predecessor=holder.id)
     assert holder.seq is not None
-    return _replace(tx, job, holder.seq)
+    return _replace(tx, job, rows.at(tx, holder.seq))
 
 
 def _insert(tx: Transaction, job: Job[Any], predecessor: bytes | None = None) -> Answer:
     keyed = job.key is not None
-    options = jobs.options(job.options, tx.now, keyed=keyed)
+    options = rows.options(job.options, tx.now, keyed=keyed)
     if predecessor:
         code = codes.WAITING
     else:
         code = codes.READY if options[2] is None else codes.SCHEDULED
-        tx.stirred.add(job.options.queue)
+        tx.got_work.add(job.options.queue)
     start = job.id.bytes, job.task, job.payload, job.key, job.options.queue, code, predecessor
     tx.run("enqueue", *start, tx.now, *options)
     return Answer(Stored.STORED, codes.STATES[code])
 
 
-def _replace(tx: Transaction, job: Job[Any], seq: int) -> Answer:
-    row = jobs.at(tx, seq)
-    options = jobs.options(job.options, tx.now, keyed=True)
+def _replace(tx: Transaction, job: Job[Any], row: Row) -> Answer:
+    options = rows.options(job.options, tx.now, keyed=True)
     if row.state == codes.WAITING:
         code = codes.WAITING
     else:
         code = codes.ready(row.lapses) if options[2] is None else codes.SCHEDULED
-        tx.stirred.add(row.queue)
-    (place,) = tx.take_places(1)
-    tx.run("replace", seq, place, code, job.task, job.payload, *options, job.id.bytes)
+        tx.got_work.add(row.queue)
+    (seq,) = line.new_seqs(tx, 1)
+    tx.run("replace_job", row.seq, seq, code, job.task, job.payload, *options, job.id.bytes)
     tx.run("remember_replacement", job.id.bytes, row.queue, tx.now + REMEMBER_IDS)
     if row.state != codes.WAITING:
         assert row.key is not None

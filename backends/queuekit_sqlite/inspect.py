@@ -10,11 +10,9 @@ from queuekit import codes
 from queuekit.backend import Change, JobFilter, Presence, QueueInfo, Refusal, WorkerInfo
 from queuekit.job import JobRecord, JobRef, State
 from queuekit.lifecycle import Event, allowed, step
-from queuekit_sqlite import jobs, keys
-from queuekit_sqlite.rows import record
-from queuekit_sqlite.store import Store
-from queuekit_sqlite.transaction import Row, Transaction
-from queuekit_sqlite.upkeep import forget
+from queuekit_sqlite import doorbell, keys, life, line, notes, retention, rows
+from queuekit_sqlite.connection import Store, Transaction, Values
+from queuekit_sqlite.rows import Row
 
 _LOOKED_AT: Final = 10_000
 """How many jobs one page looks at, however few of them fit."""
@@ -36,8 +34,7 @@ class SqliteInspector:
         """Records, live or finished."""
 
         def read(tx: Transaction) -> list[JobRecord | None]:
-            rows = [tx.one("get", ref.id.bytes, ref.queue) for ref in refs]
-            return [None if row is None else record(row) for row in rows]
+            return [rows.get(tx, ref.id.bytes, ref.queue) for ref in refs]
 
         return await self._store().read(read)
 
@@ -65,11 +62,11 @@ class SqliteInspector:
         """All jobs that a filter fits, in portions."""
         mark: Mark | None = _BEYOND
         while mark is not None:
-            rows, mark = await self._store().read(
+            page, mark = await self._store().read(
                 partial(_page, where=where, limit=_PORTION, after=mark)
             )
-            if rows:
-                yield [JobRef(queue, UUID(bytes=id_)) for _, id_, queue in rows]
+            if page:
+                yield [JobRef(queue, UUID(bytes=id_)) for id_, queue in page]
 
     async def queues(self) -> list[QueueInfo]:
         """All queues that hold a job or a record, or are paused."""
@@ -77,7 +74,7 @@ class SqliteInspector:
 
     async def workers(self) -> list[WorkerInfo]:
         """All processes that are present."""
-        found = await self._store().read(lambda tx: tx.all("present_processes", tx.now))
+        found = await self._store().read(lambda tx: tx.all("find_presences", tx.now))
         return [WorkerInfo(presence=_presence(body), seen_at=seen_at) for body, seen_at in found]
 
     async def steer(self, event: Event, refs: Sequence[JobRef]) -> list[Change]:
@@ -90,7 +87,7 @@ class SqliteInspector:
         def write(tx: Transaction) -> None:
             tx.run_many("pause" if paused else "resume", [(queue,) for queue in queues])
             if not paused:
-                tx.stirred.update(queues)
+                tx.got_work.update(queues)
 
         await self._store().write(write)
 
@@ -98,14 +95,15 @@ class SqliteInspector:
         self, where: JobFilter, limit: int, after: Mark
     ) -> tuple[list[JobRecord], Mark | None]:
         def read(tx: Transaction) -> tuple[list[JobRecord], Mark | None]:
-            rows, mark = _page(tx, where, limit, after)
-            return [record(*tx.all("get", id_, queue)) for _, id_, queue in rows], mark
+            page, mark = _page(tx, where, limit, after)
+            records = [rows.get(tx, *one) for one in page]
+            return [record for record in records if record is not None], mark
 
         return await self._store().read(read)
 
 
 def _steer(tx: Transaction, event: Event, ref: JobRef) -> Change:
-    row = jobs.find(tx, ref.id.bytes, ref.queue)
+    row = rows.find(tx, ref.id.bytes, ref.queue)
     if row is None:
         return Change(ref, None, None, refused=Refusal.GONE)
     found = codes.STATES[row.state]
@@ -114,51 +112,50 @@ def _steer(tx: Transaction, event: Event, ref: JobRef) -> Change:
     if event is Event.RERUN and (holder := _other_holder(tx, row)):
         return Change(ref, found, found, row.generation, Refusal.KEY_HELD, holder)
     _ACTS[event](tx, row)
-    after = step(jobs.life_of(row), event)
+    after = step(life.life_of(row), event)
     return Change(ref, found, after.state, after.generation)
 
 
-def _cancel(tx: Transaction, row: jobs.Row) -> None:
+def _cancel(tx: Transaction, row: Row) -> None:
     if row.state != codes.RUNNING:
         _end_unstarted(tx, row)
         return
     if not row.cancel_requested:
-        tx.run("request_cancel", row.seq, jobs.noted(tx, row, "cancel"))
-    tx.ring_process(row.claimant or "")
+        tx.run("request_cancel", row.seq, notes.with_event(tx, row, "cancel").history)
+    doorbell.ring_process(tx, row.claimant or "")
 
 
-def _end_unstarted(tx: Transaction, row: jobs.Row) -> None:
-    row = row._replace(history=jobs.noted(tx, row, "cancel"))
-    jobs.amend(tx, row)
-    jobs.finish(tx, row, codes.CANCELLED)
+def _end_unstarted(tx: Transaction, row: Row) -> None:
+    life.finish(tx, notes.with_event(tx, row, "cancel"), codes.CANCELLED)
 
 
-def _other_holder(tx: Transaction, row: jobs.Row) -> UUID | None:
+def _other_holder(tx: Transaction, row: Row) -> UUID | None:
     holder = None if row.key is None else keys.holder(tx, row.queue, row.key)
     return UUID(bytes=holder.id) if holder and holder.id != row.id else None
 
 
-def _rerun(tx: Transaction, row: jobs.Row) -> None:
+def _rerun(tx: Transaction, row: Row) -> None:
     if row.key is not None and row.key_until == "finished":
         keys.take(tx, row.queue, row.key, row.id, row.key_until, row.enqueued_at)
-    tx.run("rerun", row.seq, *tx.take_places(1), jobs.noted(tx, row, "rerun"))
-    tx.stirred.add(row.queue)
+    row = notes.with_event(tx, row, "rerun")
+    tx.run("rerun", row.seq, *line.new_seqs(tx, 1), row.history)
+    tx.got_work.add(row.queue)
 
 
-def _promote(tx: Transaction, row: jobs.Row) -> None:
-    jobs.place(tx, row, None)
+def _promote(tx: Transaction, row: Row) -> None:
+    line.put(tx, row, None)
 
 
-def _delete(tx: Transaction, row: jobs.Row) -> None:
+def _delete(tx: Transaction, row: Row) -> None:
     if row.state in codes.FINISHED:
-        forget(tx, [row.seq], since=tx.now)
+        retention.forget(tx, [row.seq], since=tx.now)
         return
-    jobs.drop(tx, row)
-    tx.ring_waiters(row.id, row.queue)
-    jobs.leave_key(tx, row)
+    retention.drop(tx, row, None)
+    doorbell.tell_waiters(tx, row.id, row.queue)
+    keys.follow(tx, row)
 
 
-_ACTS: Final[Mapping[Event, Callable[[Transaction, jobs.Row], None]]] = {
+_ACTS: Final[Mapping[Event, Callable[[Transaction, Row], None]]] = {
     Event.CANCEL: _cancel,
     Event.DRAIN: _end_unstarted,
     Event.RERUN: _rerun,
@@ -170,31 +167,29 @@ _ACTS: Final[Mapping[Event, Callable[[Transaction, jobs.Row], None]]] = {
 
 def _page(
     tx: Transaction, where: JobFilter, limit: int, after: Mark
-) -> tuple[list[Row], Mark | None]:
-    """Some jobs, and after which the next are; None: there are no more."""
-    states = [code for code, state in codes.STATES.items() if state in where.states]
-    rows = tx.all(
-        "find",
+) -> tuple[list[Values], Mark | None]:
+    """Ids and queues of some jobs, and after which the next are; None: there are no more."""
+    found = tx.all(
+        "find_page",
         *after,
         _LOOKED_AT,
         limit,
         _json(where.queues),
         _json(where.tasks),
-        _json(states),
+        _json(codes.codes_of(where.states)),
         _json(where.tags),
         where.since,
         where.error,
     )
-    if rows and len(rows) == limit:
-        return rows, rows[-1][1:]
-    end = tx.one("find_end", *after, _LOOKED_AT - 1)
-    return rows, end and end[1:]
+    if found and len(found) == limit:
+        return found, found[-1]
+    return found, tx.one("find_page_end", *after, _LOOKED_AT - 1)
 
 
 def _queues(tx: Transaction) -> list[QueueInfo]:
-    paused = {queue for (queue,) in tx.all("pauses")}
+    paused = line.paused(tx)
     counts: dict[str, dict[State, int]] = {queue: {} for queue in paused}
-    for queue, code, count in tx.all("counts"):
+    for queue, code, count in tx.all("count_jobs"):
         states = counts.setdefault(queue, {})
         states[codes.STATES[code]] = states.get(codes.STATES[code], 0) + count
     return [

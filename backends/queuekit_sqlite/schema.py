@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from queuekit.codes import digest
 from queuekit.errors import ConfigurationError
-from queuekit_sqlite.statements import MIGRATIONS, SQL, split
+from queuekit_sqlite.statements import MIGRATIONS
 
 _OURS: Final = 0x71756B69
 """The application_id of our files."""
@@ -83,13 +83,23 @@ def _migrate(db: sqlite3.Connection) -> list[str]:
     done = len(_applied(db))
     missing = list(MIGRATIONS.items())[done:]
     for version, (name, script) in enumerate(missing, done + 1):
-        for statement in split(script):
+        for statement in _split(script):
             db.execute(statement)
         db.execute("INSERT INTO migrations VALUES (?, ?, ?)", (version, name, digest(script)))
     if not done:
         db.execute(f"PRAGMA application_id = {_OURS}")
-        db.execute(SQL["first_tick"], (time.time_ns() // 1000,))
+        db.execute("INSERT INTO ticks VALUES (?)", (time.time_ns() // 1000,))
     return [name for name, _ in missing]
+
+
+def _split(script: str) -> Iterator[str]:
+    """The statements of a script, so that they can run in a transaction that is already open."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _value(db: sqlite3.Connection, query: str) -> Any:

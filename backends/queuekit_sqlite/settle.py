@@ -1,6 +1,6 @@
 """Settling runs: plain successes by one statement for all of them, the rest one by one.
 
-A token's `ref` is the job's `seq`, negative if its end takes more than a record: a key, or a retention of its own.
+A token's `address` is the job's `seq`, negative if its end takes more than a record: a key, or a retention of its own.
 """
 
 import json
@@ -9,15 +9,22 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from queuekit import codes
-from queuekit.backend import REMEMBER_IDS, Verdict
-from queuekit.job import Ack, Keep, Micros, Reason, Return, State
-from queuekit_sqlite import jobs
-from queuekit_sqlite.enqueue import UNSTORABLE
-from queuekit_sqlite.transaction import Row, Transaction
+from queuekit.backend import Verdict
+from queuekit.job import Ack, Keep, Micros, Reason, Return, State, bounded
+from queuekit.lifecycle import Event
+from queuekit_sqlite import doorbell, life, notes, retention, rows
+from queuekit_sqlite.connection import Transaction, Values
+from queuekit_sqlite.errors import UNSTORABLE
+from queuekit_sqlite.rows import Row
 
 NUL: Final = "\\u0000"
 """In JSON text; SQLite would cut the text there."""
 _SUCCEEDED: Final = State.SUCCEEDED  # on Python 3.11 a member of an enum is a slow look-up
+_ACKED: Final[Mapping[State, Event]] = {
+    State.SUCCEEDED: Event.ACK_SUCCEEDED,
+    State.FAILED: Event.ACK_FAILED,
+    State.CANCELLED: Event.ACK_CANCELLED,
+}
 
 
 class Plan(NamedTuple):
@@ -28,16 +35,16 @@ class Plan(NamedTuple):
 
     Attributes:
         outcomes: all of them.
-        kept: plain successes by their retention, as ``succeed.sql`` takes them.
+        kept: plain successes by their retention, as `succeed` takes them.
         kinds: their queues and tasks.
-        unkept: plain successes that leave no record, as ``drop.sql`` takes them.
+        unkept: plain successes that leave no record, as `drop` takes them.
         rest: indexes of those that are settled one by one.
     """
 
     outcomes: Sequence[Ack | Return]
     kept: Mapping[Micros, str]
     kinds: Mapping[tuple[str, str], Keep]
-    unkept: Sequence[Row]
+    unkept: Sequence[Values]
     rest: Sequence[int]
 
 
@@ -53,7 +60,7 @@ def prepare(
     """
     kept: defaultdict[Micros, list[str]] = defaultdict(list)
     kinds: dict[tuple[str, str], Keep] = {}
-    unkept: list[Row] = []
+    unkept: list[Values] = []
     rest: list[int] = []
     for index, outcome in enumerate(outcomes):
         queue, id_, delivery, seq = outcome.token
@@ -80,12 +87,12 @@ def prepare(
     return Plan(outcomes, texts, kinds, unkept, rest)
 
 
-def settle(tx: Transaction, plan: Plan) -> list[Verdict]:
+def carry_out(tx: Transaction, plan: Plan) -> list[Verdict]:
     """Carry a plan out; a verdict for each outcome, in order."""
     outcomes = plan.outcomes
     if not outcomes:
         return []
-    if awaited := {(id_, queue) for id_, queue in tx.all("awaited", tx.now)}:
+    if awaited := doorbell.find_awaited(tx):
         plan = prepare(outcomes, tx.settings.keep_succeeded, awaited)
     verdicts = [Verdict.DONE] * len(outcomes)
     # if not all of them ended just now, each is looked at for itself
@@ -96,61 +103,44 @@ def settle(tx: Transaction, plan: Plan) -> list[Verdict]:
 
 
 def _succeed(tx: Transaction, plan: Plan) -> bool:
-    """End runs without peculiarities; whether all of them have ended now."""
+    """End plain successes; whether all of them have ended now."""
+    # Passes by the door (life.leave): plain successes, in bulk.
     now, ended = tx.now, 0
     for age, points in plan.kept.items():
         try:
             ended += tx.run("succeed", points, now, now + age)
         except UNSTORABLE:
             return False
-    kinds = plan.kinds.items()
-    tx.run_many("grow", [(*kind, keep.count, now + keep.age) for kind, keep in kinds])
-    return ended + _forget(tx, plan.unkept) == len(plan.outcomes) - len(plan.rest)
-
-
-def _forget(tx: Transaction, points: Sequence[Row]) -> int:
-    """Jobs that succeed without a record: only their ids are remembered."""
-    if not points:
-        return 0
-    end, until = codes.SUCCEEDED, tx.now + REMEMBER_IDS
-    tx.run_many("remember", [(*point, end, until, end, point[2]) for point in points])
-    return tx.run_many("drop", points)
+    retention.note_growth(tx, plan.kinds)
+    return ended + retention.drop_plain(tx, plan.unkept) == len(plan.outcomes) - len(plan.rest)
 
 
 def _settle(tx: Transaction, outcome: Ack | Return) -> Verdict:
     token = outcome.token
-    row = jobs.find(tx, token.id.bytes, token.queue)
+    row = rows.find(tx, token.id.bytes, token.queue)
     if row is None or row.state != codes.RUNNING or row.delivery != token.delivery:
         return _repeated(tx, outcome)
+    row = row._replace(settled=codes.settlement(outcome), settled_delivery=row.delivery)
+    if outcome.error is not None:
+        row = notes.with_error(tx, row, outcome.error)
     if isinstance(outcome, Return):
-        jobs.put_back(tx, row, outcome)
+        life.leave(tx, row, Event(outcome.kind.value), delay=bounded(outcome.delay))
         return Verdict.DONE
-    return _finish(tx, row, outcome)
+    return _end(tx, row, outcome)
 
 
-def _finish(tx: Transaction, row: jobs.Row, ack: Ack) -> Verdict:
-    settled = codes.settlement(ack)
-    if ack.error is not None:
-        row = jobs.fail_run(tx, row, ack.error)
+def _end(tx: Transaction, row: Row, ack: Ack) -> Verdict:
+    event, keep = _ACKED[ack.state], ack.keep
     try:
-        jobs.finish(
-            tx,
-            row,
-            codes.ENDS[ack.state],
-            reason=None if ack.reason is None else str(ack.reason),
-            result=ack.result,
-            keep=ack.keep,
-            settled=settled,
-        )
+        life.leave(tx, row, event, reason=ack.reason, result=ack.result, keep=keep)
     except UNSTORABLE as problem:
-        row = jobs.fail_run(tx, row, _refusal(row, problem))
-        reason = Reason.INVALID_RESULT.value
-        jobs.finish(tx, row, codes.FAILED, reason=reason, keep=ack.keep, settled=settled)
+        row = notes.with_error(tx, row, _refusal(row, problem))
+        life.leave(tx, row, Event.ACK_FAILED, reason=Reason.INVALID_RESULT, keep=keep)
         return Verdict.REFUSED
     return Verdict.DONE
 
 
-def _refusal(row: jobs.Row, problem: Exception) -> str:
+def _refusal(row: Row, problem: Exception) -> str:
     message = f"SQLite does not take the result: {problem}"
     error = {"attempt": row.attempt, "type": "InvalidResult", "message": message, "traceback": ""}
     return json.dumps(error)
@@ -159,7 +149,7 @@ def _refusal(row: jobs.Row, problem: Exception) -> str:
 def _repeated(tx: Transaction, outcome: Ack | Return) -> Verdict:
     """The verdict on a token that is not the job's present one: done, if it was settled the same way."""
     token, wanted = outcome.token, codes.settlement(outcome)
-    for settled, delivery, code in tx.all("settled", token.id.bytes, token.queue):
+    for settled, delivery, code in tx.all("find_settled", token.id.bytes, token.queue):
         if (settled, delivery) == (wanted, token.delivery):
             refused = wanted in codes.STATES and code == codes.FAILED != wanted
             return Verdict.REFUSED if refused else Verdict.DONE

@@ -1,43 +1,44 @@
-"""The SQL of this backend: one statement a file in ``sql/``, named like what it does; ``schema/`` makes the tables.
+"""The SQL of this backend: in ``sql/`` a file for each module that runs statements; ``schema/`` makes the tables.
 
-The names in capitals that they say are those of `queuekit.codes`.
+Each statement stands below its name (see `queuekit.codes.sections`). The names in capitals that they say are those of
+`queuekit.codes`.
 """
 
-import sqlite3
-from collections.abc import Iterator, Mapping
-from importlib.resources import files
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
-from queuekit.codes import rendered
+from queuekit.codes import rendered, sections
+
+_FOLDER: Final = Path(__file__).parent
 
 
-def _texts(folder: str) -> dict[str, str]:
-    found = (files("queuekit_sqlite") / folder).iterdir()
-    return {entry.name.removesuffix(".sql"): rendered(entry.read_text("utf-8")) for entry in found}
+def statements(package: Path) -> dict[str, str]:
+    """The statements of a package, by name."""
+    texts = _texts(package / "sql").values()
+    return {name: statement for text in texts for name, statement in sections(text)}
 
 
-SQL: Final[Mapping[str, str]] = _texts("sql")
-MIGRATIONS: Final[Mapping[str, str]] = dict(sorted(_texts("schema").items()))
+def migrations(package: Path) -> dict[str, str]:
+    """The steps that make a package's tables, by name and in order."""
+    return _texts(package / "schema")
 
+
+def _texts(folder: Path) -> dict[str, str]:
+    return {path.stem: rendered(path.read_text("utf-8")) for path in sorted(folder.glob("*.sql"))}
+
+
+SQL: Final = statements(_FOLDER)
+MIGRATIONS: Final = migrations(_FOLDER)
 
 MANY: Final = 100
 """Rows of one INSERT: half the time of an INSERT a row, and within any SQLite's limit of 999 values."""
 
 
 def _of_many_rows(insert: str) -> str:
-    before, values, after = insert.partition("VALUES (")
-    row, end, rest = after.partition(")")
-    return f"{before}VALUES {', '.join([f'({row})'] * MANY)}{rest}" if values and end else insert
+    before, _, after = insert.partition("VALUES (")
+    row, _, rest = after.partition(")")
+    return f"{before}VALUES {', '.join([f'({row})'] * MANY)}{rest}"
 
 
 OF_MANY_ROWS: Final[Mapping[str, str]] = {"enqueue_plain": _of_many_rows(SQL["enqueue_plain"])}
-
-
-def split(script: str) -> Iterator[str]:
-    """The statements of a script, so that they can run in a transaction that is already open."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

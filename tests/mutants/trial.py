@@ -111,10 +111,10 @@ def put_in_place(backend: str, candidates: Iterable[Candidate], folder: Path) ->
     for path, mutants in changes.items():
         text = applied(mutants, path.read_text("utf-8"))
         (copy / path.relative_to(package)).write_text(text, "utf-8")
-        if backend == "sqlite":
-            table = {"sql": of_sqlite.SQL, "schema": of_sqlite.MIGRATIONS}[path.parent.name]
-            table[path.stem] = text  # type: ignore[index]
     os.environ["PYTHONPATH"] = str(folder)
+    if backend == "sqlite":
+        of_sqlite.SQL.update(of_sqlite.statements(copy))
+        of_sqlite.MIGRATIONS.update(of_sqlite.migrations(copy))
     if backend == "redis":
         setattr(of_redis, "LUA", copy / "lua")  # noqa: B010
         of_redis.script.cache_clear()

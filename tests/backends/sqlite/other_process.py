@@ -9,7 +9,7 @@ from typing import Any
 from queuekit.backend import Ask, BackendSettings
 from queuekit.job import Ack, Claimant, Job, JobOptions, State, new_id
 from queuekit_sqlite import SqliteBackend
-from queuekit_sqlite.transaction import Transaction
+from queuekit_sqlite.connection import Transaction
 
 OPTIONS = JobOptions()
 
@@ -43,7 +43,7 @@ async def half_done(backend: SqliteBackend) -> None:
     """Stop for ever in the middle of a transaction that has claimed and stored something."""
 
     def body(tx: Transaction) -> None:
-        ((seqs,),) = tx.all("ready", "default", 0, 10)
+        ((seqs,),) = tx.all("find_ready", "default", 0, 10)
         assert tx.run("claim", seqs, tx.now, "half", 1, 60_000_000) == 3
         tx.run("enqueue_plain", new_id().bytes, "half", "{}", "default", tx.now, 0, 5)
         say("half done")

@@ -33,7 +33,17 @@ def test_no_statement_scans_the_jobs(db: sqlite3.Connection, name: str) -> None:
         assert not scan or scan[1] in {*SMALL, "page", "json_each"} or scan[1].startswith("(")
 
 
-@pytest.mark.parametrize("name", ["ready", "due", "lapsed", "overdue", "outworn", "outworn_kind"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "find_ready",
+        "find_due",
+        "find_lapsed",
+        "find_overdue",
+        "find_outworn",
+        "find_outworn_of_kind",
+    ],
+)
 def test_order_comes_from_an_index(db: sqlite3.Connection, name: str) -> None:
     steps = plan(db, name)
     assert any("USING" in step and "INDEX jobs_" in step for step in steps)
@@ -47,5 +57,5 @@ def test_the_plans_do_not_depend_on_statistics(db: sqlite3.Connection) -> None:
 
 
 def test_batches_find_their_jobs_by_place(db: sqlite3.Connection) -> None:
-    for name in ("claim", "claimed", "succeed"):
+    for name in ("claim", "read_claimed", "succeed"):
         assert any("USING INTEGER PRIMARY KEY" in step for step in plan(db, name))

@@ -61,7 +61,7 @@ async def test_a_doorbell_rings_across_processes(
     backend: Backend, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # without ticks only a ring can end the wait
-    monkeypatch.setattr("queuekit_sqlite.backend.TICK", 60)
+    monkeypatch.setattr("queuekit_sqlite.wait.TICK", 60)
     loop = asyncio.get_running_loop()
     lateness: list[float] = []
     with start("enqueue_when_told") as producer:

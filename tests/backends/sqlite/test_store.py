@@ -25,7 +25,7 @@ from queuekit.testing.conformance._make import (
     succeeded,
 )
 from queuekit_sqlite import SqliteBackend
-from queuekit_sqlite.transaction import Transaction
+from queuekit_sqlite.connection import Transaction
 
 Make = Callable[..., Awaitable[Backend]]
 

@@ -1,2 +1,0 @@
--- ?1 now
-SELECT id, queue FROM waiters WHERE until > ?1

@@ -1,2 +1,0 @@
--- ?1 now
-INSERT INTO ticks (last) VALUES (?1)

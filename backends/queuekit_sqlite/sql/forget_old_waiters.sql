@@ -1,2 +1,0 @@
--- ?1 now
-DELETE FROM waiters WHERE until <= ?1

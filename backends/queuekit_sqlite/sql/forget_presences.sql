@@ -1,2 +1,0 @@
--- ?1 now
-DELETE FROM presences WHERE until <= ?1

@@ -1,2 +1,0 @@
--- ?1 seq
-SELECT progress, logs FROM jobs WHERE seq = ?1

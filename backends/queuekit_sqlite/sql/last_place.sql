@@ -1,2 +1,0 @@
--- The last place in line.
-SELECT max(seq) FROM jobs

@@ -1,2 +1,0 @@
--- ?1 queue
-INSERT OR IGNORE INTO pauses (queue) VALUES (?1)

@@ -1,2 +1,0 @@
--- ?1 queue
-DELETE FROM pauses WHERE queue = ?1

@@ -1,2 +1,0 @@
--- ?1 seq
-DELETE FROM sleepers WHERE seq = ?1

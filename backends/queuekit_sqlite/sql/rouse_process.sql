@@ -1,2 +1,0 @@
--- ?1 process
-DELETE FROM sleepers WHERE process = ?1

@@ -1,1 +1,0 @@
-SELECT seq, process, address, queues FROM sleepers

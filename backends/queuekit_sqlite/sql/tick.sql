@@ -1,2 +1,0 @@
--- ?1 now
-UPDATE ticks SET last = ?1

@@ -1,0 +1,28 @@
+-- name: has_ready
+-- ?1 queue
+SELECT 1 FROM jobs WHERE state = READY AND queue = ?1 LIMIT 1;
+
+-- name: has_suspects
+-- ?1 queue
+SELECT 1 FROM jobs WHERE state > READY AND state < RUNNING AND state = SUSPECT AND queue = ?1 LIMIT 1;
+
+-- name: find_next_due
+-- When the next scheduled job of some queues is due.
+-- ?1 a JSON array of the queues
+SELECT scheduled_at FROM jobs
+WHERE state = SCHEDULED AND queue IN (SELECT value FROM json_each(?1))
+ORDER BY scheduled_at
+LIMIT 1;
+
+-- name: register_sleeper
+-- ?1 process, ?2 address, ?3 queues, ?4 until
+INSERT INTO sleepers (process, address, queues, until) VALUES (?1, ?2, ?3, ?4) RETURNING seq;
+
+-- name: has_sleeper
+-- Whether a sleeper has not been rung yet.
+-- ?1 seq
+SELECT 1 FROM sleepers WHERE seq = ?1;
+
+-- name: register_waiter
+-- ?1 id, ?2 queue, ?3 address, ?4 until
+INSERT OR REPLACE INTO waiters (id, queue, address, until) VALUES (?1, ?2, ?3, ?4);
