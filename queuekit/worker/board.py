@@ -28,7 +28,7 @@ class Board:
         buffer: claimed and not begun.
         running: begun.
         changed: something happened that the fetcher may care about.
-        hungry: no more than `low` claimed jobs are left.
+        refill: no more than `refill_at` claimed jobs are left.
         pace: how fast they begin.
         stopping: no new job is begun any more.
         beat: seconds between heartbeats; a third of the shortest lease seen.
@@ -44,8 +44,8 @@ class Board:
         self.buffer: deque[Run] = deque()
         self.running: set[Run] = set()
         self.changed = asyncio.Event()
-        self.hungry = asyncio.Event()
-        self.low = 0
+        self.refill = asyncio.Event()
+        self.refill_at = 0
         self.pace = Pace()
         self.stopping = asyncio.Event()
         self.shortened = asyncio.Event()
@@ -92,6 +92,11 @@ class Board:
         if self.buffer:
             self.pace.filled(monotonic())
 
+    async def next_change(self) -> None:
+        """Wait until something happens from now on that the fetcher may care about."""
+        self.changed.clear()
+        await self.changed.wait()
+
     async def take(self) -> Run:
         """The next run for a slot."""
         if self.buffer:
@@ -100,9 +105,9 @@ class Board:
             self.pace.begun()
             if not self.buffer:
                 self.pace.emptied(monotonic())
-            if len(self.buffer) <= self.low:
+            if len(self.buffer) <= self.refill_at:
                 self.changed.set()
-                self.hungry.set()
+                self.refill.set()
             return run
         slot: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
         self._idle.append(slot)

@@ -27,31 +27,31 @@ class Heartbeat:
     """Renews the leases of all that a worker holds; outlives its last job.
 
     Args:
-        woken: set when there may be a cancel request.
+        rung: set by the doorbell, because there may be a cancel request.
     """
 
     def __init__(
-        self, backend: Backend, board: Board, acker: Acker, link: Link, woken: asyncio.Event
+        self, backend: Backend, board: Board, acker: Acker, link: Link, rung: asyncio.Event
     ) -> None:
         self._backend = backend
         self._board = board
         self._acker = acker
         self._link = link
-        self._woken = woken
+        self._rung = rung
         self._refused = Repeated("the server refuses heartbeats")
 
     async def run(self) -> None:
-        """Beat a third of a lease after the last beat, and at once when woken."""
+        """Beat a third of a lease after the last beat, and at once after a ring of the doorbell."""
         board = self._board
         while True:
             board.shortened.clear()
             try:
                 async with asyncio.timeout(board.beat):
-                    await first_of(self._woken.wait(), board.shortened.wait())
+                    await first_of(self._rung.wait(), board.shortened.wait())
             except TimeoutError:
                 pass
-            everything = self._woken.is_set()
-            self._woken.clear()
+            everything = self._rung.is_set()
+            self._rung.clear()
             await self.beat(everything=everything)
 
     async def beat(self, *, everything: bool) -> None:

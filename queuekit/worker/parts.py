@@ -17,6 +17,7 @@ from queuekit.tasks import Tasks
 from queuekit.worker import journal
 from queuekit.worker.acker import Acker
 from queuekit.worker.board import Board
+from queuekit.worker.doorbell import Doorbell
 from queuekit.worker.executor import Executor
 from queuekit.worker.fetcher import Fetcher
 from queuekit.worker.heartbeat import Heartbeat, name_of
@@ -52,12 +53,14 @@ class Parts:
         self.acker = acker = Acker(board)
         self.children = Children(lambda: location_of(tasks), board, options.children)
         self.link = Link(lambda: backend.present(presence), self._give_back_strays)
+        doorbell = Doorbell(backend, queues, board, self.link, process)
         self.fetcher = Fetcher(
             backend,
             queues,
             board,
             acker,
             self.link,
+            doorbell,
             process=process,
             lease=micros(options.lease),
             free_children=lambda: self.children.free,
@@ -72,7 +75,7 @@ class Parts:
             concurrency=options.concurrency,
             backends=(redacted(store.settings.url),),
         )
-        heartbeat = Heartbeat(backend, board, acker, self.link, self.fetcher.woken)
+        heartbeat = Heartbeat(backend, board, acker, self.link, doorbell.rung)
         upkeep = Upkeep(
             backend, queues, board, self.fetcher, self.link, presence, self._give_back_strays
         )
@@ -85,8 +88,8 @@ class Parts:
             self.link.run,
             heartbeat.run,
             upkeep.run,
-            self.fetcher.doorbell,
-            self.fetcher.exchange,
+            doorbell.run,
+            self.fetcher.run,
             self.reporter.run,
         )
 

@@ -358,6 +358,7 @@ async def test_a_refusal_is_an_error_in_the_log_and_the_worker_goes_on(
     qk: Queuekit, verb: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("queuekit.worker.fetcher.REFUSED_PAUSE", 0.05)
+    monkeypatch.setattr("queuekit.worker.doorbell.POLL_EVERY", 0.05)
     refused = Fault(await qk.backend(), verb, BackendRefused, times=3)
 
     @qk.task
