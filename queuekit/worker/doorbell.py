@@ -9,7 +9,7 @@ from queuekit.errors import BackendRefused, BackendUnavailable
 from queuekit.log import Repeated
 from queuekit.loops import first_of
 from queuekit.worker.board import Board
-from queuekit.worker.link import Link
+from queuekit.worker.outage import Outage
 
 LISTEN_FOR: Final = 30.0
 """Seconds of one wait; its end counts as a ring."""
@@ -26,12 +26,12 @@ class Doorbell:
     """
 
     def __init__(
-        self, backend: Backend, queues: Sequence[str], board: Board, link: Link, process: str
+        self, backend: Backend, queues: Sequence[str], board: Board, outage: Outage, process: str
     ) -> None:
         self._backend = backend
         self._queues = queues
         self._board = board
-        self._link = link
+        self._outage = outage
         self._process = process
         self._listens_to: Sequence[str] = ()
         self._listen_anew = asyncio.Event()
@@ -52,14 +52,14 @@ class Doorbell:
             StoreGone: there is nothing to serve any more.
         """
         while True:
-            await self._link.up.wait()
+            await self._outage.over.wait()
             self._listen_anew.clear()
             self._listens_to = self._queues if self.for_work else ()
             ring = self._backend.wait(self._listens_to, LISTEN_FOR, self._process)
             try:
                 await first_of(ring, self._listen_anew.wait())
             except BackendUnavailable as error:
-                self._link.lost(error)
+                self._outage.begin(error)
                 continue
             except StoreGone:
                 raise

@@ -7,9 +7,9 @@ from time import monotonic
 from types import CoroutineType
 from typing import Any, Final, Protocol
 
-from queuekit.backend import UNKNOWN_TASK_PATIENCE
+from queuekit.backend import UNKNOWN_TASK_PATIENCE, Backend
 from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, delay_asked
-from queuekit.errors import InvalidOption, UnknownTask
+from queuekit.errors import BackendRefused, BackendUnavailable, InvalidOption, UnknownTask
 from queuekit.failure import failure, kind_of, message_of, printable
 from queuekit.job import SUSPECT_AFTER, Micros, Reason
 from queuekit.lifecycle import Cancelled, Failed, Outcome, Released, Snoozed, Succeeded
@@ -192,6 +192,16 @@ class Executor:
         if age > UNKNOWN_TASK_PATIENCE:
             return Failed(failure(error, claim.attempt), Reason.INVALID)
         return Snoozed(UNKNOWN_TASK_SNOOZE)
+
+
+async def enqueued_at(backend: Backend, run: Run) -> Micros:
+    """When a job was enqueued; when it was claimed, if its store does not tell."""
+    token = run.claim.token
+    try:
+        (record,) = await backend.inspector.get([token.ref])
+    except (BackendUnavailable, BackendRefused):
+        record = None  # it is asked again after the next claim
+    return record.enqueued_at if record else token.delivery * 1_000
 
 
 def _unfit(value: Any, error: BaseException) -> BaseException:

@@ -9,20 +9,18 @@ from typing import Final
 from queuekit.backend import Backend, Claimant, Fetched, StoreGone
 from queuekit.errors import BackendRefused, BackendUnavailable
 from queuekit.job import Ack, Micros, Return, ReturnKind
-from queuekit.lifecycle import Released, settle
+from queuekit.lifecycle import Released
 from queuekit.log import Repeated
 from queuekit.worker import journal
-from queuekit.worker.acker import Acker
 from queuekit.worker.board import Board
 from queuekit.worker.claiming import Do, Known, Step, decide
 from queuekit.worker.doorbell import Doorbell
-from queuekit.worker.link import Link
-from queuekit.worker.run import Run
+from queuekit.worker.outage import Outage
+from queuekit.worker.outbox import Outbox
+from queuekit.worker.run import Run, name_of
 
 GATHER_FOR: Final = 0.03
 """Seconds that outcomes wait at most for the next claim."""
-UNREAD_AFTER: Final = 0.5
-"""Seconds after which a claimed job that found no slot is given back to others."""
 REFUSED_PAUSE: Final = 1.0
 
 
@@ -34,7 +32,6 @@ class Fetcher:
         burst: look again after each end of a job, and say when there is nothing left.
 
     Attributes:
-        under_way: number of the claim whose answer is not here yet.
         found_nothing: set when a burst has nothing left to run.
     """
 
@@ -43,8 +40,8 @@ class Fetcher:
         backend: Backend,
         queues: Sequence[str],
         board: Board,
-        acker: Acker,
-        link: Link,
+        outbox: Outbox,
+        outage: Outage,
         doorbell: Doorbell,
         *,
         process: str,
@@ -55,8 +52,8 @@ class Fetcher:
         self._backend = backend
         self._queues = queues
         self._board = board
-        self._acker = acker
-        self._link = link
+        self._outbox = outbox
+        self._outage = outage
         self._doorbell = doorbell
         self._process = process
         self._lease = lease
@@ -65,7 +62,8 @@ class Fetcher:
         self._gathered = False
         self._refused = Repeated("the server refuses to serve jobs; trying again")
         self._claims = 0
-        self.under_way: int | None = None
+        self._under_way: int | None = None
+        """number of the claim whose answer is not here yet"""
         self.found_nothing = asyncio.Event()
 
     async def run(self) -> None:
@@ -84,21 +82,30 @@ class Fetcher:
                 case Do.GATHER:
                     await self._gather()
                 case Do.WAIT_FOR_SERVER:
-                    await self._link.up.wait()
+                    await self._outage.over.wait()
                 case Do.WAIT_FOR_WORK | Do.WAIT_FOR_SLOT:
                     await board.next_change()
                 case Do.STOP:
                     self.found_nothing.set()
                     await board.next_change()
 
-    def give_back(self, older_than: float = 0.0) -> None:
+    def give_back_unbegun(self, older_than: float = 0.0) -> None:
         """Release claims that found no slot for so many seconds."""
         now = monotonic()
         while self._board.buffer and now - self._board.buffer[0].claimed_at >= older_than:
             run = self._board.buffer.popleft()
-            self._acker.add(settle(run.claim, Released()))
+            self._outbox.settle(run, Released())
         if not self._board.buffer:
             self._board.pace.emptied(now)
+
+    async def give_back_unreceived(self) -> None:
+        """Release what was claimed for us in calls whose reply was lost."""
+        leases = await self._backend.leases(self._process)
+        known = {name_of(run.claim.token) for run in self._board.held()}
+        known |= {name_of(token) for token in self._outbox.tokens()}
+        for held in leases:
+            if held.number != self._under_way and name_of(held.token) not in known:
+                self._outbox.add(Return(held.token, ReturnKind.RELEASE))
 
     def _known(self) -> Known:
         board = self._board
@@ -109,11 +116,11 @@ class Fetcher:
             queued_inside=board.queued_inside,
             pace=board.pace.per_second(monotonic(), board.done),
             free_children=self._free_children(),
-            outcomes=len(self._acker.waiting),
+            outcomes=len(self._outbox.waiting),
             gathered=self._gathered,
             queues_empty=self._doorbell.for_work,
             stopping=board.stopping.is_set(),
-            outage=not self._link.up.is_set(),
+            outage=not self._outage.over.is_set(),
             burst=self._burst,
         )
 
@@ -127,16 +134,16 @@ class Fetcher:
     async def _call(self, step: Step) -> None:
         """One round trip; outcomes that were not delivered, or got no answer, are sent again."""
         self._gathered = False
-        outcomes, asked_at = self._acker.take(), monotonic()
+        outcomes, asked_at = self._outbox.take(), monotonic()
         try:
             fetched = await self._fetch(step, outcomes)
         except BackendUnavailable as error:
-            self._acker.put_back()
-            self._link.lost(error)
+            self._outbox.put_back()
+            self._outage.begin(error)
         except StoreGone:
             raise
         except BackendRefused as error:
-            self._acker.put_back()
+            self._outbox.put_back()
             self._refused.happened(error)
             await asyncio.sleep(REFUSED_PAUSE)
         else:
@@ -145,7 +152,7 @@ class Fetcher:
 
     async def _fetch(self, step: Step, outcomes: Sequence[Ack | Return]) -> Fetched:
         self._claims += 1
-        self.under_way = self._claims
+        self._under_way = self._claims
         try:
             return await self._backend.fetch(
                 self._queues if step.limit else (),
@@ -156,13 +163,13 @@ class Fetcher:
                 settle=outcomes,
             )
         finally:
-            self.under_way = None
+            self._under_way = None
 
     def _note(
         self, step: Step, outcomes: Sequence[Ack | Return], fetched: Fetched, asked_at: float
     ) -> None:
         board = self._board
-        self._acker.settled(fetched.verdicts)
+        self._outbox.settled(fetched.verdicts)
         journal.tell_ended(fetched.ended)
         board.deliver([Run(board, claim, asked_at) for claim in fetched.claims])
         if self._burst and outcomes:
@@ -171,7 +178,7 @@ class Fetcher:
             empty = len(fetched.claims) < step.limit and not any(map(_goes_back, outcomes))
             self._doorbell.listen(for_work=empty)
         if board.stopping.is_set():
-            self.give_back()
+            self.give_back_unbegun()
 
 
 def _goes_back(outcome: Ack | Return) -> bool:

@@ -3,24 +3,16 @@
 import asyncio
 from collections.abc import Iterable
 from time import monotonic
-from typing import NamedTuple
 
 from queuekit.backend import Backend
 from queuekit.errors import BackendRefused, BackendUnavailable
-from queuekit.job import JobRef, Token
+from queuekit.job import Token
 from queuekit.log import Repeated
 from queuekit.loops import first_of
-from queuekit.worker.acker import Acker
 from queuekit.worker.board import Board
-from queuekit.worker.link import Link
-from queuekit.worker.run import Interruption, Run
-
-
-class Name(NamedTuple):
-    """What makes a token unique."""
-
-    ref: JobRef
-    delivery: int
+from queuekit.worker.outage import Outage
+from queuekit.worker.outbox import Outbox
+from queuekit.worker.run import Interruption, Name, Run, name_of
 
 
 class Heartbeat:
@@ -31,12 +23,12 @@ class Heartbeat:
     """
 
     def __init__(
-        self, backend: Backend, board: Board, acker: Acker, link: Link, rung: asyncio.Event
+        self, backend: Backend, board: Board, outbox: Outbox, outage: Outage, rung: asyncio.Event
     ) -> None:
         self._backend = backend
         self._board = board
-        self._acker = acker
-        self._link = link
+        self._outbox = outbox
+        self._outage = outage
         self._rung = rung
         self._refused = Repeated("the server refuses heartbeats")
 
@@ -63,7 +55,7 @@ class Heartbeat:
             if everything or now - run.renewed_at >= run.claim.lease / 3_000_000 * 0.9
         }
         tokens = [run.claim.token for run in due.values()]
-        tokens += self._acker.tokens() if not everything else ()
+        tokens += self._outbox.tokens() if not everything else ()
         if not tokens:
             return
         try:
@@ -87,13 +79,8 @@ class Heartbeat:
     def _not_delivered(self, error: Exception, now: float) -> None:
         """For a whole lease: another worker may run it, or the server is down and nobody does: the task is told."""
         if isinstance(error, BackendUnavailable):
-            self._link.lost(error)
+            self._outage.begin(error)
         else:
             self._refused.happened(error)
         for run in self._board.running:
             run.lease_lost = now - run.renewed_at > run.claim.lease / 1_000_000
-
-
-def name_of(token: Token) -> Name:
-    """What makes this token unique."""
-    return Name(token.ref, token.delivery)

@@ -6,14 +6,26 @@ from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from queuekit.errors import LeaseLost
-from queuekit.job import Claim, Token
+from queuekit.job import Claim, JobRef, Token
 from queuekit.worker.forks import Here
 
 HEED_WITHIN: Final = 2.0
 """Seconds in which an async task must end once it was interrupted; then it is abandoned."""
+
+
+class Name(NamedTuple):
+    """What makes a token unique."""
+
+    ref: JobRef
+    delivery: int
+
+
+def name_of(token: Token) -> Name:
+    """What makes this token unique."""
+    return Name(token.ref, token.delivery)
 
 
 class Interruption(Enum):

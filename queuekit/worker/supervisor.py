@@ -50,7 +50,7 @@ class Supervisor:
         self._patience = grace + LAST_SECOND + 2 * LAST_WORDS + KILL_AFTER
         self._count = count
         self._burst = burst
-        self._children: set[Child] = set()
+        self._children: set[WorkerProcess] = set()
         self._stopping = asyncio.Event()
         self._proven = False
         self._failed = False
@@ -87,7 +87,7 @@ class Supervisor:
     async def _keep_alive(self) -> None:
         deaths = 0
         while not self._stopping.is_set():
-            child = await Child.start(self._arguments)
+            child = await WorkerProcess.start(self._arguments)
             self._children.add(child)
             if self._stopping.is_set():
                 child.tell(FINISH)
@@ -127,7 +127,7 @@ class Supervisor:
             child.kill()
 
 
-class Child:
+class WorkerProcess:
     """One worker process, and the pipe to it; it ends when its starter is gone."""
 
     def __init__(self, process: asyncio.subprocess.Process, control: int) -> None:

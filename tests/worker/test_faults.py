@@ -12,7 +12,7 @@ from queuekit import Context, Handle, Queuekit, Snooze, State, current, fixed
 from queuekit.backend import Claimant
 from queuekit.errors import BackendRefused, BackendUnavailable, LeaseLost, ReplyLost
 from tests.waiting import eventually
-from tests.worker.faults import Fault, Outage
+from tests.worker.faults import Fault, Unreachable
 from tests.worker.records import events, record_of
 
 HOLDING = ("heartbeat", "maintain")
@@ -130,7 +130,7 @@ async def test_what_runs_and_what_waits_here_is_not_given_back(qk: Queuekit) -> 
         jobs = await qk.enqueue_many([task.job(n) for n in range(3)])
         async with qk.worker(concurrency=1):
             await eventually(lambda: runs)
-            outage = Outage(backend)
+            outage = Unreachable(backend)
             await eventually(lambda: outage.tried("present"))
             outage.over()
             go.set()
@@ -278,7 +278,7 @@ async def test_a_task_learns_that_no_heartbeat_got_through_and_goes_on(qk: Queue
         job = await task.enqueue()
         async with qk.worker(lease=0.3):
             await eventually(lambda: runs)
-            outage = Outage(await qk.backend())
+            outage = Unreachable(await qk.backend())
             await asyncio.wait_for(lost.wait(), 20)
             outage.over()
             go.set()
@@ -302,7 +302,7 @@ async def test_a_task_learns_that_its_lease_is_good_again(qk: Queuekit) -> None:
         job = await task.enqueue()
         async with qk.worker(lease=0.3):
             await eventually(lambda: seen == [False])
-            outage = Outage(await qk.backend())
+            outage = Unreachable(await qk.backend())
             await eventually(lambda: seen == [False, True])
             outage.over()
             await job.result(timeout=10)
@@ -400,7 +400,7 @@ async def test_progress_that_is_not_stored_is_a_warning(
     )
 
 
-async def test_the_link_stays_down_while_the_server_refuses_those_who_ask_whether_it_is_back(
+async def test_an_outage_goes_on_while_the_server_refuses_those_who_ask_whether_it_is_back(
     qk: Queuekit,
 ) -> None:
     @qk.task
@@ -411,15 +411,15 @@ async def test_the_link_stays_down_while_the_server_refuses_those_who_ask_whethe
         backend = await qk.backend()
         async with qk.worker() as worker:
             await (await task.enqueue()).result(timeout=10)
-            outage = Outage(backend)
+            outage = Unreachable(backend)
             refused = Fault(backend, "present", BackendRefused)
             job = await task.enqueue()
             await eventually(lambda: refused.happened >= 2)
-            assert "down" in repr(worker._parts.link)  # type: ignore[union-attr]  # it runs
+            assert "now" in repr(worker._parts.outage)  # type: ignore[union-attr]  # it runs
             outage.over()
             refused.over()
             assert await job.result(timeout=10) == "done"
-            assert "up" in repr(worker._parts.link)  # type: ignore[union-attr]
+            assert "over" in repr(worker._parts.outage)  # type: ignore[union-attr]
 
 
 async def test_an_unknown_task_met_during_an_outage_waits_like_any_other(
@@ -449,7 +449,7 @@ async def test_an_unknown_task_met_during_an_outage_waits_like_any_other(
 async def test_a_worker_ends_though_its_last_words_reach_nobody(
     qk: Queuekit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queuekit.worker.worker.LAST_WORDS", 0.2)
+    monkeypatch.setattr("queuekit.worker.wind_up.LAST_WORDS", 0.2)
     seen = []
 
     @qk.on_shutdown
@@ -458,10 +458,10 @@ async def test_a_worker_ends_though_its_last_words_reach_nobody(
 
     @qk.task
     async def task() -> None:
-        outages.append(Outage(await qk.backend()))
+        outages.append(Unreachable(await qk.backend()))
         seen.append("ran")
 
-    outages: list[Outage] = []
+    outages: list[Unreachable] = []
     async with qk:
         job = await task.enqueue()
         with capture_logs() as lines:
