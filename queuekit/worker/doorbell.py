@@ -1,4 +1,4 @@
-"""The store's doorbell: it rings when there may be work, or a cancel request."""
+"""The doorbell: a wait at the store that ends when there may be work, or a cancel request."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Extend leases in bulk; a lost lease or a cancel request reaches its run."""
+"""The heartbeat: extends leases in bulk, and brings lost leases and cancel requests to their runs."""
 
 import asyncio
 from collections.abc import Iterable
@@ -77,7 +77,7 @@ class Heartbeat:
                 run.interrupt(why)
 
     def _not_delivered(self, error: Exception, now: float) -> None:
-        """For a whole lease: another worker may run it, or the server is down and nobody does: the task is told."""
+        """Tell each task whose lease is over without a heartbeat that another worker may have its job."""
         if isinstance(error, BackendUnavailable):
             self._outage.begin(error)
         else:

@@ -64,7 +64,7 @@ class Owner(Protocol):
         ...
 
     def abandon(self, run: "Run") -> None:
-        """End a run whose task does not heed that it was interrupted."""
+        """End a run whose task does not heed its interruption."""
         ...
 
 
@@ -115,11 +115,11 @@ class Run:
         return monotonic() - self.claimed_at
 
     def check(self) -> None:
-        """To be asked before it begins.
+        """Check that it may begin.
 
         Raises:
-            NotBegun: it was interrupted, or its lease has run out by our own clock (we were stopped, or cut off), so
-                that others may have it.
+            NotBegun: it was interrupted; or its lease has run out by our own clock, because this process stood still
+                or was cut off, so that another worker may have the job.
         """
         held = monotonic() - self.renewed_at
         if self.interruption is not None or held * 1_000_000 > self.claim.lease:
@@ -150,7 +150,7 @@ class Run:
                     asyncio.get_running_loop().call_later(HEED_WITHIN, self._owner.abandon, self)
 
     def no_more_interrupts(self) -> None:
-        """What could be interrupted has ended; what interrupted it must not end the slot."""
+        """The interruptible part has ended: take back cancellations that came for it, else they would end the slot."""
         self.interruptible = False
         if self.interruption is not None:
             while self.slot.cancelling():

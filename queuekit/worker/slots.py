@@ -24,7 +24,7 @@ from queuekit.worker.steps import Clean
 class Slots:
     """As many asyncio tasks as jobs may run at once.
 
-    One whose job may still hold it is replaced: a cancellation that comes late, or a context variable, would hit the
+    One that a job's code may still hold is replaced, because a late cancellation, or a context variable, would hit the
     next job.
 
     Args:

@@ -1,8 +1,8 @@
-"""``--processes N``: workers as child processes, restarted when they die, and gone when their supervisor is.
+"""``--processes N``: workers as child processes, restarted when they die, and ended when their supervisor is gone.
 
-Orders travel through a pipe: besides signals, which terminals and service managers send to parent and children
-alike, so that a child could not tell a second request from the echo of the first. That the pipe ends tells a child,
-at once and on every system, that the supervisor is gone, however it ended.
+Orders travel through a pipe, because terminals and service managers send signals to parent and children alike: a child
+could not tell a second request from the echo of the first. The end of the pipe tells a child, at once and on every
+system, that the supervisor is gone.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ class Supervisor:
     Args:
         arguments: of the command line ``queuekit worker ...`` that each of them repeats for one process.
         count: how many.
-        grace: seconds that running jobs get when they are told to stop; who has not ended well after that is killed.
-        burst: a child that ends well has done its part, and is not replaced.
+        grace: seconds that running jobs get when the worker stops; a child that is there long after that is killed.
+        burst: a child that ends with code 0 is not replaced.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A thread that sees what the event loop can't: that a task blocks it, or that the process does not end."""
+"""The watchdog: a thread that sees that a task blocks the event loop, or that the process does not end."""
 
 import asyncio
 import os
