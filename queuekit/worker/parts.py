@@ -53,38 +53,38 @@ class Parts:
             concurrency=options.concurrency,
             backends=(redacted(store.settings.url),),
         )
-        reporter = Reporter(backend)
-        self.board = board = Board(reporter, options.concurrency, options.lease)
+        self.reporter = Reporter(backend)
+        self.board = board = Board(self.reporter, options.concurrency, options.lease)
         self.outbox = Outbox(board, tasks)
         self.outage = Outage(self._probe)
-        doorbell = Doorbell(backend, queues, board, self.outage, process)
-        self.children = children = Children(lambda: location_of(tasks), board, options.children)
+        self.doorbell = Doorbell(backend, queues, board, self.outage, process)
+        self.children = Children(lambda: location_of(tasks), board, options.children)
         self.fetcher = Fetcher(
             backend,
             queues,
             board,
             self.outbox,
             self.outage,
-            doorbell,
+            self.doorbell,
             process=process,
             lease=micros(options.lease),
-            free_children=lambda: children.free,
+            free_children=lambda: self.children.free,
             burst=options.burst,
         )
-        heartbeat = Heartbeat(backend, board, self.outbox, self.outage, doorbell.rung)
-        upkeep = Upkeep(backend, queues, board, self.fetcher, self.outage, presence)
+        self.heartbeat = Heartbeat(backend, board, self.outbox, self.outage, self.doorbell.rung)
+        self.upkeep = Upkeep(backend, queues, board, self.fetcher, self.outage, presence)
         clean = Clean()
         executor = Executor(
-            tasks, board, options.threads, children, partial(enqueued_at, backend), clean
+            tasks, board, options.threads, self.children, partial(enqueued_at, backend), clean
         )
-        self.slots = Slots(board, executor, reporter, self.outbox, clean)
+        self.slots = Slots(board, executor, self.reporter, self.outbox, clean)
         self.loops = (
             self.outage.run,
-            heartbeat.run,
-            upkeep.run,
-            doorbell.run,
+            self.heartbeat.run,
+            self.upkeep.run,
+            self.doorbell.run,
             self.fetcher.run,
-            reporter.run,
+            self.reporter.run,
         )
 
     async def _probe(self) -> None:
