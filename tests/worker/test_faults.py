@@ -288,27 +288,6 @@ async def test_a_task_learns_that_no_heartbeat_got_through_and_goes_on(qk: Queue
     assert (len(runs), record.attempt, record.lapses) == (1, 1, 0)
 
 
-async def test_a_task_learns_that_its_lease_is_good_again(qk: Queuekit) -> None:
-    seen = []
-
-    @qk.task
-    async def task(ctx: Context) -> None:
-        for expected in (False, True, False):
-            while ctx.lease_lost is not expected:
-                await asyncio.sleep(0.01)
-            seen.append(expected)
-
-    async with qk:
-        job = await task.enqueue()
-        async with qk.worker(lease=0.3):
-            await eventually(lambda: seen == [False])
-            outage = Unreachable(await qk.backend())
-            await eventually(lambda: seen == [False, True])
-            outage.over()
-            await job.result(timeout=10)
-    assert seen == [False, True, False]
-
-
 async def test_a_task_whose_job_was_given_to_others_is_interrupted(
     qk: Queuekit, another: Callable[[], Queuekit]
 ) -> None:
@@ -375,51 +354,6 @@ async def test_a_refusal_is_an_error_in_the_log_and_the_worker_goes_on(
     assert {line["error"] for line in lines if line["log_level"] == "error"} == {
         f"{verb} was made to fail"
     }
-
-
-@pytest.mark.parametrize("error", [BackendRefused, BackendUnavailable])
-async def test_progress_that_is_not_stored_is_a_warning(
-    qk: Queuekit, error: type[BackendUnavailable | BackendRefused]
-) -> None:
-    @qk.task
-    async def task(ctx: Context) -> str:
-        await ctx.progress(0.5)
-        ctx.log("unstored")
-        return "done"
-
-    async with qk:
-        Fault(await qk.backend(), "report", error, times=2)
-        with capture_logs() as lines:
-            async with qk.worker():
-                job = await task.enqueue()
-                assert await job.result(timeout=10) == "done"
-        record = await record_of(qk, job)
-    assert (record.progress, list(record.logs)) == (None, [])
-    assert (
-        logged(lines, "warning") == ["progress and log lines of running jobs were not stored"] * 2
-    )
-
-
-async def test_an_outage_goes_on_while_the_server_refuses_those_who_ask_whether_it_is_back(
-    qk: Queuekit,
-) -> None:
-    @qk.task
-    async def task() -> str:
-        return "done"
-
-    async with qk:
-        backend = await qk.backend()
-        async with qk.worker() as worker:
-            await (await task.enqueue()).result(timeout=10)
-            outage = Unreachable(backend)
-            refused = Fault(backend, "present", BackendRefused)
-            job = await task.enqueue()
-            await eventually(lambda: refused.happened >= 2)
-            assert "now" in repr(worker._parts.outage)  # type: ignore[union-attr]  # it runs
-            outage.over()
-            refused.over()
-            assert await job.result(timeout=10) == "done"
-            assert "over" in repr(worker._parts.outage)  # type: ignore[union-attr]
 
 
 async def test_an_unknown_task_met_during_an_outage_waits_like_any_other(
