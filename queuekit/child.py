@@ -1,4 +1,4 @@
-"""The child's side of `queuekit.worker.isolated`: ``python -m queuekit.child WHERE``."""
+"""The child's side of `queuekit.worker.children`: ``python -m queuekit.child WHERE``."""
 
 import asyncio
 import json
@@ -25,8 +25,8 @@ from queuekit.log import configure
 from queuekit.loops import start
 from queuekit.worker import forks
 from queuekit.worker.board import Board
+from queuekit.worker.children import LINE_LIMIT, encode
 from queuekit.worker.executor import Executor
-from queuekit.worker.isolated import LINE_LIMIT, encode
 from queuekit.worker.orders import LAST_WORDS
 from queuekit.worker.run import Interruption, Run
 from queuekit.worker.steps import Clean

@@ -17,7 +17,7 @@ from queuekit.log import log
 from queuekit.registry import redacted
 from queuekit.worker import forks
 from queuekit.worker.orders import LAST_SECOND, LAST_WORDS
-from queuekit.worker.slots import TURN
+from queuekit.worker.slot import TURN
 from queuekit.worker.supervisor import Supervisor, obeying
 from queuekit.worker.worker import Worker
 

@@ -13,7 +13,7 @@ from queuekit.demo.books import Books, Check, Deliveries, checks, read_back, rec
 from queuekit.demo.view import Glance, View
 from queuekit.errors import QueuekitError
 from queuekit.loops import background
-from queuekit.worker.supervisor import FINISH, Child
+from queuekit.worker.supervisor import FINISH, WorkerProcess
 
 APP: Final = "queuekit.demo.app:qk"
 PER_SECOND: Final = 100
@@ -83,7 +83,7 @@ class _Feeder:
 async def _worker() -> AsyncIterator[Callable[[], None]]:
     """The real one, in a process of its own; gives a check that it is still there."""
     with tempfile.TemporaryFile() as log:
-        child = await Child.start(["worker", APP, "--concurrency", "16"], log)
+        child = await WorkerProcess.start(["worker", APP, "--concurrency", "16"], log)
 
         def check() -> None:
             if child.code is not None:

@@ -1,4 +1,4 @@
-"""What a worker holds leases of: claimed and not begun, running, and finished but not yet settled."""
+"""The jobs of a worker, claimed or running, and the signals between its parts."""
 
 import asyncio
 from collections import deque
@@ -22,18 +22,23 @@ class Reports(Protocol):
 
 
 class Board:
-    """All runs of one worker, and the signals between its parts.
+    """All runs of one worker from their claim to their outcome, and the signals between its parts.
 
     Attributes:
-        buffer: claimed and not begun.
-        running: begun.
-        changed: something happened that the fetcher may care about.
-        hungry: no more than `low` claimed jobs are left.
-        pace: how fast they begin.
-        stopping: no new job is begun any more.
-        beat: seconds between heartbeats; a third of the shortest lease seen.
+        concurrency: how many run at once, at most.
+        buffer: runs that are claimed and have no slot yet.
+        running: runs that have a slot.
+        queued_inside: how many of these wait for a thread or a child.
+        done: how many have ended, ever.
+        pace: how fast runs begin.
+        changed: set by all that may change the next step of the fetcher.
+        refill_at: how few runs must be left in the buffer until it decides anew.
+        refill: set when no more are left.
+        stopping: set when no run is begun any more.
+        beat: seconds between heartbeats, a third of the shortest lease seen.
+        shortened: set when that has become less.
         here: which copy of the process this is.
-        abandoning: ends a run whose task does not heed that it was interrupted; set by who can.
+        abandoning: ends a run whose task does not heed its interruption; set by the slots.
     """
 
     def __init__(self, reports: Reports, concurrency: int, lease: float) -> None:
@@ -44,16 +49,14 @@ class Board:
         self.buffer: deque[Run] = deque()
         self.running: set[Run] = set()
         self.changed = asyncio.Event()
-        self.hungry = asyncio.Event()
-        self.low = 0
+        self.refill = asyncio.Event()
+        self.refill_at = 0
         self.pace = Pace()
         self.stopping = asyncio.Event()
         self.shortened = asyncio.Event()
         self.beat = lease / 3
         self.queued_inside = 0
-        """runs that have a slot but wait for a thread or a child"""
         self.done = 0
-        """runs that ended, ever"""
         self._idle: list[asyncio.Future[Run]] = []
 
     def __repr__(self) -> str:
@@ -92,17 +95,22 @@ class Board:
         if self.buffer:
             self.pace.filled(monotonic())
 
+    async def next_change(self) -> None:
+        """Wait until something changes from now on; what has changed before is known."""
+        self.changed.clear()
+        await self.changed.wait()
+
     async def take(self) -> Run:
-        """The next run for a slot."""
+        """The next run for a slot; waits for one if none is claimed."""
         if self.buffer:
             run = self.buffer.popleft()
             self.running.add(run)
             self.pace.begun()
             if not self.buffer:
                 self.pace.emptied(monotonic())
-            if len(self.buffer) <= self.low:
+            if len(self.buffer) <= self.refill_at:
                 self.changed.set()
-                self.hungry.set()
+                self.refill.set()
             return run
         slot: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
         self._idle.append(slot)
@@ -111,10 +119,10 @@ class Board:
 
     @asynccontextmanager
     async def place(self, places: asyncio.Semaphore, run: Run) -> AsyncIterator[None]:
-        """Hold a thread or a child for a run that has its slot; while it waits for one, nothing is claimed ahead.
+        """Hold a thread or a child for a run that has a slot; while a run waits for one, nothing is claimed.
 
         Raises:
-            NotBegun: it waited in vain.
+            NotBegun: it was interrupted while it waited, the worker stops, or its lease has run out.
         """
         waits = places.locked()
         self.queued_inside += waits
@@ -139,7 +147,7 @@ class Board:
             self.changed.set()
 
     def abandon(self, run: Run) -> None:
-        """End a run whose task does not heed that it was interrupted."""
+        """End a run whose task does not heed its interruption."""
         self.abandoning(run)
 
     def end(self, run: Run) -> None:

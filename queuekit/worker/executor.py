@@ -1,4 +1,4 @@
-"""Run one job and say what came of it, as a value."""
+"""The executor: runs one job, and says what came of it as a value."""
 
 import asyncio
 import json
@@ -7,9 +7,9 @@ from time import monotonic
 from types import CoroutineType
 from typing import Any, Final, Protocol
 
-from queuekit.backend import UNKNOWN_TASK_PATIENCE
+from queuekit.backend import UNKNOWN_TASK_PATIENCE, Backend
 from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, delay_asked
-from queuekit.errors import InvalidOption, UnknownTask
+from queuekit.errors import BackendRefused, BackendUnavailable, InvalidOption, UnknownTask
 from queuekit.failure import failure, kind_of, message_of, printable
 from queuekit.job import SUSPECT_AFTER, Micros, Reason
 from queuekit.lifecycle import Cancelled, Failed, Outcome, Released, Snoozed, Succeeded
@@ -24,7 +24,7 @@ from queuekit.worker.threads import Threads
 
 UNKNOWN_TASK_SNOOZE: Final[Micros] = 30_000_000
 AFTER_TROUBLE: Final[Micros] = 60_000_000
-"""The delay where neither the task nor its options give one that can be used."""
+"""The delay of a retry where neither the task nor its options give one that can be used."""
 
 
 class Isolation(Protocol):
@@ -66,7 +66,7 @@ class Executor:
         self._clean = clean
 
     async def run(self, run: Run) -> Outcome | None:
-        """Run to the end; None if nothing is to be written, because the lease is lost or the run was abandoned."""
+        """The outcome of a run; None if it was abandoned or its lease is lost, so that nothing may be settled."""
         claim = run.claim
         task = self._tasks.get(claim.task)
         if task is None:
@@ -116,7 +116,7 @@ class Executor:
             return Failed(failure(_unfit(value, error), claim.attempt), Reason.INVALID_RESULT)
 
     def abandoned(self, run: Run) -> Outcome | None:
-        """What becomes of a job whose task did not heed that it was interrupted."""
+        """The outcome of a run whose task did not heed its interruption."""
         if run.interruption is not Interruption.TIMED_OUT:
             return _interrupted(run)
         claim = run.claim
@@ -141,7 +141,7 @@ class Executor:
         kwargs: dict[str, Any],
         limit: float | None,
     ) -> Any:
-        """A thread can't be killed: on a timeout or a cancel it is told, and its slot stays taken until it returns."""
+        """Call a sync task. On a timeout or a cancel it is told, and keeps its slot: no thread can be killed."""
         context = self._clean.copy()
 
         def work() -> Any:
@@ -164,7 +164,7 @@ class Executor:
         return value
 
     async def _unmoved(self, run: Run, future: "asyncio.Future[Any]") -> Any:
-        """Wait for a thread, even if somebody cancels all asyncio tasks that there are: it goes on all the same.
+        """Wait for a thread, also if a task cancels all asyncio tasks of the process, because it goes on all the same.
 
         Raises:
             Abandoned: the worker ends without waiting for it, so that nobody may have the job before its lease is over.
@@ -194,6 +194,16 @@ class Executor:
         return Snoozed(UNKNOWN_TASK_SNOOZE)
 
 
+async def enqueued_at(backend: Backend, run: Run) -> Micros:
+    """When a job was enqueued; when it was claimed, if its store does not tell."""
+    token = run.claim.token
+    try:
+        (record,) = await backend.inspector.get([token.ref])
+    except (BackendUnavailable, BackendRefused):
+        record = None  # it is asked again after the next claim
+    return record.times.enqueued_at if record else token.delivery * 1_000
+
+
 def _unfit(value: Any, error: BaseException) -> BaseException:
     """Why a result can't be stored."""
     if type(value) is not CoroutineType:
@@ -203,7 +213,7 @@ def _unfit(value: Any, error: BaseException) -> BaseException:
 
 
 def _judged(run: Run, error: BaseException, policy: Policy) -> Outcome | None:
-    """What an error means, even if it raises another one when it is looked at."""
+    """The outcome of a run that raised, also if the error itself raises another one when it is looked at."""
     try:
         return _raised(run, error, policy)
     except InvalidOption as why:  # a delay out of the range

@@ -1,31 +1,26 @@
-"""The exchange with the store: settle what has ended, claim what there is, sleep when there is nothing."""
+"""The exchange with the store: claim jobs for free slots, and settle what has ended in the same call."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 
 from queuekit.backend import Ask, Backend, Fetched
 from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
 from queuekit.job import Ack, Claimant, Micros, Return, ReturnKind
-from queuekit.lifecycle import Released, settle
+from queuekit.lifecycle import Released
 from queuekit.log import Repeated
-from queuekit.loops import first_of
 from queuekit.worker import journal
-from queuekit.worker.acker import Acker
 from queuekit.worker.board import Board
-from queuekit.worker.link import Link
-from queuekit.worker.run import Run
+from queuekit.worker.claiming import Do, Known, Step, decide
+from queuekit.worker.doorbell import Doorbell
+from queuekit.worker.outage import Outage
+from queuekit.worker.outbox import Outbox
+from queuekit.worker.run import Run, name_of
 
-MOST_AT_ONCE: Final = 1_000
-PREFETCH_FOR: Final = 0.05
-"""Seconds of work that may be claimed beyond the free slots, at the pace at which jobs begin."""
-RIDE_ALONG: Final = 0.03
+GATHER_FOR: Final = 0.03
 """Seconds that outcomes wait at most for the next claim."""
-UNREAD_AFTER: Final = 0.5
-"""Seconds after which a claimed job that found no slot is given back to others."""
-SLEEP_FOR: Final = 30.0
 REFUSED_PAUSE: Final = 1.0
 
 
@@ -33,8 +28,11 @@ class Fetcher:
     """Claims jobs for free slots and a little beyond, and takes outcomes along.
 
     Args:
-        free_children: how many suspects could be run now.
+        free_children: how many suspects could begin now.
         burst: look again after each end of a job, and say when there is nothing left.
+
+    Attributes:
+        found_nothing: set when a burst has nothing left to run.
     """
 
     def __init__(
@@ -42,8 +40,9 @@ class Fetcher:
         backend: Backend,
         queues: Sequence[str],
         board: Board,
-        acker: Acker,
-        link: Link,
+        outbox: Outbox,
+        outage: Outage,
+        doorbell: Doorbell,
         *,
         process: str,
         lease: Micros,
@@ -53,151 +52,136 @@ class Fetcher:
         self._backend = backend
         self._queues = queues
         self._board = board
-        self._acker = acker
-        self._link = link
+        self._outbox = outbox
+        self._outage = outage
+        self._doorbell = doorbell
         self._process = process
         self._lease = lease
         self._free_children = free_children
         self._burst = burst
-        self._dry = False
-        self._asleep_on: Sequence[str] = ()
-        self._mode = asyncio.Event()
-        self.woken = asyncio.Event()
-        """set by each doorbell: there may be a cancel request"""
-        self.found_nothing = asyncio.Event()
+        self._gathered = False
         self._refused = Repeated("the server refuses to serve jobs; trying again")
-        self._deaf = Repeated("the server refuses to wait for jobs; polling")
         self._claims = 0
-        self.under_way: int | None = None
+        self._under_way: int | None = None
         """number of the claim whose answer is not here yet"""
+        self.found_nothing = asyncio.Event()
 
-    async def exchange(self) -> None:
-        """Settle and claim, for ever.
+    async def run(self) -> None:
+        """Decide, act, and note what came; for ever.
 
         Raises:
             StoreGone: there is nothing to serve any more.
         """
         board = self._board
         while True:
-            await self._link.up.wait()
-            room = self._room()
-            if not room and self._acker.waiting and board.buffer:
-                await self._ride_along()
-                room = self._room()
-            outcomes = self._acker.take()
-            if not room and not outcomes:
-                board.changed.clear()
-                await board.changed.wait()
-                continue
-            try:
-                await self._once(room)
-            except BackendUnavailable as error:
-                self._acker.put_back()
-                self._link.lost(error)
-            except StoreGone:
-                raise
-            except BackendRefused as error:
-                self._acker.put_back()
-                self._refused.happened(error)
-                await asyncio.sleep(REFUSED_PAUSE)
-            else:
-                self._refused.over()
+            step = decide(self._known())
+            board.refill_at = step.refill_at
+            match step.do:
+                case Do.CLAIM | Do.SETTLE:
+                    await self._call(step)
+                case Do.GATHER:
+                    await self._gather()
+                case Do.WAIT_FOR_SERVER:
+                    await self._outage.over.wait()
+                case Do.WAIT_FOR_WORK | Do.WAIT_FOR_SLOT:
+                    await board.next_change()
+                case Do.STOP:
+                    self.found_nothing.set()
+                    await board.next_change()
 
-    async def doorbell(self) -> None:
-        """Wait for work while there is none, and for cancel requests at all times."""
-        while True:
-            await self._link.up.wait()
-            self._mode.clear()
-            self._asleep_on = self._queues if self._dry else ()
-            try:
-                await first_of(
-                    self._backend.wait(self._asleep_on, SLEEP_FOR, self._process), self._mode.wait()
-                )
-            except BackendUnavailable as error:
-                self._link.lost(error)
-                continue
-            except StoreGone:
-                raise
-            except BackendRefused as error:
-                self._deaf.happened(error)
-                await asyncio.sleep(REFUSED_PAUSE)
-            else:
-                self._deaf.over()
-            if not self._mode.is_set():
-                self._dry = False
-                self.woken.set()
-                self._board.changed.set()
-
-    def give_back(self, older_than: float = 0.0) -> None:
+    def give_back_unbegun(self, older_than: float = 0.0) -> None:
         """Release claims that found no slot for so many seconds."""
         now = monotonic()
         while self._board.buffer and now - self._board.buffer[0].claimed_at >= older_than:
             run = self._board.buffer.popleft()
-            self._acker.add(settle(run.claim, Released()))
+            self._outbox.settle(run, Released())
         if not self._board.buffer:
             self._board.pace.emptied(now)
 
-    async def _ride_along(self) -> None:
-        """While there is work here, outcomes wait a moment for the next claim: one round trip for both."""
-        self._board.hungry.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RIDE_ALONG):
-                await self._board.hungry.wait()
+    async def give_back_unreceived(self) -> None:
+        """Release what was claimed for us in calls whose reply was lost."""
+        leases = await self._backend.leases(self._process)
+        known = {name_of(run.claim.token) for run in self._board.held()}
+        known |= {name_of(token) for token in self._outbox.tokens()}
+        for held in leases:
+            if held.number != self._under_way and name_of(held.token) not in known:
+                self._outbox.add(Return(held.token, ReturnKind.RELEASE))
 
-    async def _once(self, room: int) -> None:
-        outcomes = self._acker.sent
-        asked_at = monotonic()
-        fetched = await self._ask(room)
-        self._acker.settled(fetched.settled)
-        for change in fetched.expired:
-            journal.tell_end(change)
+    def _known(self) -> Known:
         board = self._board
-        board.deliver([Run(board, claim, asked_at) for claim in fetched.claims])
-        returned = any(_goes_back(one) for one in outcomes)
-        if room:
-            self._set_dry(len(fetched.claims) < room and not returned)
-        if self._burst:
-            if outcomes:
-                self._dry = False
-            elif room and not fetched.claims and board.free == board.concurrency:
-                self.found_nothing.set()
-        if board.stopping.is_set():
-            self.give_back()
+        return Known(
+            concurrency=board.concurrency,
+            free=board.free,
+            claimed=len(board.buffer),
+            queued_inside=board.queued_inside,
+            pace=board.pace.per_second(monotonic(), board.done),
+            free_children=self._free_children(),
+            outcomes=len(self._outbox.waiting),
+            gathered=self._gathered,
+            queues_empty=self._doorbell.for_work,
+            stopping=board.stopping.is_set(),
+            outage=not self._outage.over.is_set(),
+            burst=self._burst,
+        )
 
-    async def _ask(self, room: int) -> Fetched:
+    async def _gather(self) -> None:
+        self._board.refill.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_FOR):
+                await self._board.refill.wait()
+        self._gathered = True
+
+    async def _call(self, step: Step) -> None:
+        """One round trip; outcomes that were not delivered, or got no answer, are sent again."""
+        self._gathered = False
+        outcomes, asked_at = self._outbox.take(), monotonic()
+        try:
+            fetched = await self._fetch(step, outcomes)
+        except BackendUnavailable as error:
+            self._outbox.put_back()
+            self._outage.begin(error)
+        except StoreGone:
+            raise
+        except BackendRefused as error:
+            self._outbox.put_back()
+            self._refused.happened(error)
+            await asyncio.sleep(REFUSED_PAUSE)
+        else:
+            self._refused.over()
+            self._note(step, outcomes, fetched, asked_at)
+
+    async def _fetch(self, step: Step, outcomes: Sequence[Ack | Return]) -> Fetched:
         self._claims += 1
-        self.under_way = self._claims
+        self._under_way = self._claims
         try:
             ask = Ask(
-                self._queues if room else (),
-                room,
+                self._queues if step.limit else (),
+                step.limit,
                 Claimant(self._process, self._claims),
                 self._lease,
-                min(room, self._free_children()) if room else 0,
+                step.suspects,
             )
-            return await self._backend.fetch(ask, settle=self._acker.sent)
+            return await self._backend.fetch(ask, settle=outcomes)
         finally:
-            self.under_way = None
+            self._under_way = None
 
-    def _set_dry(self, dry: bool) -> None:
-        """Dry: sleep until a doorbell."""
-        self._dry = dry
-        if dry and not self._asleep_on:
-            self._mode.set()
-
-    def _room(self) -> int:
+    def _note(
+        self, step: Step, outcomes: Sequence[Ack | Return], fetched: Fetched, asked_at: float
+    ) -> None:
         board = self._board
-        if board.stopping.is_set() or self._dry or board.queued_inside:
-            return 0
-        pace = board.pace.per_second(monotonic(), board.done)
-        ahead = board.concurrency if pace is None else int(pace * PREFETCH_FOR)
-        target = min(board.free + ahead, 2 * MOST_AT_ONCE)
-        # Claim when half of what is wanted is gone: batches stay large, and the next is on its way while this one runs.
-        board.low = target // 2
-        have = len(board.buffer)
-        return min(target - have, MOST_AT_ONCE) if have <= board.low and target > have else 0
+        self._outbox.settled(fetched.settled)
+        for change in fetched.expired:
+            journal.tell_end(change)
+        board.deliver([Run(board, claim, asked_at) for claim in fetched.claims])
+        if self._burst and outcomes:
+            self._doorbell.listen(for_work=False)  # those jobs may have enqueued others
+        elif step.limit:
+            empty = len(fetched.claims) < step.limit and not any(map(_goes_back, outcomes))
+            self._doorbell.listen(for_work=empty)
+        if board.stopping.is_set():
+            self.give_back_unbegun()
 
 
 def _goes_back(outcome: Ack | Return) -> bool:
-    """Whether it may be ready again at once, without a doorbell."""
+    """Whether the job may be ready again at once, without a doorbell."""
     return isinstance(outcome, Return) and outcome.kind is not ReturnKind.SNOOZE

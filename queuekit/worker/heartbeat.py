@@ -1,57 +1,49 @@
-"""Extend leases in bulk; a lost lease or a cancel request reaches its run."""
+"""The heartbeat: extends leases in bulk, and brings lost leases and cancel requests to their runs."""
 
 import asyncio
 from collections.abc import Iterable
 from time import monotonic
-from typing import NamedTuple
 
 from queuekit.backend import Backend
 from queuekit.errors import BackendRefused, BackendUnavailable
-from queuekit.job import JobRef, Token
+from queuekit.job import Token
 from queuekit.log import Repeated
 from queuekit.loops import first_of
-from queuekit.worker.acker import Acker
 from queuekit.worker.board import Board
-from queuekit.worker.link import Link
-from queuekit.worker.run import Interruption, Run
-
-
-class Name(NamedTuple):
-    """What makes a token unique."""
-
-    ref: JobRef
-    delivery: int
+from queuekit.worker.outage import Outage
+from queuekit.worker.outbox import Outbox
+from queuekit.worker.run import Interruption, Name, Run, name_of
 
 
 class Heartbeat:
     """Renews the leases of all that a worker holds; outlives its last job.
 
     Args:
-        woken: set when there may be a cancel request.
+        rung: set by the doorbell, because there may be a cancel request.
     """
 
     def __init__(
-        self, backend: Backend, board: Board, acker: Acker, link: Link, woken: asyncio.Event
+        self, backend: Backend, board: Board, outbox: Outbox, outage: Outage, rung: asyncio.Event
     ) -> None:
         self._backend = backend
         self._board = board
-        self._acker = acker
-        self._link = link
-        self._woken = woken
+        self._outbox = outbox
+        self._outage = outage
+        self._rung = rung
         self._refused = Repeated("the server refuses heartbeats")
 
     async def run(self) -> None:
-        """Beat a third of a lease after the last beat, and at once when woken."""
+        """Beat a third of a lease after the last beat, and at once after a ring of the doorbell."""
         board = self._board
         while True:
             board.shortened.clear()
             try:
                 async with asyncio.timeout(board.beat):
-                    await first_of(self._woken.wait(), board.shortened.wait())
+                    await first_of(self._rung.wait(), board.shortened.wait())
             except TimeoutError:
                 pass
-            everything = self._woken.is_set()
-            self._woken.clear()
+            everything = self._rung.is_set()
+            self._rung.clear()
             await self.beat(everything=everything)
 
     async def beat(self, *, everything: bool) -> None:
@@ -63,7 +55,7 @@ class Heartbeat:
             if everything or now - run.renewed_at >= run.claim.lease / 3_000_000 * 0.9
         }
         tokens = [run.claim.token for run in due.values()]
-        tokens += self._acker.tokens() if not everything else ()
+        tokens += self._outbox.tokens() if not everything else ()
         if not tokens:
             return
         try:
@@ -85,15 +77,10 @@ class Heartbeat:
                 run.interrupt(why)
 
     def _not_delivered(self, error: Exception, now: float) -> None:
-        """For a whole lease: another worker may run it, or the server is down and nobody does: the task is told."""
+        """Tell each task whose lease is over without a heartbeat that another worker may have its job."""
         if isinstance(error, BackendUnavailable):
-            self._link.lost(error)
+            self._outage.begin(error)
         else:
             self._refused.happened(error)
         for run in self._board.running:
             run.lease_lost = now - run.renewed_at > run.claim.lease / 1_000_000
-
-
-def name_of(token: Token) -> Name:
-    """What makes this token unique."""
-    return Name(token.ref, token.delivery)

@@ -1,12 +1,18 @@
 """What a worker logs of its jobs: a warning for each failed attempt, an error for each job that failed for good."""
 
 import json
-from typing import Any
+from collections.abc import Collection
+from itertools import islice
+from typing import Any, Final
 
 from queuekit.backend import Change
 from queuekit.job import Ack, Claim, Return, ReturnKind, State
 from queuekit.lifecycle import Died, Failed, Outcome
 from queuekit.log import log
+from queuekit.worker.run import Run
+
+NAMED: Final = 20
+"""So many jobs are named in a line of the log."""
 
 
 def tell(claim: Claim, outcome: Outcome, settled: Ack | Return) -> None:
@@ -14,12 +20,7 @@ def tell(claim: Claim, outcome: Outcome, settled: Ack | Return) -> None:
     if not isinstance(outcome, (Failed, Died)):
         return
     error: dict[str, str] = json.loads(outcome.error) if outcome.error else {}
-    fields: dict[str, Any] = {
-        "task": claim.task,
-        "job_id": str(claim.token.id),
-        "queue": claim.token.queue,
-        "attempt": f"{claim.attempt} of {claim.max_attempts}",
-    }
+    fields = about(claim)
     if error:
         fields["error"] = f"{error['type']}: {error['message']}"
     if isinstance(settled, Ack):
@@ -44,6 +45,22 @@ def tell_end(change: Change) -> None:
             queue=ref.queue,
             reason=change.reason,
         )
+
+
+def about(claim: Claim) -> dict[str, Any]:
+    """The fields of a line about one run."""
+    return {
+        "task": claim.task,
+        "job_id": str(claim.token.id),
+        "queue": claim.token.queue,
+        "attempt": f"{claim.attempt} of {claim.max_attempts}",
+    }
+
+
+def named(runs: Collection[Run]) -> list[str]:
+    """The names of some runs, for a line about all of them."""
+    names = [f"{run.claim.task} {run.claim.token.id}" for run in islice(runs, NAMED)]
+    return names if len(runs) <= NAMED else [*names, f"and {len(runs) - NAMED} more"]
 
 
 def _in(delay: int) -> str:

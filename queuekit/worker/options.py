@@ -1,4 +1,4 @@
-"""How to run a worker: its options, checked."""
+"""Options of a worker, checked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

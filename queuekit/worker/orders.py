@@ -1,4 +1,4 @@
-"""What a worker is told from outside: to finish its jobs and end, or to end at once. By signals, threads and code."""
+"""Orders to a worker, by signals, threads and code: to finish its jobs and end, or to end at once."""
 
 import asyncio
 import signal
@@ -23,11 +23,13 @@ AT_ONCE: Final = 2.0
 
 
 class Orders:
-    """May be given from any thread and from signal handlers, also while the event loop is blocked; each counts once.
+    """Orders to one worker, each of which counts once.
+
+    They may be given from any thread and from signal handlers, also while the event loop is blocked.
 
     Attributes:
         finish_asked, now_asked: set on the event loop, for the worker.
-        asked_at, hurried_at: when that was, by `time.monotonic`; None: not yet.
+        asked_at, hurried_at: when these were given, by `time.monotonic`; None: not yet.
     """
 
     def __init__(self) -> None:
@@ -38,24 +40,24 @@ class Orders:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def obeyed_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The loop on which the worker runs."""
+        """Set the events on this loop, on which the worker runs."""
         self._loop = loop
 
     def finish(self) -> None:
-        """Claim nothing more, let running jobs finish."""
+        """Order to claim nothing more, and to let running jobs finish."""
         if self.asked_at is None:
             self.asked_at = monotonic()
             self._set(self.finish_asked)
 
     def now(self) -> None:
-        """Wait for nothing any more."""
+        """Order to wait for nothing any more."""
         self.finish()
         if self.hurried_at is None:
             self.hurried_at = monotonic()
             self._set(self.now_asked)
 
     def again(self) -> None:
-        """To finish; given again, at once."""
+        """Order to finish; given again, to end at once."""
         if self.asked_at is None:
             self.finish()
         else:
@@ -71,7 +73,7 @@ class Orders:
 
 @contextmanager
 def on_signals(act: Callable[[], None], *, enabled: bool = True) -> Iterator[Callable[[], None]]:
-    """Do it on SIGTERM and SIGINT.
+    """Call a function on SIGTERM and SIGINT.
 
     Python's own handlers, not those of the event loop: they come through while a task blocks the loop, too.
 

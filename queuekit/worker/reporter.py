@@ -14,8 +14,8 @@ GATHER_FOR: Final = 0.05
 MOST_WAITING: Final = 10_000
 
 
-class Stored(Awaitable[None]):
-    """Awaited, it waits until a report is stored."""
+class Receipt(Awaitable[None]):
+    """What a task gets for a report; awaited, it waits until that is stored."""
 
     def __init__(self) -> None:
         self._done = threading.Event()
@@ -27,7 +27,7 @@ class Stored(Awaitable[None]):
             yield from self._future.__await__()
 
     def settle(self) -> None:
-        """It is stored, or never will be."""
+        """End the waiting: the report is stored, or never will be."""
         self._done.set()
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
@@ -39,14 +39,14 @@ class Reporter:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[tuple[Report, Stored]] = []
+        self._waiting: list[tuple[Report, Receipt]] = []
         self._some = asyncio.Event()
         self._sending = asyncio.Lock()
 
     def add(self, token: Token, progress: str | None, logs: tuple[str, ...]) -> Awaitable[None]:
         """Send in the background; from any thread."""
-        stored = Stored()
-        entry = (Report(token, progress, logs), stored)
+        receipt = Receipt()
+        entry = (Report(token, progress, logs), receipt)
         try:
             here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
@@ -55,7 +55,7 @@ class Reporter:
             self._append(entry)
         else:
             self._loop.call_soon_threadsafe(self._append, entry)
-        return stored
+        return receipt
 
     async def run(self) -> None:
         """Send what has gathered, for ever; what is left is sent at the end."""
@@ -68,14 +68,14 @@ class Reporter:
             await self.flush()
 
     async def flush(self) -> None:
-        """Send what waits; what is on its way has arrived, too, when this returns."""
+        """Send what waits; when this returns, what was on its way before has arrived, too."""
         async with self._sending:
             self._some.clear()
             batch, self._waiting = self._waiting, []
             if batch:
                 await self._send(batch)
 
-    async def _send(self, batch: list[tuple[Report, Stored]]) -> None:
+    async def _send(self, batch: list[tuple[Report, Receipt]]) -> None:
         try:
             await self._backend.report([report for report, _ in batch])
         except (BackendUnavailable, BackendRefused) as error:
@@ -84,10 +84,10 @@ class Reporter:
                 count=len(batch),
                 error=str(error),
             )
-        for _, stored in batch:
-            stored.settle()
+        for _, receipt in batch:
+            receipt.settle()
 
-    def _append(self, entry: tuple[Report, Stored]) -> None:
+    def _append(self, entry: tuple[Report, Receipt]) -> None:
         if len(self._waiting) >= MOST_WAITING:
             _, oldest = self._waiting.pop(0)
             oldest.settle()

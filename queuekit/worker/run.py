@@ -6,14 +6,26 @@ from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from queuekit.errors import LeaseLost
-from queuekit.job import Claim, Token
+from queuekit.job import Claim, JobRef, Token
 from queuekit.worker.forks import Here
 
 HEED_WITHIN: Final = 2.0
 """Seconds in which an async task must end once it was interrupted; then it is abandoned."""
+
+
+class Name(NamedTuple):
+    """What makes a token unique."""
+
+    ref: JobRef
+    delivery: int
+
+
+def name_of(token: Token) -> Name:
+    """What makes this token unique."""
+    return Name(token.ref, token.delivery)
 
 
 class Interruption(Enum):
@@ -52,7 +64,7 @@ class Owner(Protocol):
         ...
 
     def abandon(self, run: "Run") -> None:
-        """End a run whose task does not heed that it was interrupted."""
+        """End a run whose task does not heed its interruption."""
         ...
 
 
@@ -103,11 +115,11 @@ class Run:
         return monotonic() - self.claimed_at
 
     def check(self) -> None:
-        """To be asked before it begins.
+        """Check that it may begin.
 
         Raises:
-            NotBegun: it was interrupted, or its lease has run out by our own clock (we were stopped, or cut off), so
-                that others may have it.
+            NotBegun: it was interrupted; or its lease has run out by our own clock, because this process stood still
+                or was cut off, so that another worker may have the job.
         """
         held = monotonic() - self.renewed_at
         if self.interruption is not None or held * 1_000_000 > self.claim.lease:
@@ -138,7 +150,7 @@ class Run:
                     asyncio.get_running_loop().call_later(HEED_WITHIN, self._owner.abandon, self)
 
     def no_more_interrupts(self) -> None:
-        """What could be interrupted has ended; what interrupted it must not end the slot."""
+        """The interruptible part has ended: take back cancellations that came for it, else they would end the slot."""
         self.interruptible = False
         if self.interruption is not None:
             while self.slot.cancelling():

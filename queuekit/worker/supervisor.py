@@ -1,8 +1,8 @@
-"""``--processes N``: workers as child processes, restarted when they die, and gone when their supervisor is.
+"""``--processes N``: workers as child processes, restarted when they die, and ended when their supervisor is gone.
 
-Orders travel through a pipe: besides signals, which terminals and service managers send to parent and children
-alike, so that a child could not tell a second request from the echo of the first. That the pipe ends tells a child,
-at once and on every system, that the supervisor is gone, however it ended.
+Orders travel through a pipe, because terminals and service managers send signals to parent and children alike: a child
+could not tell a second request from the echo of the first. The end of the pipe tells a child, at once and on every
+system, that the supervisor is gone.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ class Supervisor:
     Args:
         arguments: of the command line ``queuekit worker ...`` that each of them repeats for one process.
         count: how many.
-        grace: seconds that running jobs get when they are told to stop; who has not ended well after that is killed.
-        burst: a child that ends well has done its part, and is not replaced.
+        grace: seconds that running jobs get when the worker stops; a child that is there long after that is killed.
+        burst: a child that ends with code 0 is not replaced.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Supervisor:
         self._patience = grace + LAST_SECOND + 2 * LAST_WORDS + KILL_AFTER
         self._count = count
         self._burst = burst
-        self._children: set[Child] = set()
+        self._children: set[WorkerProcess] = set()
         self._stopping = asyncio.Event()
         self._proven = False
         self._failed = False
@@ -87,7 +87,7 @@ class Supervisor:
     async def _keep_alive(self) -> None:
         deaths = 0
         while not self._stopping.is_set():
-            child = await Child.start(self._arguments)
+            child = await WorkerProcess.start(self._arguments)
             self._children.add(child)
             if self._stopping.is_set():
                 child.tell(FINISH)
@@ -127,7 +127,7 @@ class Supervisor:
             child.kill()
 
 
-class Child:
+class WorkerProcess:
     """One worker process, and the pipe to it; it ends when its starter is gone."""
 
     def __init__(self, process: asyncio.subprocess.Process, control: int) -> None:

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from queuekit.worker import forks
 
 
-class Ended(NamedTuple):
-    """How a function ended: by a value or by an error.
+class Returned(NamedTuple):
+    """What a function returned, or raised.
 
-    A value, as not every error may be raised through a future: StopIteration may not, and GeneratorExit ends generators
-    on its way.
+    A value, because not every error can be raised through a future: StopIteration can't, and GeneratorExit ends
+    generators on its way.
     """
 
     value: Any = None
@@ -32,20 +32,20 @@ class Threads:
         """idle threads minus queued work; negative: a thread is missing"""
         self._guard = threading.Lock()
 
-    def submit(self, work: Callable[[], Any]) -> "asyncio.Future[Ended]":
+    def submit(self, work: Callable[[], Any]) -> "asyncio.Future[Returned]":
         """Run it in a thread."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Ended] = loop.create_future()
+        future: asyncio.Future[Returned] = loop.create_future()
         here = forks.here()
 
         def item() -> None:
             try:
-                ended = Ended(work())
+                returned = Returned(work())
             except BaseException as error:  # noqa: BLE001  # it is the task's, and goes to who awaits it
-                ended = Ended(error=error)
+                returned = Returned(error=error)
             forks.leave(here)
             with contextlib.suppress(RuntimeError):  # the loop has ended before the thread did
-                loop.call_soon_threadsafe(_tell, future, ended)
+                loop.call_soon_threadsafe(_tell, future, returned)
 
         self._waiting.put(item)
         with self._guard:
@@ -63,6 +63,6 @@ class Threads:
             self._waiting.get()()
 
 
-def _tell(future: "asyncio.Future[Ended]", ended: Ended) -> None:
+def _tell(future: "asyncio.Future[Returned]", returned: Returned) -> None:
     if not future.done():
-        future.set_result(ended)
+        future.set_result(returned)

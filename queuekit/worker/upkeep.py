@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from queuekit.backend import Backend, Presence
@@ -10,13 +10,15 @@ from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
 from queuekit.log import Repeated, log
 from queuekit.worker import journal
 from queuekit.worker.board import Board
-from queuekit.worker.fetcher import UNREAD_AFTER, Fetcher
-from queuekit.worker.link import Link
+from queuekit.worker.fetcher import Fetcher
+from queuekit.worker.outage import Outage
 
 TICK: Final = 1.0
 PRESENT_EVERY: Final = 20.0
 """Seconds between two words of this process that it is there; as often it looks after queues that nobody serves."""
-STRAYS_FOR: Final = 30.0
+UNBEGUN_FOR: Final = 0.5
+"""Seconds after which a claimed job that found no slot is given back to others."""
+LATE_CLAIMS_FOR: Final = 30.0
 """Seconds after an outage in which a claim sent before it may still be carried out."""
 
 
@@ -29,28 +31,26 @@ class Upkeep:
         queues: Sequence[str],
         board: Board,
         fetcher: Fetcher,
-        link: Link,
+        outage: Outage,
         presence: Presence,
-        give_back_strays: Callable[[], Awaitable[None]],
     ) -> None:
         self._backend = backend
         self._queues = queues
         self._board = board
         self._fetcher = fetcher
-        self._link = link
+        self._outage = outage
         self._presence = presence
-        self._give_back_strays = give_back_strays
         self._present_at = 0.0
         self._refused = Repeated("the server refuses upkeep")
 
     async def run(self) -> None:
         """Tick, for ever."""
         while True:
-            await self._link.up.wait()
+            await self._outage.over.wait()
             try:
                 await self.tick()
             except BackendUnavailable as error:
-                self._link.lost(error)
+                self._outage.begin(error)
             except StoreGone:
                 raise
             except BackendRefused as error:
@@ -68,9 +68,9 @@ class Upkeep:
             self._present_at = now + PRESENT_EVERY
             await self._maintain(await self._backend.unserved())
         await self._maintain(self._queues)
-        if now - self._link.back_at < STRAYS_FOR:
-            await self._give_back_strays()
-        self._fetcher.give_back(UNREAD_AFTER)
+        if now - self._outage.ended_at < LATE_CLAIMS_FOR:
+            await self._fetcher.give_back_unreceived()
+        self._fetcher.give_back_unbegun(UNBEGUN_FOR)
 
     async def _maintain(self, queues: Sequence[str]) -> None:
         if not queues:

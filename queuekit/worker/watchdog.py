@@ -1,4 +1,4 @@
-"""A thread that sees what the event loop can't: that a task blocks it, or that the process does not end."""
+"""The watchdog: a thread that sees that a task blocks the event loop, or that the process does not end."""
 
 import asyncio
 import os
@@ -13,9 +13,9 @@ from typing import Any, Final, Self
 
 from queuekit.log import log
 from queuekit.worker.board import Board
+from queuekit.worker.journal import about, named
 from queuekit.worker.orders import AT_ONCE, LAST_SECOND, LAST_WORDS, Orders
 from queuekit.worker.run import Run
-from queuekit.worker.slots import about, named
 from queuekit.worker.steps import FRAMES
 
 BEAT: Final = 1.0
@@ -108,7 +108,7 @@ class Watchdog:
         while frame is not None:
             run = frame.f_locals.get("run") if frame.f_code in FRAMES else None
             if isinstance(run, Run):
-                return {**found, **about(run)}
+                return {**found, **about(run.claim)}
             frame = frame.f_back
         return found
 

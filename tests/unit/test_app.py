@@ -2,13 +2,12 @@
 
 import asyncio
 import dataclasses
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from queuekit import BackendRefused, Context, InvalidOption, PayloadTooLarge, Queuekit, State
+from queuekit import BackendRefused, InvalidOption, PayloadTooLarge, Queuekit, State
 from queuekit.worker.options import WorkerKeywords, WorkerOptions
 
 
@@ -109,50 +108,14 @@ async def test_a_job_that_the_server_refuses_is_named(qk: Queuekit) -> None:
         assert [found.state for found in await qk.inspect.list()] == [State.READY]
 
 
-def test_sync_calls_share_a_loop_in_a_thread_that_can_be_stopped(qk: Queuekit) -> None:
-    double = add_task(qk)
-    first, second = double.enqueue_sync(1), double.enqueue_sync(2)
-    assert first.id != second.id
-    names = {thread.name for thread in threading.enumerate()}
-    assert "queuekit-portal" in names
-
-    qk.close_sync()
-    qk._store._portal.stop()
-
-    assert "queuekit-portal" not in {thread.name for thread in threading.enumerate()}
-    assert double.enqueue_sync(3).id != second.id
-    qk.close_sync()
-
-
 def test_a_connection_of_the_callers_own_needs_the_callers_loop(qk: Queuekit) -> None:
     double = add_task(qk)
     with pytest.raises(InvalidOption, match="connection= needs enqueue, not enqueue_sync"):
         double.with_options(connection=object()).enqueue_sync(1)
 
 
-def test_tasks_that_can_not_be(qk: Queuekit) -> None:
-    class Opaque: ...
-
-    with pytest.raises(InvalidOption, match="only one parameter may be annotated Context"):
-
-        @qk.task
-        def two(a: Context, b: Context) -> None: ...
-
-    with pytest.raises(InvalidOption, match=r"pydantic can't store this type: .*Opaque"):
-
-        @qk.task
-        def opaque(thing: Opaque) -> None: ...
-
-
-def test_a_task_called_here_and_now_is_its_function(qk: Queuekit) -> None:
-    @qk.task
-    def half(n: int) -> float:
-        """Of a number."""
-        return n / 2
-
-    assert half(5) == 2.5
-    assert half.__doc__ == "Of a number."
-    assert repr(half) == "<Task 'half' on queue 'default'>"
+def test_an_app_says_where_its_jobs_go(qk: Queuekit) -> None:
+    add_task(qk)
     assert repr(qk).endswith("queue.db: 1 tasks>")
 
 

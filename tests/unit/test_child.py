@@ -13,7 +13,7 @@ import pytest
 from queuekit import Context, Queuekit
 from queuekit.child import Pipe, serve
 from queuekit.job import Claim, Job, Token
-from queuekit.worker.isolated import _plain
+from queuekit.worker.children import _plain
 from queuekit.worker.run import Run
 from tests.waiting import eventually
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Optional
 
 import pytest
 
-from queuekit import Context, InvalidOption, Job, Queuekit
+from queuekit import Context, InvalidOption, InvalidPayload, Job, Queuekit
+from queuekit.job import new_id
 
 
 @pytest.fixture
@@ -106,6 +107,12 @@ class Strange:
 def of_strange(one: Strange) -> None: ...
 
 
+class Opaque: ...
+
+
+def of_opaque(one: Opaque) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -123,6 +130,7 @@ def of_strange(one: Strange) -> None: ...
         (double_starred, "a Context is one parameter"),
         (context_or_number, "pydantic can't store this type: .*Context"),
         (of_strange, "pydantic can't store this type: .*strange"),
+        (of_opaque, "pydantic can't store this type: .*Opaque"),
         (max, "Python does not tell its signature"),
         (its_own_wrapper, "Python does not tell its signature"),
     ],
@@ -188,6 +196,60 @@ def test_names_are_text_and_taken_once(qk: Queuekit) -> None:
     qk.task(name="partial")(partly)
     with pytest.raises(InvalidOption, match=r"'partial' is taken by functools.partial"):
         qk.task(name="partial")(add)
+
+
+# Calls and jobs
+
+
+def test_a_task_called_here_and_now_is_its_function(qk: Queuekit) -> None:
+    @qk.task
+    def half(n: int) -> float:
+        """Of a number."""
+        return n / 2
+
+    assert half(5) == 2.5
+    assert half.__doc__ == "Of a number."
+    assert repr(half) == "<Task 'half' on queue 'default'>"
+
+
+def test_a_job_has_the_tasks_options_its_payload_and_an_id_of_its_own(qk: Queuekit) -> None:
+    task = qk.task(queue="mail", priority=3)(add)
+    first, second = task.job(1), task.job(1, kind="b")
+    assert (first.task, first.options.queue, first.options.priority) == ("add", "mail", 3)
+    assert (first.payload, second.payload) == (
+        '{"v":1,"a":{"x":1}}',
+        '{"v":1,"a":{"x":1,"kind":"b"}}',
+    )
+    assert first.id != second.id
+    assert first.fresh
+
+
+def test_options_of_one_call_leave_the_task_as_it_is(qk: Queuekit) -> None:
+    task = qk.task(queue="mail", priority=3)(add)
+    mine = new_id()
+    other = task.with_options(priority=5).with_options(id=mine)
+    job = other.job(1)
+    assert (job.id, job.fresh) == (mine, False)
+    assert (job.options.queue, job.options.priority) == ("mail", 5)
+    assert (task.job(1).options.priority, task.job(1).fresh) == (3, True)
+    assert (other.queue, repr(other)) == ("mail", "<Task 'add' on queue 'mail'>")
+
+
+def test_arguments_may_come_as_json(qk: Queuekit) -> None:
+    task = qk.task(key=lambda x: f"k{x}")(add)
+    job = task.job_of_json('{"x": 1}')
+    assert (job.payload, job.key) == ('{"v":1,"a":{"x": 1}}', "k1")
+    with pytest.raises(InvalidPayload, match="x"):
+        task.job_of_json('{"x": "one"}')
+
+
+def test_a_task_is_enqueued_from_code_without_an_event_loop(qk: Queuekit) -> None:
+    task = qk.task(queue="mail")(add)
+    try:
+        handle = task.enqueue_sync(1)
+    finally:
+        qk.close_sync()
+    assert (handle.queue, handle.deduplicated) == ("mail", False)
 
 
 # Contexts

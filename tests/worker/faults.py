@@ -63,7 +63,7 @@ class Fault:
 WORKERS_VERBS = ("fetch", "heartbeat", "leases", "report", "present", "absent", "wait", "maintain")
 
 
-class Outage:
+class Unreachable:
     """The server can't be reached by a worker any more; whoever asks for records and results still can."""
 
     def __init__(self, backend: Backend) -> None:

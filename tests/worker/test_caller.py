@@ -1,17 +1,13 @@
 """What a caller sees: functions that stay functions, handles, keys and results."""
 
 import asyncio
-import math
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from queuekit import (
     InvalidOption,
-    JobNotFound,
     Queuekit,
-    State,
     current,
     fixed,
 )
@@ -36,23 +32,6 @@ async def test_enqueue_many_in_one_call(qk: Queuekit) -> None:
         assert [await handle.result(timeout=10) for handle in handles] == [
             2 * n for n in range(300)
         ]
-
-
-async def test_a_job_that_never_was(qk: Queuekit) -> None:
-    async with qk:
-        handle = qk.handle(uuid4())
-        for ask in (handle.info, handle.status, handle.result, handle.cancel):
-            with pytest.raises(JobNotFound):
-                await ask()
-
-
-async def test_result_times_out(qk: Queuekit) -> None:
-    @qk.task
-    async def task() -> None: ...
-
-    async with qk:
-        with pytest.raises(TimeoutError, match="is a worker running"):
-            await (await task.enqueue()).result(timeout=0.05)
 
 
 async def test_enqueue_sync_and_result_sync(qk: Queuekit) -> None:
@@ -122,82 +101,6 @@ async def test_what_is_no_job_is_not_enqueued(qk: Queuekit) -> None:
             await qk.enqueue_many([double.job(4), unstarted])
         unstarted.close()
         assert not await qk.inspect.list()
-
-
-async def test_a_handle_of_an_id_as_text(qk: Queuekit) -> None:
-    @qk.task
-    async def double(n: int) -> int:
-        return 2 * n
-
-    async with qk, qk.worker():
-        job = await double.enqueue(4)
-        assert await qk.handle(str(job.id), task=double).result(timeout=10) == 8
-    others: list[Any] = ["", "email", 5, None, job]
-    for other in others:
-        with pytest.raises(InvalidOption, match="is no job's id; pass a UUID, or its text"):
-            qk.handle(other)
-
-
-async def test_a_handle_of_another_tasks_job_says_so(qk: Queuekit) -> None:
-    @qk.task
-    async def double(n: int) -> int:
-        return 2 * n
-
-    @qk.task(name="shout", aliases=["whisper"])
-    async def shout(text: str) -> str:
-        return text
-
-    async with qk, qk.worker():
-        job = await double.enqueue(4)
-        assert await job.result(timeout=10) == 8
-        for wrong in (
-            qk.handle(job.id, task=shout),
-            qk.handle(job.id, task=shout, queue="default"),
-        ):
-            for look in (wrong.info, wrong.result):
-                with pytest.raises(
-                    JobNotFound, match=f"{job.id} is one of task 'double', not of 'shout'"
-                ):
-                    await look()
-            assert await wrong.status() is State.SUCCEEDED
-        for right in (qk.handle(job.id, task=double), qk.handle(job.id)):
-            assert await right.result() == (await right.info()).result == 8
-
-
-async def test_the_job_that_holds_a_key_may_be_another_tasks(qk: Queuekit) -> None:
-    @qk.task(key="one")
-    async def double(n: int) -> int:
-        return 2 * n
-
-    @qk.task(key="one")
-    async def shout(text: str) -> str:
-        return text
-
-    async with qk:
-        first = await double.enqueue(4)
-        second = await shout.enqueue("a")
-        assert second.deduplicated
-        assert second.id == first.id
-        assert await second.status() is State.READY
-        with pytest.raises(JobNotFound, match="is one of task 'double', not of 'shout'"):
-            await second.info()
-
-
-async def test_a_handle_of_a_task_that_was_renamed(qk: Queuekit) -> None:
-    @qk.task(name="shout", aliases=["whisper"])
-    async def shout(text: str) -> str:
-        return text
-
-    async with qk, qk.worker():
-        job = await qk.enqueue(shout.job("a")._replace(task="whisper"))
-        assert await qk.handle(job.id, task=shout).result(timeout=10) == "a"
-
-
-@pytest.mark.parametrize("timeout", [-1, math.nan, "5"])
-async def test_a_wait_that_can_not_be(qk: Queuekit, timeout: Any) -> None:
-    async with qk:
-        with pytest.raises(InvalidOption, match="timeout: pass seconds or a timedelta, at least 0"):
-            await qk.handle(uuid4()).result(timeout=timeout)
 
 
 # A worker beside a block

@@ -13,7 +13,7 @@ from queuekit.backend import Ask
 from queuekit.errors import BackendRefused, BackendUnavailable, LeaseLost, ReplyLost
 from queuekit.job import Claimant
 from tests.waiting import eventually
-from tests.worker.faults import Fault, Outage
+from tests.worker.faults import Fault, Unreachable
 from tests.worker.records import events, record_of
 
 HOLDING = ("heartbeat", "maintain")
@@ -131,7 +131,7 @@ async def test_what_runs_and_what_waits_here_is_not_given_back(qk: Queuekit) -> 
         jobs = await qk.enqueue_many([task.job(n) for n in range(3)])
         async with qk.worker(concurrency=1):
             await eventually(lambda: runs)
-            outage = Outage(backend)
+            outage = Unreachable(backend)
             await eventually(lambda: outage.tried("present"))
             outage.over()
             go.set()
@@ -279,7 +279,7 @@ async def test_a_task_learns_that_no_heartbeat_got_through_and_goes_on(qk: Queue
         job = await task.enqueue()
         async with qk.worker(lease=0.3):
             await eventually(lambda: runs)
-            outage = Outage(await qk.backend())
+            outage = Unreachable(await qk.backend())
             await asyncio.wait_for(lost.wait(), 20)
             outage.over()
             go.set()
@@ -287,27 +287,6 @@ async def test_a_task_learns_that_no_heartbeat_got_through_and_goes_on(qk: Queue
         record = await record_of(qk, job)
     assert outage.tried("heartbeat") > 1
     assert (len(runs), record.life.attempt, record.life.lapses) == (1, 1, 0)
-
-
-async def test_a_task_learns_that_its_lease_is_good_again(qk: Queuekit) -> None:
-    seen = []
-
-    @qk.task
-    async def task(ctx: Context) -> None:
-        for expected in (False, True, False):
-            while ctx.lease_lost is not expected:
-                await asyncio.sleep(0.01)
-            seen.append(expected)
-
-    async with qk:
-        job = await task.enqueue()
-        async with qk.worker(lease=0.3):
-            await eventually(lambda: seen == [False])
-            outage = Outage(await qk.backend())
-            await eventually(lambda: seen == [False, True])
-            outage.over()
-            await job.result(timeout=10)
-    assert seen == [False, True, False]
 
 
 async def test_a_task_whose_job_was_given_to_others_is_interrupted(
@@ -359,6 +338,7 @@ async def test_a_refusal_is_an_error_in_the_log_and_the_worker_goes_on(
     qk: Queuekit, verb: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("queuekit.worker.fetcher.REFUSED_PAUSE", 0.05)
+    monkeypatch.setattr("queuekit.worker.doorbell.POLL_EVERY", 0.05)
     refused = Fault(await qk.backend(), verb, BackendRefused, times=3)
 
     @qk.task
@@ -375,51 +355,6 @@ async def test_a_refusal_is_an_error_in_the_log_and_the_worker_goes_on(
     assert {line["error"] for line in lines if line["log_level"] == "error"} == {
         f"{verb} was made to fail"
     }
-
-
-@pytest.mark.parametrize("error", [BackendRefused, BackendUnavailable])
-async def test_progress_that_is_not_stored_is_a_warning(
-    qk: Queuekit, error: type[BackendUnavailable | BackendRefused]
-) -> None:
-    @qk.task
-    async def task(ctx: Context) -> str:
-        await ctx.progress(0.5)
-        ctx.log("unstored")
-        return "done"
-
-    async with qk:
-        Fault(await qk.backend(), "report", error, times=2)
-        with capture_logs() as lines:
-            async with qk.worker():
-                job = await task.enqueue()
-                assert await job.result(timeout=10) == "done"
-        record = await record_of(qk, job)
-    assert (record.notes.progress, list(record.notes.logs)) == (None, [])
-    assert (
-        logged(lines, "warning") == ["progress and log lines of running jobs were not stored"] * 2
-    )
-
-
-async def test_the_link_stays_down_while_the_server_refuses_those_who_ask_whether_it_is_back(
-    qk: Queuekit,
-) -> None:
-    @qk.task
-    async def task() -> str:
-        return "done"
-
-    async with qk:
-        backend = await qk.backend()
-        async with qk.worker() as worker:
-            await (await task.enqueue()).result(timeout=10)
-            outage = Outage(backend)
-            refused = Fault(backend, "present", BackendRefused)
-            job = await task.enqueue()
-            await eventually(lambda: refused.happened >= 2)
-            assert "down" in repr(worker._parts.link)  # type: ignore[union-attr]  # it runs
-            outage.over()
-            refused.over()
-            assert await job.result(timeout=10) == "done"
-            assert "up" in repr(worker._parts.link)  # type: ignore[union-attr]
 
 
 async def test_an_unknown_task_met_during_an_outage_waits_like_any_other(
@@ -449,7 +384,7 @@ async def test_an_unknown_task_met_during_an_outage_waits_like_any_other(
 async def test_a_worker_ends_though_its_last_words_reach_nobody(
     qk: Queuekit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queuekit.worker.worker.LAST_WORDS", 0.2)
+    monkeypatch.setattr("queuekit.worker.wind_up.LAST_WORDS", 0.2)
     seen = []
 
     @qk.on_shutdown
@@ -458,10 +393,10 @@ async def test_a_worker_ends_though_its_last_words_reach_nobody(
 
     @qk.task
     async def task() -> None:
-        outages.append(Outage(await qk.backend()))
+        outages.append(Unreachable(await qk.backend()))
         seen.append("ran")
 
-    outages: list[Outage] = []
+    outages: list[Unreachable] = []
     async with qk:
         job = await task.enqueue()
         with capture_logs() as lines:

@@ -13,8 +13,10 @@ from queuekit import (
     Queuekit,
     State,
 )
+from queuekit.app import worker_of
 from queuekit.backend import Ask
 from queuekit.job import Claimant
+from queuekit.worker.options import WorkerOptions
 from queuekit.worker.worker import Worker
 from tests.waiting import eventually
 
@@ -104,6 +106,41 @@ async def test_a_job_that_expires_while_it_waits_here_never_begins(qk: Queuekit)
             with pytest.raises(JobFailed, match=r"failed \(expired\)"):
                 await job.result(timeout=10)
     assert runs == [1]
+
+
+async def test_a_burst_goes_on_with_what_a_job_enqueued_while_a_claim_found_nothing(
+    qk: Queuekit,
+) -> None:
+    claim_is_held, ran = asyncio.Event(), []
+
+    @qk.task
+    async def quick() -> None: ...
+
+    @qk.task
+    async def parent() -> None:
+        await claim_is_held.wait()
+        await child.enqueue()
+
+    @qk.task
+    async def child() -> None:
+        ran.append("child")
+
+    async with qk:
+        backend = await qk.backend()
+        fetch = backend.fetch
+
+        async def held(*asked: Any, **more: Any) -> Any:
+            fetched = await fetch(*asked, **more)
+            if worker.running and asked[1] and not fetched.claims:
+                claim_is_held.set()
+                await eventually(lambda: not worker.running)
+            return fetched
+
+        backend.fetch = held  # type: ignore[method-assign]
+        await qk.enqueue_many([parent.job(), quick.job()])
+        worker = worker_of(qk, WorkerOptions(burst=True))
+        await worker.run()
+    assert ran == ["child"]
 
 
 async def test_jobs_of_a_worker_that_died_are_rescued_and_run(qk: Queuekit) -> None:

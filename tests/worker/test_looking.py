@@ -1,7 +1,7 @@
 """Any stored job can be looked at, whatever it holds and whatever the code of today expects."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -192,17 +192,6 @@ async def test_a_result_that_fits_no_more_is_shown_as_it_is_stored(
             r'\{"a":"b"\}\. Annotate .* or read it as it is: \(await handle.info\(\)\).result',
         ):
             await handle.result(timeout=5)
-
-
-@pytest.mark.parametrize("timeout", [-1, float("nan"), "5", 10**12])
-async def test_a_timeout_is_a_duration(qk: Queuekit, send: Any, timeout: Any) -> None:
-    async with qk:
-        handle = await send.enqueue()
-        waiting: Awaitable[Any] = handle.result(timeout=timeout)
-        with pytest.raises(ValueError, match="result: timeout: pass seconds or a timedelta"):
-            await waiting
-        with pytest.raises(TimeoutError):
-            await handle.result(timeout=0)
 
 
 def test_jsons_of_these_tests_are_no_json_objects() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from queuekit import Handle, JobCancelled, Queuekit, State
 from queuekit.errors import BackendRefused
-from queuekit.worker import isolated
+from queuekit.worker import children
 from queuekit.worker.board import Board
 from queuekit.worker.worker import Worker
 from tests.waiting import eventually
@@ -254,8 +254,8 @@ class SlowStart:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.started, self.go = asyncio.Event(), asyncio.Event()
-        self._start = isolated._Child.start
-        monkeypatch.setattr(isolated._Child, "start", self)
+        self._start = children._Child.start
+        monkeypatch.setattr(children._Child, "start", self)
 
     async def __call__(self, *where: Any) -> Any:
         child = await self._start(*where)

@@ -18,7 +18,7 @@ from queuekit import (
     Queuekit,
     State,
 )
-from queuekit.worker.slots import TURN
+from queuekit.worker.slot import TURN
 from tests.waiting import eventually
 
 

@@ -1,6 +1,6 @@
-"""One job in a child process: JSON lines over two pipes of their own, and its death seen.
+"""Child processes for ``executor="process"`` and for suspects: what a job does to its process hits no other job.
 
-For ``executor="process"`` and for suspects: whatever a job does to its process, it does to nobody else.
+Parent and child talk by JSON lines over two pipes. The child's side is `queuekit.child`.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind for kind in (Succeeded, Failed, Cancelled, Snoozed, Released, Died)
 }
 LINE_LIMIT: Final = 128_000_000
-"""Bytes of one message of a child's; a larger outcome is told as an error."""
+"""Bytes of one message of a child; a larger outcome becomes an error."""
 KILL_AFTER: Final = HEED_WITHIN
 """Seconds that a child gets to report its own timeout or cancellation."""
 READ_AT_ONCE: Final = 65_536
@@ -84,10 +84,10 @@ class Children:
         return self._busy
 
     async def run(self, run: Run, limit: float | None) -> Outcome | None:
-        """Run it in a child; a child that dies while nobody stops the worker is the job's death.
+        """Run it in a child; if that dies, the death is the job's, unless the worker stops.
 
         Raises:
-            NotBegun: it did not come to that.
+            NotBegun: it was interrupted, or its lease was over, before a child was free.
         """
         self._busy += 1
         try:
@@ -159,7 +159,7 @@ class Children:
                 )
 
     def _reused(self) -> "_Child | None":
-        """An idle one; one that died meanwhile would be taken for the next job's death."""
+        """An idle child that lives, because the death of another would be taken for that of its next job."""
         while self._idle:
             child = self._idle.pop()
             if child.alive:

@@ -286,7 +286,7 @@ async def test_what_a_child_says_of_a_job_that_was_given_to_others_is_dropped(
     task: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("queuekit.worker.isolated.KILL_AFTER", 0.5)
+    monkeypatch.setattr("queuekit.worker.children.KILL_AFTER", 0.5)
     async with app.qk, another() as elsewhere:
         faults = [
             Fault(await app.qk.backend(), verb, BackendRefused)
@@ -316,7 +316,7 @@ async def test_what_a_child_says_of_a_job_that_was_given_to_others_is_dropped(
 async def test_a_child_that_does_not_stop_is_ended(
     app: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queuekit.worker.isolated.KILL_AFTER", 0.2)
+    monkeypatch.setattr("queuekit.worker.children.KILL_AFTER", 0.2)
     async with app.qk, app.qk.worker():
         job = await app.stubborn.enqueue(str(tmp_path / "begun"))
         await eventually((tmp_path / "begun").exists, within=20)
@@ -328,7 +328,7 @@ async def test_a_child_that_does_not_stop_is_ended(
 async def test_stopping_ends_a_child_that_does_not_stop_and_releases_its_job(
     app: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queuekit.worker.isolated.KILL_AFTER", 0.2)
+    monkeypatch.setattr("queuekit.worker.children.KILL_AFTER", 0.2)
     async with app.qk:
         job = await app.stubborn.enqueue(str(tmp_path / "begun"))
         async with app.qk.worker(grace=0):

@@ -1,0 +1,138 @@
+"""What every worker does now and then, whether it has jobs or not."""
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
+from queuekit.job import State
+from queuekit.loops import background
+from tests.unit.worker.conftest import ME, Bench, Calls, Make, turns
+from tests.waiting import eventually
+from tests.worker.faults import Fault
+
+
+async def test_time_is_moved_on_in_the_queues_that_it_serves(bench: Bench) -> None:
+    (due,) = await bench.enqueue(delay=0.01)
+    maintain = Calls(bench.backend, "maintain")
+
+    async def ready() -> bool:
+        await bench.upkeep.tick()
+        return (await bench.record(due.ref)).state is State.READY
+
+    await eventually(ready)
+    assert {tuple(queues) for (queues,), _ in maintain.asked} == {("default",)}
+
+
+async def test_what_the_store_did_is_logged(bench: Bench) -> None:
+    await bench.enqueue(3, max_lapses=2)
+    lapsing = await bench.claim(2, process="dead", lease=0.05)
+    lines: list[str] = []
+
+    async def told(*events: str) -> bool:
+        with capture_logs() as captured:
+            await bench.upkeep.tick()
+        lines.extend(line["event"] for line in captured)
+        return set(events) <= set(lines)
+
+    await eventually(lambda: told("rescued jobs whose worker was not heard of"))
+    states = [(await bench.record(run.claim.token)).state for run in lapsing]
+    assert set(states) <= {State.READY, State.RUNNING}
+    await bench.claim(3, process="dead", lease=0.05)
+    await eventually(lambda: told("job failed"))
+
+
+async def test_a_quiet_tick_says_nothing(bench: Bench) -> None:
+    with capture_logs() as lines:
+        await bench.upkeep.tick()
+    assert lines == []
+
+
+async def test_the_worker_is_present_from_the_first_tick_on(bench: Bench) -> None:
+    present = Calls(bench.backend, "present")
+    await bench.upkeep.tick()
+    (worker,) = await bench.backend.inspector.workers()
+    assert (worker.presence.process, list(worker.presence.queues)) == (ME, ["default"])
+    await bench.upkeep.tick()
+    assert len(present) == 1, "it was said a moment ago"
+
+
+async def test_presence_is_said_again_in_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.worker.upkeep.PRESENT_EVERY", 0.01)
+    present = Calls(bench.backend, "present")
+
+    async def said_again() -> bool:
+        await bench.upkeep.tick()
+        return len(present) >= 3
+
+    await eventually(said_again)
+
+
+async def test_claimed_jobs_that_find_no_slot_are_given_back(bench: Bench) -> None:
+    old, young = await bench.run(), await bench.run()
+    old.claimed_at -= 1
+    young.claimed_at += 60
+    bench.board.deliver([old, young])
+    await bench.upkeep.tick()
+    assert list(bench.board.buffer) == [young]
+    assert [token.id for token in bench.outbox.tokens()] == [old.claim.token.id]
+
+
+async def test_after_an_outage_claims_that_come_late_are_given_back(bench: Bench) -> None:
+    leases = Calls(bench.backend, "leases")
+    unreceived = await bench.run()
+    await bench.upkeep.tick()
+    assert len(leases) == 0, "there was no outage"
+    now = asyncio.get_running_loop().time()
+    bench.outage.ended_at = now - 31
+    await bench.upkeep.tick()
+    assert len(leases) == 0, "it is long over"
+    bench.outage.ended_at = now
+    await bench.upkeep.tick()
+    assert list(bench.outbox.tokens()) == [unreceived.claim.token]
+
+
+@pytest.mark.parametrize("verb", ["maintain", "present"])
+async def test_a_refusal_is_logged_once_and_upkeep_goes_on(make_bench: Make, verb: str) -> None:
+    bench = await make_bench(lease=0.05)
+    refused = Fault(bench.backend, verb, BackendRefused, times=3)
+    maintain = Calls(bench.backend, "maintain")
+    with capture_logs() as lines:
+        async with background(bench.upkeep.run):
+            await eventually(lambda: len(maintain) >= 4 and refused.happened == 3)
+    assert [line["event"] for line in lines] == ["the server refuses upkeep"]
+
+
+async def test_in_an_outage_it_waits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("queuekit.worker.upkeep.TICK", 0.0)
+    fault = Fault(bench.backend, "maintain", BackendUnavailable)
+    maintain = Calls(bench.backend, "maintain")
+    async with background(bench.upkeep.run):
+        await eventually(lambda: not bench.outage.over.is_set())
+        await turns()
+        assert len(maintain) == 1
+        fault.over()
+        bench.outage.over.set()
+        await eventually(lambda: len(maintain) >= 2)
+
+
+async def test_a_store_that_is_gone_ends_it(bench: Bench) -> None:
+    Fault(bench.backend, "maintain", StoreGone)
+    with pytest.raises(StoreGone):
+        await asyncio.wait_for(bench.upkeep.run(), 10)
+
+
+async def test_it_ticks_at_least_three_times_a_lease(
+    make_bench: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.worker.upkeep.TICK", 600.0)
+    bench = await make_bench(lease=0.2)
+    maintain = Calls(bench.backend, "maintain")
+    loop = asyncio.get_running_loop()
+    async with background(bench.upkeep.run):
+        began = loop.time()
+        await eventually(lambda: len(maintain) >= 4)
+    assert loop.time() - began > 3 * 0.2 / 3 * 0.75 * 0.8 - 0.05
