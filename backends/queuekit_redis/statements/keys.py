@@ -8,7 +8,7 @@ one EXISTS.
 from typing import Final
 
 QUEUE_KEYS: Final = {
-    "jobs": "hash: id -> what was enqueued (`queuekit_redis.records`), live or finished",
+    "jobs": "hash: id -> what was enqueued (`queuekit_redis.rows`), live or finished",
     "ready": "sorted set: id by priority * 2^45 + order of becoming ready",
     "suspects": "sorted set, as ready: jobs with 2 lapses or more",
     "solitary": "sorted set, as ready: jobs with 10 lapses or more, moved to suspects one at a time",

@@ -19,8 +19,8 @@ from queuekit.testing.conformance._make import (
     succeeded,
 )
 from queuekit.testing.servers import redis_server
-from queuekit_redis.keys import NAMESPACE_KEYS, QUEUE_KEYS
-from queuekit_redis.scripts import LUA, ORDER, script
+from queuekit_redis.statements.keys import NAMESPACE_KEYS, QUEUE_KEYS
+from queuekit_redis.statements.lua import LUA, ORDER, script
 
 Make = Callable[..., Awaitable[Backend]]
 
