@@ -115,7 +115,7 @@ class RedisBackend:
 
     async def heartbeat(self, tokens: Sequence[Token]) -> Pulse:
         """Extend leases by their own length from now."""
-        return await leases.extend(self._scripts, tokens)
+        return await leases.heartbeat(self._scripts, tokens)
 
     async def leases(self, process: str) -> list[Held]:
         """All leases that a process holds."""

@@ -189,5 +189,5 @@ class Enqueuing:
         new = [queue for queue in queues if self._registered.get(queue, 0) < now]
         if not new:
             return
-        await self._scripts.run_one("register", None, *new)
+        await self._scripts.run_one("enqueue_register", None, *new)
         self._registered |= dict.fromkeys(new, now + REGISTER_EVERY)

@@ -41,7 +41,7 @@ class RedisInspector:
         """Records, live or finished."""
         parts = list(by_queue(dict.fromkeys(refs), lambda ref: ref.queue, PAGE))
         calls = [
-            self._scripts.call("records", queue, (ref.id.bytes for ref in some))
+            self._scripts.call("inspect_records", queue, (ref.id.bytes for ref in some))
             for queue, some in parts
         ]
         found = {
@@ -90,13 +90,15 @@ class RedisInspector:
     async def queues(self) -> list[QueueInfo]:
         """All queues that hold a job or a record, or are paused."""
         names = await self._scripts.queues()
-        answers = await self._scripts.run_everywhere("count", names)
+        answers = await self._scripts.run_everywhere("inspect_count", names)
         infos = (_queue_info(name, *answer) for name, answer in zip(names, answers, strict=True))
         return [info for info in infos if info.paused or info.counts]
 
     async def workers(self) -> list[WorkerInfo]:
         """All processes that are present."""
-        return [read_worker(raw) for raw in await self._scripts.run_one("workers", None) if raw]
+        return [
+            read_worker(raw) for raw in await self._scripts.run_one("inspect_workers", None) if raw
+        ]
 
     async def steer(self, event: Event, refs: Sequence[JobRef]) -> list[Change]:
         """Carry out one of the events of `STEERING` on jobs."""
@@ -104,7 +106,7 @@ class RedisInspector:
         changes: dict[int, Change] = {}
         for queue, some in by_queue(enumerate(refs), lambda item: item[1].queue, PAGE):
             ids = (ref.id.bytes for _, ref in some)
-            answer = await self._scripts.run_one("steer", queue, event.value, states, *ids)
+            answer = await self._scripts.run_one("inspect_steer", queue, event.value, states, *ids)
             for (index, ref), became in zip(some, answer, strict=True):
                 changes[index] = _change(ref, *became)
         return [changes[index] for index in range(len(refs))]
@@ -112,8 +114,8 @@ class RedisInspector:
     async def pause(self, queues: Sequence[str], *, paused: bool) -> None:
         """Whether claims give nothing."""
         if queues and paused:
-            await self._scripts.run_one("register", None, *queues)
-        await self._scripts.run_everywhere("pause", queues, int(paused))
+            await self._scripts.run_one("enqueue_register", None, *queues)
+        await self._scripts.run_everywhere("inspect_pause", queues, int(paused))
 
     async def _greatest(self, where: JobFilter, after: JobRef | None) -> list[JobRef]:
         """Those that come next, up to `LOOKED_AT`; no collection is in that order, so all ids are gone through."""
@@ -131,7 +133,7 @@ class RedisInspector:
             cursor = 0
             while True:
                 mark, ids = await self._scripts.run_one(
-                    "scan", queue, source, command, cursor, SCANNED
+                    "inspect_scan", queue, source, command, cursor, SCANNED
                 )
                 # Small collections are scanned as a whole, whatever was asked for.
                 for start in range(0, len(ids), PAGE):

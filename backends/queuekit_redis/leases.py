@@ -14,10 +14,10 @@ from queuekit_redis.statements import Scripts, by_queue
 AT_ONCE: Final = 1000
 
 
-async def extend(scripts: Scripts, tokens: Sequence[Token]) -> Pulse:
+async def heartbeat(scripts: Scripts, tokens: Sequence[Token]) -> Pulse:
     """Extend leases by their own length from now."""
     parts = [
-        (some, scripts.call("heartbeat", queue, _extended(some)))
+        (some, scripts.call("leases_heartbeat", queue, _renewed(some)))
         for queue, some in by_queue(tokens, lambda token: token.queue, AT_ONCE)
     ]
     lost: list[Token] = []
@@ -29,7 +29,7 @@ async def extend(scripts: Scripts, tokens: Sequence[Token]) -> Pulse:
     return Pulse(lost, cancels)
 
 
-def _extended(tokens: Sequence[Token]) -> Iterator[Argument]:
+def _renewed(tokens: Sequence[Token]) -> Iterator[Argument]:
     yield len(tokens)
     yield from (token.id.bytes for token in tokens)
     yield from (address_of(token) for token in tokens)
@@ -38,7 +38,7 @@ def _extended(tokens: Sequence[Token]) -> Iterator[Argument]:
 async def held(scripts: Scripts, process: str) -> list[Held]:
     """All leases that a process holds."""
     queues = await scripts.queues()
-    answers = await scripts.run_everywhere("leases", queues, process)
+    answers = await scripts.run_everywhere("leases_held", queues, process)
     return list(chain.from_iterable(map(read_held, queues, answers)))
 
 
@@ -47,7 +47,7 @@ async def report(scripts: Scripts, reports: Sequence[Report]) -> None:
     usable = [report for report in reports if _is_text(report.progress or "")]
     await scripts.run_all(
         [
-            scripts.call("report", queue, chain.from_iterable(map(_reported, some)))
+            scripts.call("leases_report", queue, chain.from_iterable(map(_reported, some)))
             for queue, some in by_queue(usable, lambda report: report.token.queue, AT_ONCE)
         ]
     )

@@ -18,7 +18,7 @@ AT_ONCE: Final = 1000
 ONE_BY_ONE: Final = 250
 """Most other outcomes of one script."""
 NOTHING: tuple[Argument, ...] = (0,)
-"""What ``ack_plain`` takes when there is nothing to settle."""
+"""What ``life.succeed`` takes when there is nothing to settle."""
 
 
 @dataclass(slots=True)
@@ -144,7 +144,7 @@ def _in_bulk(outcome: Ack | Return) -> bool:
 
 
 def _bulk_arguments(acks: Sequence[Ack], keep: Keep) -> list[Argument]:
-    """What ``ack_plain`` takes.
+    """What ``life.succeed`` takes.
 
     Args:
         acks: such that `_in_bulk` is true.

@@ -48,11 +48,11 @@ class Waiting:
         if said != WORK or len(queues) != 1:
             # A sleeper that has gone would be rung in place of one that sleeps.
             with contextlib.suppress(BackendUnavailable, BackendRefused):
-                await self._scripts.run_everywhere("awake", queues, bell.channel)
+                await self._scripts.run_everywhere("wait_over", queues, bell.channel)
 
     async def _look(self, queues: Sequence[str], channel: str) -> float | None:
         """Seconds after which there is work; None if none is known to come."""
-        found = await self._scripts.run_everywhere("sleep", queues, channel, RUNG_FOR)
+        found = await self._scripts.run_everywhere("wait_work", queues, channel, RUNG_FOR)
         return min((due / 1_000_000 for due in found if due >= 0), default=None)
 
     async def results(self, jobs: Collection[JobRef], wait_for: float) -> dict[JobRef, JobRecord]:
@@ -76,7 +76,7 @@ class Waiting:
     async def _finished(self, jobs: Collection[JobRef], channel: str) -> dict[JobRef, JobRecord]:
         parts = list(by_queue(jobs, lambda ref: ref.queue, AT_ONCE))
         calls = [
-            self._scripts.call("results", queue, (channel, *(ref.id.bytes for ref in refs)))
+            self._scripts.call("wait_results", queue, (channel, *(ref.id.bytes for ref in refs)))
             for queue, refs in parts
         ]
         finished: list[JobRef] = []
