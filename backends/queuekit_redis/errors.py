@@ -19,28 +19,28 @@ UNAVAILABLE: Final = (
 UNAVAILABLE_PREFIXES: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY ", "Redis is busy")
 
 
-def refused(error: Exception, place: str) -> QueuekitError:
+def refused(error: Exception, server: str) -> QueuekitError:
     """What an error that the server answered means to a caller.
 
     Args:
         error: of redis-py.
-        place: the server, without a password.
+        server: the server, without a password.
     """
     text = str(error).partition(QUOTING)[0]
     if isinstance(error, UNAVAILABLE) or text.startswith(UNAVAILABLE_PREFIXES):
-        return BackendUnavailable(f"Redis at {place} can't serve yet: {text}. Try again later.")
+        return BackendUnavailable(f"Redis at {server} can't serve yet: {text}. Try again later.")
     if FULL in text:
         return BackendRefused(
-            f"Redis at {place} is full: raise maxmemory, or drain and clean queues. Nothing was stored."
+            f"Redis at {server} is full: raise maxmemory, or drain and clean queues. Nothing was stored."
         )
     if isinstance(error, driver.AuthenticationError) or "NOAUTH" in text:
         return BackendRefused(
-            f"Redis at {place} refuses the credentials: correct user and password in the URL."
+            f"Redis at {server} refuses the credentials: correct user and password in the URL."
         )
-    return BackendRefused(f"Redis at {place} refuses: {text}")
+    return BackendRefused(f"Redis at {server} refuses: {text}")
 
 
-def unreachable(error: BaseException, place: str) -> BackendUnavailable:
+def unreachable(error: BaseException, server: str) -> BackendUnavailable:
     """What a failed connection means to a caller."""
     reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
     remedy = (
@@ -48,4 +48,4 @@ def unreachable(error: BaseException, place: str) -> BackendUnavailable:
         if UNTRUSTED in reason
         else "Start it, or correct the URL."
     )
-    return BackendUnavailable(f"Can't connect to Redis at {place} ({reason}). {remedy}")
+    return BackendUnavailable(f"Can't connect to Redis at {server} ({reason}). {remedy}")

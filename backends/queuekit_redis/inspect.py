@@ -1,7 +1,7 @@
 """The same store, for people's eyes and hands."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from heapq import nlargest
 from typing import Any, Final, cast
 from uuid import UUID
@@ -9,9 +9,8 @@ from uuid import UUID
 from queuekit.backend import Change, JobFilter, QueueInfo, Refusal, WorkerInfo
 from queuekit.job import JobRecord, JobRef, Micros, State
 from queuekit.lifecycle import ALLOWED, Event
-from queuekit_redis.reading import read_records
-from queuekit_redis.records import read_worker
-from queuekit_redis.scripts import Scripts
+from queuekit_redis.rows import read_record, read_worker
+from queuekit_redis.statements import Scripts, by_queue
 
 PAGE: Final = 250
 LOOKED_AT: Final = 10_000
@@ -40,18 +39,23 @@ class RedisInspector:
 
     async def get(self, refs: Sequence[JobRef]) -> list[JobRecord | None]:
         """Records, live or finished."""
-        wanted: dict[str, list[UUID]] = {}
-        for ref in dict.fromkeys(refs):
-            wanted.setdefault(ref.queue, []).append(ref.id)
-        records = await read_records(self._scripts, wanted)
-        found = {record.ref: record for record in records if record is not None}
-        return [found.get(ref) for ref in refs]
+        parts = list(by_queue(dict.fromkeys(refs), lambda ref: ref.queue, PAGE))
+        calls = [
+            self._scripts.call("inspect_records", queue, (ref.id.bytes for ref in some))
+            for queue, some in parts
+        ]
+        found = {
+            ref: read_record(ref, one)
+            for (_, some), answer in zip(parts, await self._scripts.run_all(calls), strict=True)
+            for ref, one in zip(some, answer, strict=True)
+        }
+        return [found[ref] for ref in refs]
 
     async def locate(self, ids: Sequence[UUID]) -> list[JobRef | None]:
         """Where jobs of these ids are."""
         newest: dict[UUID, JobRecord] = {}
         queues = await self._scripts.queues()
-        for record in await read_records(self._scripts, dict.fromkeys(queues, ids)):
+        for record in await self.get([JobRef(queue, id_) for queue in queues for id_ in ids]):
             if record is not None and (
                 record.id not in newest or newest[record.id].enqueued_at < record.enqueued_at
             ):
@@ -86,30 +90,32 @@ class RedisInspector:
     async def queues(self) -> list[QueueInfo]:
         """All queues that hold a job or a record, or are paused."""
         names = await self._scripts.queues()
-        answers = await self._scripts.run_everywhere("count", names)
+        answers = await self._scripts.run_everywhere("inspect_count", names)
         infos = (_queue_info(name, *answer) for name, answer in zip(names, answers, strict=True))
         return [info for info in infos if info.paused or info.counts]
 
     async def workers(self) -> list[WorkerInfo]:
         """All processes that are present."""
-        return [read_worker(raw) for raw in await self._scripts.run_one("workers", None) if raw]
+        return [
+            read_worker(raw) for raw in await self._scripts.run_one("inspect_workers", None) if raw
+        ]
 
     async def steer(self, event: Event, refs: Sequence[JobRef]) -> list[Change]:
         """Carry out one of the events of `STEERING` on jobs."""
         states = f" {' '.join(ALLOWED[event])} "
         changes: dict[int, Change] = {}
-        for queue, places in _by_queue(refs):
-            ids = (refs[place].id.bytes for place in places)
-            answer = await self._scripts.run_one("steer", queue, event.value, states, *ids)
-            for place, became in zip(places, answer, strict=True):
-                changes[place] = _change(refs[place], *became)
-        return [changes[place] for place in range(len(refs))]
+        for queue, some in by_queue(enumerate(refs), lambda item: item[1].queue, PAGE):
+            ids = (ref.id.bytes for _, ref in some)
+            answer = await self._scripts.run_one("inspect_steer", queue, event.value, states, *ids)
+            for (index, ref), became in zip(some, answer, strict=True):
+                changes[index] = _change(ref, *became)
+        return [changes[index] for index in range(len(refs))]
 
     async def pause(self, queues: Sequence[str], *, paused: bool) -> None:
         """Whether claims give nothing."""
         if queues and paused:
-            await self._scripts.run_one("register", None, *queues)
-        await self._scripts.run_everywhere("pause", queues, int(paused))
+            await self._scripts.run_one("enqueue_register", None, *queues)
+        await self._scripts.run_everywhere("inspect_pause", queues, int(paused))
 
     async def _greatest(self, where: JobFilter, after: JobRef | None) -> list[JobRef]:
         """Those that come next, up to `LOOKED_AT`; no collection is in that order, so all ids are gone through."""
@@ -122,12 +128,12 @@ class RedisInspector:
 
     async def _scanned(self, where: JobFilter) -> AsyncIterator[list[JobRef]]:
         """All jobs among which those of a filter are."""
-        for queue, source in await self._places(where):
+        for queue, source in await self._sources(where):
             command = "HSCAN" if source in HASHES else "ZSCAN"
             cursor = 0
             while True:
                 mark, ids = await self._scripts.run_one(
-                    "scan", queue, source, command, cursor, SCANNED
+                    "inspect_scan", queue, source, command, cursor, SCANNED
                 )
                 # Small collections are scanned as a whole, whatever was asked for.
                 for start in range(0, len(ids), PAGE):
@@ -136,8 +142,8 @@ class RedisInspector:
                 if not cursor:
                     break
 
-    async def _places(self, where: JobFilter) -> list[tuple[str, str]]:
-        """Queues and keys to be looked through."""
+    async def _sources(self, where: JobFilter) -> list[tuple[str, str]]:
+        """Queues and keys that are to be looked through."""
         queues = where.queues or await self._scripts.queues()
         sources = dict.fromkeys(source for state in where.states for source in SOURCES[state])
         if "ended" in sources:
@@ -168,16 +174,6 @@ def _shown(error: str) -> str:
 
 def _order(ref: JobRef) -> tuple[UUID, str]:
     return ref.id, ref.queue
-
-
-def _by_queue(refs: Sequence[JobRef]) -> Iterator[tuple[str, list[int]]]:
-    """The places of those of each queue, at most `PAGE` together."""
-    places: dict[str, list[int]] = {}
-    for place, ref in enumerate(refs):
-        places.setdefault(ref.queue, []).append(place)
-    for queue, all_of_them in places.items():
-        for start in range(0, len(all_of_them), PAGE):
-            yield queue, all_of_them[start : start + PAGE]
 
 
 def _change(

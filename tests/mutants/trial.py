@@ -17,7 +17,7 @@ from _pytest.runner import runtestprotocol
 
 from queuekit.testing.conformance import _make
 from queuekit_postgres import statements as of_postgres
-from queuekit_redis import scripts as of_redis
+from queuekit_redis.statements import lua as of_redis
 from queuekit_sqlite import statements as of_sqlite
 from tests.mutants import uses
 from tests.mutants.generate import Mutant, applied

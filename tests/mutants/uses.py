@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from queuekit_postgres.statements import Statements
-from queuekit_redis.scripts import Scripts
+from queuekit_redis.statements import Scripts
 from queuekit_sqlite.statements import SQL
 from tests.mutants.generate import Mutant
 

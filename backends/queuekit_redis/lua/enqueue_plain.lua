@@ -27,6 +27,6 @@ for i = first, #ARGV, 3 * BULK do
   redis.call('HSET', key.jobs, unpack(records))
   redis.call('ZADD', key.ready, unpack(scores))
 end
-announce(total)
-ring()
+doorbell.announce(total)
+doorbell.ring()
 return 1

@@ -4,7 +4,7 @@
 
 local process = ARGV[SETTINGS + 1]
 pass_when_full('HDEL', key.processes)
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', key.seen, '-inf', now, 'LIMIT', 0, BULK)) do
+for _, gone in ipairs(due(key.seen)) do
   redis.call('ZREM', key.seen, gone)
   redis.call('HDEL', key.processes, gone)
 end

@@ -11,7 +11,7 @@ from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationErr
 from queuekit.testing.conformance._make import claim_one, job, put
 from queuekit.testing.servers import redis_server
 from queuekit_redis import RedisBackend
-from queuekit_redis.server import _version
+from queuekit_redis.connection.server import _version
 
 Make = Callable[..., Awaitable[Backend]]
 SECRET = "s3cret"

@@ -6,15 +6,15 @@ import pytest
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
 from queuekit.errors import ConfigurationError
-from queuekit_redis.client import link_to
-from queuekit_redis.cluster import Cluster
-from queuekit_redis.connections import Pool
+from queuekit_redis.connection import connections_to
+from queuekit_redis.connection.cluster import Cluster
+from queuekit_redis.connection.pool import Pool
 
 
 def connection(url: str) -> Any:
-    link = link_to(url, 5.0)
-    assert isinstance(link, Pool)
-    return link._make()
+    connections = connections_to(url, 5.0)
+    assert isinstance(connections, Pool)
+    return connections._make()
 
 
 @pytest.mark.parametrize("scheme", ["redis", "valkey", "rediss"])
@@ -39,48 +39,52 @@ def test_nothing_is_retried_behind_our_back() -> None:
 
 
 async def test_sentinels() -> None:
-    link = link_to("redis+sentinel://me:pw@one:1,two/mymaster/4?sentinel_password=x", 5.0)
-    assert isinstance(link, Pool)
-    made: Any = link._make()
+    connections = connections_to(
+        "redis+sentinel://me:pw@one:1,two/mymaster/4?sentinel_password=x", 5.0
+    )
+    assert isinstance(connections, Pool)
+    made: Any = connections._make()
     assert (made.username, made.password, made.db) == ("me", "pw", 4)
-    manager = link._sentinel  # type: ignore[attr-defined]
+    manager = connections._sentinel  # type: ignore[attr-defined]
     hosts = [client.connection_pool.connection_kwargs["host"] for client in manager.sentinels]
     assert hosts == ["one", "two"]
-    assert link.place == "redis+sentinel://one:1,two/mymaster/4"
-    await link.close()
+    assert connections.server == "redis+sentinel://one:1,two/mymaster/4"
+    await connections.close()
 
 
 @pytest.mark.parametrize("asked", ["true", "1", "yes", "false", ""])
 async def test_sentinels_and_what_they_name_over_tls(asked: str) -> None:
-    link = link_to(f"redis+sentinel://one/mymaster?ssl={asked}&ssl_ca_certs=ca.pem", 5.0)
-    assert isinstance(link, Pool)
-    sentinel: Any = link._sentinel  # type: ignore[attr-defined]
+    connections = connections_to(
+        f"redis+sentinel://one/mymaster?ssl={asked}&ssl_ca_certs=ca.pem", 5.0
+    )
+    assert isinstance(connections, Pool)
+    sentinel: Any = connections._sentinel  # type: ignore[attr-defined]
     made: Any
-    for made in (link._make(), sentinel.sentinels[0].connection_pool.make_connection()):
+    for made in (connections._make(), sentinel.sentinels[0].connection_pool.make_connection()):
         secure = isinstance(made, SSLConnection)
         assert secure == (asked in {"true", "1", "yes"})
         assert not secure or made.ssl_context.ca_certs == "ca.pem"
-    await link.close()
+    await connections.close()
 
 
 @pytest.mark.parametrize("asked", ["true", "false"])
 async def test_a_cluster_over_tls(asked: str) -> None:
-    link: Any = link_to(f"redis+cluster://one?ssl={asked}&ssl_ca_certs=ca.pem", 5.0)
-    made = link._make(("two", 6379))
+    connections: Any = connections_to(f"redis+cluster://one?ssl={asked}&ssl_ca_certs=ca.pem", 5.0)
+    made = connections._make(("two", 6379))
     secure = isinstance(made, SSLConnection)
     assert secure == (asked == "true")
     assert not secure or made.ssl_context.ca_certs == "ca.pem"
-    settings = link._topology.connection_kwargs
+    settings = connections._topology.connection_kwargs
     assert ("ssl_ca_certs" in settings) == secure
-    await link.close()
+    await connections.close()
 
 
 async def test_a_cluster() -> None:
-    link = link_to("redis+cluster://me:pw@one:1,two", 5.0)
-    assert isinstance(link, Cluster)
-    assert not link.one_server
-    assert link.place == "redis+cluster://one:1,two"
-    await link.close()
+    connections = connections_to("redis+cluster://me:pw@one:1,two", 5.0)
+    assert isinstance(connections, Cluster)
+    assert not connections.one_server
+    assert connections.server == "redis+cluster://one:1,two"
+    await connections.close()
 
 
 @pytest.mark.parametrize(
@@ -99,5 +103,5 @@ async def test_a_cluster() -> None:
 )
 def test_what_is_no_url_is_said_without_its_password(url: str) -> None:
     with pytest.raises(ConfigurationError, match="percent-encoded") as caught:
-        link_to(url, 5.0)
+        connections_to(url, 5.0)
     assert "pw" not in str(caught.value)

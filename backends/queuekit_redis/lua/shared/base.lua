@@ -1,10 +1,13 @@
--- The server's clock in microseconds (now, and as text: stamp), and the arguments that every script gets first.
+-- What every script begins with: the server's clock in microseconds (now, and as text: stamp), and small helpers.
 -- ARGV: how long succeeded jobs are kept, at most how many of a task (-1: any), how long failed ones are kept, prefix of bells
 
 local SETTINGS = 4
-local PLAIN, OWN = string.byte('p'), string.byte('o')
+
 local BULK = 1000
+
 local RANK = 35184372088832
+
+local NONE = {}
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -29,4 +32,9 @@ end
 
 local function present(name)
   return redis.call('EXISTS', name) == 1
+end
+
+-- Members of a sorted set of times that have come, a bounded number.
+local function due(name)
+  return redis.call('ZRANGEBYSCORE', name, '-inf', now, 'LIMIT', 0, BULK)
 end

@@ -1,14 +1,15 @@
--- keys: sleepers
+-- How those who sleep are woken, and those who wait are told.
+-- keys: sleepers waiters
 
 local work = 0
 
 -- Notes new work; `ring` tells of it at the end of the script.
-local function announce(jobs)
+function doorbell.announce(jobs)
   work = work + jobs
 end
 
 -- Rings as many sleepers as there is new work; those that are gone don't count.
-local function ring()
+function doorbell.ring()
   while work > 0 do
     local popped = redis.call('ZPOPMIN', key.sleepers, math.min(work, BULK))
     if #popped == 0 then return end
@@ -18,4 +19,10 @@ local function ring()
       end
     end
   end
+end
+
+-- Tells those who wait for a job's end.
+function doorbell.tell(id, channels)
+  redis.call('HDEL', key.waiters, id)
+  for channel in string.gmatch(channels, '%S+') do redis.call('PUBLISH', channel, id) end
 end

@@ -1,65 +1,19 @@
-"""The Lua scripts: loaded from ``lua/``, with the shared parts that each one uses put before it.
+"""How the scripts are called, and what comes back."""
 
-Leading comments of a file say which shared files it needs (``-- uses: ...``) and which keys it touches
-(``-- keys: ...``); arguments and answer are described there, too. The constants in capitals that no file defines are
-those of `queuekit.codes`.
-"""
-
-import re
-from collections.abc import Iterable, Sequence
-from functools import cache
-from hashlib import sha1
-from importlib.resources import files
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from redis.exceptions import NoScriptError
 
 from queuekit.backend import BackendSettings
-from queuekit.codes import rendered
 from queuekit.errors import QueuekitError, ReplyLost
-from queuekit_redis.connections import Argument, Link, Request
+from queuekit_redis.connection import Argument, Connections, Request
 from queuekit_redis.errors import refused
-from queuekit_redis.keys import NAMESPACE_KEYS, QUEUE_KEYS, Keys
+from queuekit_redis.rows import count_of
+from queuekit_redis.statements.keys import Keys
+from queuekit_redis.statements.lua import Script, script
 
-LUA: Final = files("queuekit_redis") / "lua"
-ORDER: Final = (*QUEUE_KEYS, *NAMESPACE_KEYS)
-
-
-class Script(NamedTuple):
-    """A script as the server gets it, and the keys it wants, in order."""
-
-    name: str
-    text: str
-    digest: str
-    keys: tuple[str, ...]
-
-
-@cache
-def script(name: str) -> Script:
-    """The script of a file in ``lua/``."""
-    parts: dict[str, str] = {}
-    _collect(f"{name}.lua", parts)
-    wanted = set().union(*(_header("keys", part) for part in parts.values()))
-    keys = tuple(key for key in ORDER if key in wanted)
-    names = ", ".join(f"{key} = KEYS[{number}]" for number, key in enumerate(keys, 1))
-    base = rendered((LUA / "shared" / "base.lua").read_text())
-    text = "\n".join([base, f"local key = {{{names}}}", *parts.values()])
-    return Script(name, text, sha1(text.encode(), usedforsecurity=False).hexdigest(), keys)
-
-
-def _collect(path: str, parts: dict[str, str]) -> None:
-    """Add a file after those that it uses."""
-    if path in parts:
-        return
-    text = rendered(LUA.joinpath(path).read_text())
-    for used in _header("uses", text):
-        _collect(f"shared/{used}.lua", parts)
-    parts[path] = text
-
-
-def _header(what: str, text: str) -> list[str]:
-    lines: list[str] = re.findall(rf"^-- {what}: (.*)$", text, re.MULTILINE)
-    return " ".join(lines).split()
+T = TypeVar("T")
 
 
 class Call(NamedTuple):
@@ -84,17 +38,16 @@ class Scripts:
     """Runs the scripts of one namespace.
 
     Args:
-        link: the server.
+        connections: to the server.
         settings: what every script gets to know.
     """
 
-    def __init__(self, link: Link, settings: BackendSettings) -> None:
-        self.link = link
+    def __init__(self, connections: Connections, settings: BackendSettings) -> None:
+        self.connections = connections
         self.keys = Keys(settings.namespace)
-        count = settings.keep_succeeded.count
         self._settings: tuple[Argument, ...] = (
             settings.keep_succeeded.age,
-            -1 if count is None else count,
+            count_of(settings.keep_succeeded),
             settings.keep_failed.age,
             self.keys.bells,
         )
@@ -149,7 +102,7 @@ class Scripts:
     async def command(self, name: str, *arguments: Argument) -> Any:
         """Run a plain command that belongs to no queue; an error is raised."""
         key = self.keys.of_namespace(("queues",))[0]
-        answers = await self.link.run([Request(key, (name, *arguments))])
+        answers = await self.connections.run([Request(key, (name, *arguments))])
         return raised([self._checked(answers[0])])[0]
 
     async def queues(self) -> list[str]:
@@ -164,21 +117,21 @@ class Scripts:
 
     async def _send(self, requests: list[Request], *, replicated: bool) -> list[Any]:
         if not replicated:
-            return await self.link.run(requests)
+            return await self.connections.run(requests)
         # WAIT looks at what its own connection wrote last, so each node needs one.
         waits = [Request(key, self._wait) for key in {request.key for request in requests}]
-        answers = await self.link.run([*requests, *waits])
+        answers = await self.connections.run([*requests, *waits])
         answers, counts = answers[: len(requests)], answers[len(requests) :]
         wrote = not any(isinstance(answer, Exception) for answer in answers)
         if wrote and any(not isinstance(count, int) or count < 1 for count in counts):
             raise ReplyLost(
-                f"No replica of Redis at {self.link.place} has confirmed the jobs: add one, or "
+                f"No replica of Redis at {self.connections.server} has confirmed the jobs: add one, or "
                 'enqueue without durability="replicated".'
             )
         return answers
 
     def _checked(self, answer: Any) -> Any:
-        return refused(answer, self.link.place) if isinstance(answer, Exception) else answer
+        return refused(answer, self.connections.server) if isinstance(answer, Exception) else answer
 
 
 def raised(answers: list[Any]) -> list[Any]:
@@ -187,3 +140,15 @@ def raised(answers: list[Any]) -> list[Any]:
         if isinstance(answer, QueuekitError):
             raise answer
     return answers
+
+
+def by_queue(
+    items: Iterable[T], queue_of: Callable[[T], str], most: int
+) -> Iterator[tuple[str, list[T]]]:
+    """Items as scripts take them: those of one queue together, at most so many."""
+    found: dict[str, list[T]] = {}
+    for item in items:
+        found.setdefault(queue_of(item), []).append(item)
+    for queue, all_of_them in found.items():
+        for start in range(0, len(all_of_them), most):
+            yield queue, all_of_them[start : start + most]

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from queuekit.errors import QueuekitError
 from queuekit.loops import start
-from queuekit_redis.connections import Link
+from queuekit_redis.connection import Connections
 
 PING_EVERY: Final = 5.0
 RECONNECT_EVERY: Final = 5.0
@@ -54,12 +54,12 @@ class Doorbells:
     """All bells of one backend object.
 
     Args:
-        link: the server.
+        connections: to the server.
         prefix: what the names of channels start with.
     """
 
-    def __init__(self, link: Link, prefix: str) -> None:
-        self._link = link
+    def __init__(self, connections: Connections, prefix: str) -> None:
+        self._connections = connections
         self._prefix = prefix
         self._bells: dict[bytes, Bell] = {}
         self._waiting: dict[bytes, set[asyncio.Event]] = defaultdict(set)
@@ -129,7 +129,7 @@ class Doorbells:
                     await self._wanted.wait()
 
     async def _listen_once(self) -> None:
-        connection = await self._link.connect()
+        connection = await self._connections.connect()
         try:
             # Whoever comes from now on subscribes by himself.
             self._connection = connection

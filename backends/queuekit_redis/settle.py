@@ -1,28 +1,24 @@
-"""Settling outcomes, alone or on the way of a claim."""
+"""Settling outcomes, alone or on the way of a claim: plain jobs that succeeded in bulk, all others one by one."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from queuekit.backend import Ended, Verdict
 from queuekit.errors import QueuekitError
-from queuekit.job import Keep
-from queuekit_redis.connections import Argument
-from queuekit_redis.outcomes import (
-    AT_ONCE,
-    ONE_BY_ONE,
-    Outcome,
-    arguments,
-    bulk_arguments,
-    in_bulk,
-    storable,
-)
-from queuekit_redis.records import read_ended
-from queuekit_redis.scripts import Call, Scripts
+from queuekit.job import Ack, Keep, Reason, Return, State, bounded
+from queuekit_redis.connection import Argument
+from queuekit_redis.rows import address_of, count_of, read_address, read_ended
+from queuekit_redis.statements import Call, Scripts
 
+AT_ONCE: Final = 1000
+"""Most plain acks of one script."""
+ONE_BY_ONE: Final = 250
+"""Most other outcomes of one script."""
 NOTHING: tuple[Argument, ...] = (0,)
-"""What ``ack_plain`` takes when there is nothing to settle."""
+"""What ``life.succeed`` takes when there is nothing to settle."""
 
 
 @dataclass(slots=True)
@@ -45,7 +41,7 @@ class Settlement:
         ended: jobs that have failed by it, without an ack.
     """
 
-    def __init__(self, scripts: Scripts, outcomes: Sequence[Outcome], keep: Keep) -> None:
+    def __init__(self, scripts: Scripts, outcomes: Sequence[Ack | Return], keep: Keep) -> None:
         self._scripts = scripts
         self._keep = keep
         self.ended: list[Ended] = []
@@ -56,7 +52,7 @@ class Settlement:
         self._by_queue: dict[str, _OfQueue] = defaultdict(_OfQueue)
         for index, outcome in enumerate(outcomes):
             of_queue = self._by_queue[outcome.token.queue]
-            (of_queue.bulk if in_bulk(outcome) else of_queue.others).append(index)
+            (of_queue.bulk if _in_bulk(outcome) else of_queue.others).append(index)
 
     def take_bulk(self, queue: str) -> tuple[list[int], Sequence[Argument]]:
         """Indices of plain acks of a queue, and their arguments for the script that also claims."""
@@ -66,7 +62,7 @@ class Settlement:
         indices, of_queue.bulk = of_queue.bulk[:AT_ONCE], of_queue.bulk[AT_ONCE:]
         acks: Any = [self._outcomes[index] for index in indices]
         try:
-            return indices, bulk_arguments(acks, self._keep)
+            return indices, _bulk_arguments(acks, self._keep)
         except UnicodeEncodeError:
             of_queue.others += indices
             return [], NOTHING
@@ -91,11 +87,11 @@ class Settlement:
             indices, of_queue.others = of_queue.others, []
             for start in range(0, len(indices), ONE_BY_ONE):
                 some = indices[start : start + ONE_BY_ONE]
-                stored = [storable(self._outcomes[index]) for index in some]
+                stored = [_storable(self._outcomes[index]) for index in some]
                 for index, outcome in zip(some, stored, strict=True):
                     if outcome is not self._outcomes[index]:
                         self._refused.add(index)
-                yield some, self._scripts.call("settle", queue, arguments(stored))
+                yield some, self._scripts.call("settle", queue, _arguments(stored))
 
     def took_others(self, indices: Sequence[int], answer: Any) -> None:
         """Note the answer to what `take_others` gave."""
@@ -109,13 +105,13 @@ class Settlement:
         self.ended += read_ended(self._outcomes[indices[0]].token.queue, ended)
 
     @property
-    def queues_left(self) -> list[str]:
+    def _queues_left(self) -> list[str]:
         """Queues with plain acks that were not taken yet."""
         return [queue for queue, of_queue in self._by_queue.items() if of_queue.bulk]
 
     async def finish(self) -> list[Verdict]:
         """Settle what is left, and give all verdicts. Raises the first error that the server answered."""
-        while queues := self.queues_left:
+        while queues := self._queues_left:
             taken = [(queue, *self.take_bulk(queue)) for queue in queues]
             calls = [
                 self._scripts.call("fetch", queue, ("", 0, 0, 0, 0, *bulk))
@@ -133,3 +129,83 @@ class Settlement:
         if len(settled) < len(self._verdicts) and self._error is not None:
             raise self._error
         return settled
+
+
+def _in_bulk(outcome: Ack | Return) -> bool:
+    """Whether an outcome may take the short way."""
+    return (
+        isinstance(outcome, Ack)
+        and outcome.state is State.SUCCEEDED
+        and outcome.token.address is not None
+        and outcome.token.address.startswith(b"p:%d:" % outcome.token.delivery)
+        and outcome.error is None
+        and outcome.reason is None
+    )
+
+
+def _bulk_arguments(acks: Sequence[Ack], keep: Keep) -> list[Argument]:
+    """What ``life.succeed`` takes.
+
+    Args:
+        acks: such that `_in_bulk` is true.
+        keep: the backend's default retention.
+    """
+    groups: dict[tuple[str, Keep | None], list[Ack]] = {}
+    for ack in acks:
+        groups.setdefault((ack.task, ack.keep), []).append(ack)
+    heads: list[Argument] = []
+    for (task, own), members in groups.items():
+        kept = own or keep
+        heads += (task, kept.age, count_of(kept), len(members))
+    ordered = acks if len(groups) == 1 else [ack for group in groups.values() for ack in group]
+    ids = [ack.token.id.bytes for ack in ordered]
+    addresses = [ack.token.address for ack in ordered]
+    return [
+        len(groups),
+        *heads,
+        *ids,
+        *addresses,
+        *[(ack.result or "").encode() for ack in ordered],
+    ]
+
+
+def _arguments(outcomes: Sequence[Ack | Return]) -> Iterator[Argument]:
+    """What the settle script takes."""
+    for outcome in outcomes:
+        token, error = outcome.token, (outcome.error or "").encode()
+        if isinstance(outcome, Return):
+            yield from (
+                outcome.kind,
+                token.id.bytes,
+                address_of(token),
+                bounded(outcome.delay),
+                error,
+            )
+            yield from ("", "", "", "", "")
+            continue
+        yield from ("ack", token.id.bytes, address_of(token), 0, error, outcome.state)
+        yield from ((outcome.reason or "").encode(), (outcome.result or "").encode())
+        if outcome.keep is None:
+            yield from ("", "")
+        else:
+            yield from (outcome.keep.age, count_of(outcome.keep))
+
+
+def _storable(outcome: Ack | Return) -> Ack | Return:
+    """The same, or the failure that takes its place if it holds text that can't be stored."""
+    try:
+        for _ in _arguments([outcome]):
+            pass
+    except UnicodeEncodeError as error:
+        _, attempt, _ = read_address(address_of(outcome.token))
+        told = {"attempt": attempt, "type": "InvalidResult", "message": str(error), "traceback": ""}
+        task = outcome.task if isinstance(outcome, Ack) else ""
+        return Ack(
+            outcome.token,
+            task,
+            State.FAILED,
+            reason=Reason.INVALID_RESULT,
+            error=json.dumps(told),
+            keep=outcome.keep if isinstance(outcome, Ack) else None,
+        )
+    return outcome

@@ -6,6 +6,6 @@
 pass_when_full('ZREM', key.sleepers)
 if ARGV[SETTINGS + 1] == '1' then return redis.call('SET', key.paused, stamp) end
 redis.call('DEL', key.paused)
-announce(redis.call('ZCARD', key.sleepers))
-ring()
+doorbell.announce(redis.call('ZCARD', key.sleepers))
+doorbell.ring()
 return 1

@@ -1,8 +1,8 @@
 -- All that is known of jobs, live or finished.
 -- ARGV: ids
--- Returns for each: state (false: unknown), record, end, claim, end of lease, due time, counters, errors, history, progress,
+-- Returns for each: state (false: unknown), record, end, address of the run, end of lease, due time, counters, errors, history, progress,
 -- logs, cancel requested.
--- uses: place
+-- uses: line
 -- keys: jobs ended running leases scheduled counts errors history progress logs cancels
 
 local found = {}
@@ -10,7 +10,7 @@ for i = SETTINGS + 1, #ARGV do
   local id = ARGV[i]
   local blob = redis.call('HGET', key.jobs, id)
   found[#found + 1] = blob and {
-    state_of(id), blob, redis.call('HGET', key.ended, id), redis.call('HGET', key.running, id),
+    line.state_of(id), blob, redis.call('HGET', key.ended, id), redis.call('HGET', key.running, id),
     redis.call('ZSCORE', key.leases, id), redis.call('ZSCORE', key.scheduled, id), redis.call('HGET', key.counts, id),
     redis.call('HGET', key.errors, id), redis.call('HGET', key.history, id), redis.call('HGET', key.progress, id),
     redis.call('HGET', key.logs, id), redis.call('HEXISTS', key.cancels, id),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from queuekit.backend import Ended, Held, Presence, WorkerInfo
-from queuekit.job import Claim, Job, JobOptions, JobRecord, Micros, State, Token
+from queuekit.job import Claim, Job, JobOptions, JobRecord, JobRef, Keep, Micros, State, Token
 
 PLAIN: Final = b"p"
 EXTRA: Final = b"e"
@@ -71,6 +71,11 @@ def _own_options(job: Job[Any]) -> bytes:
     return json.dumps(own).encode() + b"\n"
 
 
+def count_of(keep: Keep) -> int:
+    """The bound of a retention as scripts take it."""
+    return -1 if keep.count is None else keep.count
+
+
 @lru_cache(maxsize=1024)
 def _parsed_head(head: bytes) -> tuple[int, int, str]:
     priority, max_attempts, task = head.decode().split(";", 2)
@@ -78,7 +83,7 @@ def _parsed_head(head: bytes) -> tuple[int, int, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredJob:
     """What was enqueued, as the server has it."""
 
     stored_at: Micros
@@ -89,29 +94,29 @@ class Stored:
     payload: str
 
 
-def read_stored(blob: bytes) -> Stored:
+def read_stored(blob: bytes) -> StoredJob:
     """A job's record."""
     first, head, rest = blob.split(b"\n", 2)
     own: dict[str, Any] = {}
     if first[0] != PLAIN_BYTE:
         line, rest = rest.split(b"\n", 1)
         own = json.loads(line)
-    return Stored(int(first[1:]), *_parsed_head(head), own, rest.decode())
+    return StoredJob(int(first[1:]), *_parsed_head(head), own, rest.decode())
 
 
 def read_claims(queue: str, lease: Micros, reply: Sequence[Any]) -> list[Claim]:
     """The claims in the answer of the fetch script."""
-    _, ms, ids, refs, blobs, odd, *_ = reply
+    _, ms, ids, addresses, blobs, odd, *_ = reply
     delivery = int(ms)
     claims = []
-    for id_, ref, blob in zip(ids, refs, blobs, strict=True):
+    for id_, address, blob in zip(ids, addresses, blobs, strict=True):
         _, head, payload = blob.split(b"\n", 2)
         _, max_attempts, task = _parsed_head(head)
         extra = ""
         if blob[0] != PLAIN_BYTE:
             own, payload = payload.split(b"\n", 1)
             extra = json.loads(own).get("extra", "")
-        token = Token(queue, UUID(bytes=id_), delivery, ref)
+        token = Token(queue, UUID(bytes=id_), delivery, address)
         text = payload.decode()
         claims.append(Claim(token, task, text, 1, max_attempts, 0, 0, lease, None, extra))
     for start in range(0, len(odd), 7):
@@ -140,19 +145,19 @@ def read_ended(queue: str, reply: Sequence[bytes]) -> Iterator[Ended]:
 
 def read_held(queue: str, reply: Sequence[Any]) -> Iterator[Held]:
     """The answer of the leases script."""
-    for id_, ref, number in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
-        delivery, _, _ = read_ref(ref)
-        yield Held(Token(queue, UUID(bytes=id_), delivery, ref), int(number))
+    for id_, address, number in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
+        delivery, _, _ = read_address(address)
+        yield Held(Token(queue, UUID(bytes=id_), delivery, address), int(number))
 
 
-def read_ref(ref: bytes) -> tuple[int, int, Micros]:
+def read_address(address: bytes) -> tuple[int, int, Micros]:
     """Delivery and attempt of a claim, and when it began."""
-    _, delivery, attempt, started_at, _ = ref.split(b":", 4)
+    _, delivery, attempt, started_at, _ = address.split(b":", 4)
     return int(delivery), int(attempt), int(started_at)
 
 
-def ref_of(token: Token) -> bytes:
-    """The claim that a token stands for; a token of another delivery than its ref's stands for another claim."""
+def address_of(token: Token) -> bytes:
+    """The claim that a token stands for; a token of another delivery than its address's stands for another claim."""
     flag, _, rest = (token.address or NO_CLAIM).split(b":", 2)
     return b"%b:%d:%b" % (flag, token.delivery, rest)
 
@@ -163,7 +168,7 @@ class _End:
 
     finished_at: Micros | None = None
     attempt: int | None = None
-    ref: bytes | None = None
+    address: bytes | None = None
     reason: str | None = None
     result: str | None = None
 
@@ -171,13 +176,13 @@ class _End:
 def _read_end(raw: bytes | None) -> _End:
     if raw is None:
         return _End()
-    head, ref, rest = raw.split(b"\n", 2)
+    head, address, rest = raw.split(b"\n", 2)
     _, finished_at, attempt, _, size = head.split(b" ")
     reason, result = rest[: int(size)], rest[int(size) :]
     return _End(
         int(finished_at),
         None if attempt == b"-" else int(attempt),
-        ref or None,
+        address or None,
         reason.decode() or None,
         result.decode() or None,
     )
@@ -191,26 +196,26 @@ def _number(raw: bytes | None) -> int | None:
     return None if raw is None else int(float(raw))
 
 
-def read_record(queue: str, id_: UUID, reply: Sequence[Any]) -> JobRecord | None:
+def read_record(ref: JobRef, reply: Sequence[Any]) -> JobRecord | None:
     """One answer of the records script."""
     if reply[0] is None:
         return None
-    state, blob, ended, claim, lease_ends, due, counts, *texts, cancel_requested = reply
+    state, blob, ended, running, lease_ends, due, counts, *texts, cancel_requested = reply
     errors, history, progress, logs = texts
     stored, end = read_stored(blob), _read_end(ended)
     *numbers, settled = (counts or b"0 0 0 0 0 0 -").split(b" ", 6)
     attempt, lapses, crashes, generation, delivery, last_due = map(int, numbers)
     # Of a run that came back only its delivery is kept, which is its beginning in milliseconds.
     started_at = max(delivery * 1000, stored.stored_at) if settled in CAME_BACK else None
-    if ref := claim or end.ref:
-        delivery, attempt, started_at = read_ref(ref)
+    if address := running or end.address:
+        delivery, attempt, started_at = read_address(address)
     if end.attempt is not None:
         attempt = end.attempt
     own = stored.own
     return JobRecord(
-        id=id_,
+        id=ref.id,
         task=stored.task,
-        queue=queue,
+        queue=ref.queue,
         state=State(state.decode()),
         payload=stored.payload,
         priority=stored.priority,
@@ -241,7 +246,7 @@ def read_record(queue: str, id_: UUID, reply: Sequence[Any]) -> JobRecord | None
     )
 
 
-def _first_due(stored: Stored) -> Micros | None:
+def _first_due(stored: StoredJob) -> Micros | None:
     due: Micros | None = stored.own.get("due")
     delay: Micros | None = stored.own.get("delay")
     return stored.stored_at + delay if delay is not None else due

@@ -10,7 +10,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AskError, MovedError, RedisClusterException, RedisError
 
 from queuekit.errors import BackendUnavailable
-from queuekit_redis.connections import Pool, Request
+from queuekit_redis.connection.pool import Pool, Request
 from queuekit_redis.errors import unreachable
 
 Node: TypeAlias = tuple[str, int]
@@ -24,7 +24,7 @@ class Cluster:
     Args:
         topology: redis-py's client, used for the map of slots alone.
         make: makes a connection to a node.
-        place: the cluster in messages, without a password.
+        server: the cluster in messages, without a password.
         timeout: seconds until a call gives up.
     """
 
@@ -34,10 +34,10 @@ class Cluster:
         self,
         topology: RedisCluster,
         make: Callable[[Node], AbstractConnection],
-        place: str,
+        server: str,
         timeout: float,
     ) -> None:
-        self.place = place
+        self.server = server
         self._topology = topology
         self._make = make
         self._timeout = timeout
@@ -45,7 +45,7 @@ class Cluster:
         self._outdated = True
 
     async def run(self, requests: Sequence[Request]) -> list[Any]:
-        """Send requests to the nodes that have their keys; see `Link`."""
+        """Send requests to the nodes that have their keys; see `Connections`."""
         await self._learn()
         by_node: dict[Node, list[int]] = defaultdict(list)
         for index, request in enumerate(requests):
@@ -65,7 +65,7 @@ class Cluster:
         return answers
 
     async def connect(self) -> AbstractConnection:
-        """A connection to any node; see `Link`."""
+        """A connection to any node; see `Connections`."""
         await self._learn()
         node = self._topology.get_random_node()
         return await self._pool((node.host, int(node.port))).connect()
@@ -87,22 +87,22 @@ class Cluster:
                 await self._topology.aclose()
                 await self._topology.initialize()
         except (RedisError, RedisClusterException, OSError) as error:
-            raise unreachable(error, self.place) from error
+            raise unreachable(error, self.server) from error
         self._outdated = False
 
     def _node(self, key: str) -> Node:
         try:
             node = self._topology.get_node_from_key(key)
         except (RedisError, RedisClusterException, KeyError) as error:
-            raise unreachable(error, self.place) from error
+            raise unreachable(error, self.server) from error
         if node is None:
-            raise BackendUnavailable(f"No node of {self.place} has the slot of {key}.")
+            raise BackendUnavailable(f"No node of {self.server} has the slot of {key}.")
         return node.host, int(node.port)
 
     def _pool(self, node: Node) -> Pool:
         if node not in self._pools:
-            place = f"{node[0]}:{node[1]}"
-            self._pools[node] = Pool(lambda: self._make(node), place, self._timeout)
+            server = f"{node[0]}:{node[1]}"
+            self._pools[node] = Pool(lambda: self._make(node), server, self._timeout)
         return self._pools[node]
 
     async def _redirected(self, request: Request, answer: Any) -> Any:

@@ -1,8 +1,11 @@
-"""Scripts are known to the server only as long as it remembers them."""
+"""Scripts: what they are made of, and that the server may forget them."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+import pytest
 import redis
 
 from queuekit.backend import Backend
@@ -19,10 +22,15 @@ from queuekit.testing.conformance._make import (
     succeeded,
 )
 from queuekit.testing.servers import redis_server
-from queuekit_redis.keys import NAMESPACE_KEYS, QUEUE_KEYS
-from queuekit_redis.scripts import LUA, ORDER, script
+from queuekit_redis.statements.keys import NAMESPACE_KEYS, QUEUE_KEYS
+from queuekit_redis.statements.lua import BASE, LUA, header, mentioned, parts, read, script
 
 Make = Callable[..., Awaitable[Backend]]
+
+SCRIPTS = sorted(Path(file.name).stem for file in LUA.iterdir() if file.name != "shared")
+SHARED = sorted(Path(file.name).stem for file in (LUA / "shared").iterdir())
+TABLES = {*SHARED} - {BASE}
+FILES = [*(f"{name}.lua" for name in SCRIPTS), *(f"shared/{name}.lua" for name in SHARED)]
 
 
 async def test_forgotten_scripts_are_sent_again(backend: Backend, server: redis.Redis) -> None:
@@ -86,22 +94,39 @@ async def test_a_restart_ends_nobodys_sleep_for_good(make_backend: Make) -> None
         await asyncio.wait_for(sleep, 5)
 
 
-def test_every_key_is_used_and_known() -> None:
-    used = {
-        name
-        for file in LUA.iterdir()
-        if file.name.endswith(".lua")
-        for name in script(file.name[:-4]).keys
-    }
-    assert used <= set(ORDER)
-    assert set(QUEUE_KEYS) | set(NAMESPACE_KEYS) == used | {"queues"}
+def test_every_key_is_known_and_used() -> None:
+    used = {key for name in SCRIPTS for key in script(name).keys}
+    assert {*QUEUE_KEYS, *NAMESPACE_KEYS} == used | {"queues"}
 
 
-def test_a_script_touches_only_the_keys_that_it_declares() -> None:
-    for file in LUA.iterdir():
-        if not file.name.endswith(".lua"):
-            continue
-        one = script(file.name[:-4])
-        touched = {word for word in ORDER if f"key.{word}" in one.text.replace(f"key.{word}_", "")}
-        known = {"known0", "known1", "known2", "known3"}
-        assert touched - set(one.keys) - known == set(), one.name
+@pytest.mark.parametrize("path", FILES)
+def test_a_header_names_the_tables_and_the_keys_that_a_file_mentions(path: str) -> None:
+    text = read(path)
+    names = mentions(text)
+    assert set(header("uses", text)) == names.keys() & TABLES - {Path(path).stem}
+    assert set(header("keys", text)) == names.get("key", set())
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_what_a_file_asks_a_table_for_is_there(path: str) -> None:
+    names = mentions(read(path))
+    for table in names.keys() & TABLES:
+        defined = {name for part in parts(table) for name in part.names}
+        assert {f"{table}.{name}" for name in names[table]} <= defined
+
+
+@pytest.mark.parametrize("table", SHARED)
+def test_every_part_of_a_shared_file_is_in_some_script(table: str) -> None:
+    for part in parts(table):
+        if any(part.names):
+            assert any(part.text in script(name).text for name in SCRIPTS), part.names
+
+
+def mentions(text: str) -> dict[str, set[str]]:
+    """What is asked for of each name in a file: ``{"life": {"leave"}, ...}``."""
+    found: dict[str, set[str]] = {}
+    for name in mentioned(re.sub("--.*", "", text)):
+        owner, dot, asked = name.partition(".")
+        if dot:
+            found.setdefault(owner, set()).add(asked)
+    return found

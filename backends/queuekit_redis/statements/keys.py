@@ -8,12 +8,12 @@ one EXISTS.
 from typing import Final
 
 QUEUE_KEYS: Final = {
-    "jobs": "hash: id -> what was enqueued (`queuekit_redis.records`), live or finished",
+    "jobs": "hash: id -> what was enqueued (`queuekit_redis.rows`), live or finished",
     "ready": "sorted set: id by priority * 2^45 + order of becoming ready",
     "suspects": "sorted set, as ready: jobs with 2 lapses or more",
     "solitary": "sorted set, as ready: jobs with 10 lapses or more, moved to suspects one at a time",
     "scheduled": "sorted set: id by due time",
-    "running": "hash: id -> flag:delivery:attempt:started at:lease:score:number:process, also the token's ref",
+    "running": "hash: id -> flag:delivery:attempt:started at:lease:score:claim:claimant, also the token's address",
     "leases": "sorted set: id of a running job by the end of its lease",
     "expiring": "sorted set: id by expiry, of jobs that expire and have not begun",
     "counts": "hash: id -> attempt, lapses, crashes, generation, delivery, due, how it ended; of jobs that came back",
@@ -42,7 +42,7 @@ QUEUE_KEYS: Final = {
     "seq": "string: number of jobs that became ready so far",
     "tick": "string: time of the last upkeep",
     "solo": "string: id of the solitary job that is out",
-    "renewed": "hash: id -> owner of a lease renewed after an outage, until its next heartbeat or claim",
+    "renewed": "hash: id -> claimant whose lease was renewed after an outage, until its next heartbeat or claim",
 }
 
 NAMESPACE_KEYS: Final = {

@@ -31,10 +31,10 @@ class Request(NamedTuple):
     command: tuple[Argument, ...]
 
 
-class Link(Protocol):
+class Connections(Protocol):
     """A way to the server, or to the nodes of a cluster."""
 
-    place: str
+    server: str
     """The server in messages, without a password."""
     one_server: bool
     """Whether one transaction can span all queues."""
@@ -62,14 +62,14 @@ class Pool:
 
     Args:
         make: makes a connection that is not connected yet.
-        place: the server in messages, without a password.
+        server: the server in messages, without a password.
         timeout: seconds until a call gives up.
     """
 
     one_server = True
 
-    def __init__(self, make: Callable[[], AbstractConnection], place: str, timeout: float) -> None:
-        self.place = place
+    def __init__(self, make: Callable[[], AbstractConnection], server: str, timeout: float) -> None:
+        self.server = server
         self._make = make
         self._timeout = timeout
         self._idle: list[AbstractConnection] = []
@@ -77,10 +77,10 @@ class Pool:
         self._permits = asyncio.Semaphore(MOST_CONNECTIONS)
 
     def __repr__(self) -> str:
-        return f"<Pool: {self.place}, {len(self._idle)} idle connections>"
+        return f"<Pool: {self.server}, {len(self._idle)} idle connections>"
 
     async def run(self, requests: Sequence[Request]) -> list[Any]:
-        """Send requests together, on one connection; see `Link`."""
+        """Send requests together, on one connection; see `Connections`."""
         sent = False
         try:
             async with asyncio.timeout(self._timeout), self._connection() as connection:
@@ -98,23 +98,23 @@ class Pool:
             raise
         except (RedisError, OSError) as error:
             if not sent:
-                raise unreachable(error, self.place) from error
+                raise unreachable(error, self.server) from error
             # What broke one connection has most likely broken all.
             await self.close()
             raise ReplyLost(
-                f"Redis at {self.place} did not answer a request that was sent ({_reason(error)})."
+                f"Redis at {self.server} did not answer a request that was sent ({_reason(error)})."
             ) from error
 
     async def connect(self) -> AbstractConnection:
-        """A connection of the caller's own; see `Link`."""
+        """A connection of the caller's own; see `Connections`."""
         connection = self._make()
         try:
             async with asyncio.timeout(self._timeout):
                 await connection.connect()  # type: ignore[no-untyped-call]
         except ANSWERS as error:  # one without users may quote what it was sent: the password
-            raise refused(error, self.place) from None
+            raise refused(error, self.server) from None
         except (RedisError, OSError) as error:
-            raise unreachable(error, self.place) from error
+            raise unreachable(error, self.server) from error
         return connection
 
     async def close(self) -> None:

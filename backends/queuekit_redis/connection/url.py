@@ -1,4 +1,4 @@
-"""From a URL to a link.
+"""From a URL to connections.
 
 redis://user:password@host:port/db      rediss:// with TLS, valkey:// the same as redis://
 unix:///path/to/socket?db=0
@@ -21,11 +21,11 @@ from redis.backoff import NoBackoff
 
 from queuekit.errors import ConfigurationError
 from queuekit.registry import redacted
-from queuekit_redis.cluster import Cluster, Node
-from queuekit_redis.connections import Link, Pool
+from queuekit_redis.connection.cluster import Cluster, Node
+from queuekit_redis.connection.pool import Connections, Pool
 
 
-def link_to(url: str, timeout: float) -> Link:
+def connections_to(url: str, timeout: float) -> Connections:
     """The server of a URL; no I/O.
 
     Args:
@@ -78,7 +78,7 @@ def _one_server(url: str, timeout: float) -> Pool:
     if not url.startswith("unix:") and path and not path.isdecimal():
         raise ValueError(path)
     pool = ConnectionPool(**(options | _ours(timeout)))
-    return Pool(pool.make_connection, _place(url), timeout)
+    return Pool(pool.make_connection, _server(url), timeout)
 
 
 def _ours(timeout: float) -> dict[str, Any]:
@@ -122,16 +122,16 @@ def _sentinel(url: str, timeout: float) -> Pool:
         **tls,
         **_ours(timeout),
     )
-    return _SentinelPool(pool, manager, _place(url), timeout)
+    return _SentinelPool(pool, manager, _server(url), timeout)
 
 
 class _SentinelPool(Pool):
     """A pool that keeps alive what knows the way to the master."""
 
     def __init__(
-        self, pool: SentinelConnectionPool, sentinel: Sentinel, place: str, timeout: float
+        self, pool: SentinelConnectionPool, sentinel: Sentinel, server: str, timeout: float
     ) -> None:
-        super().__init__(pool.make_connection, place, timeout)
+        super().__init__(pool.make_connection, server, timeout)
         self._master = pool
         self._sentinel = sentinel
 
@@ -167,7 +167,7 @@ def _cluster(url: str, timeout: float) -> Cluster:
     def make(node: Node) -> Connection:
         return connection_class(host=node[0], port=node[1], **options, **secured, **_ours(timeout))
 
-    return Cluster(topology, make, _place(url), timeout)
+    return Cluster(topology, make, _server(url), timeout)
 
 
 def _tls(query: str) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def _host_and_port(text: str, usual: int) -> Node:
     return parts.hostname, parts.port or usual
 
 
-def _place(url: str) -> str:
+def _server(url: str) -> str:
     """The URL without credentials and options."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -4,33 +4,35 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Sequence
 from typing import Final
-from uuid import UUID
 
 from queuekit.errors import BackendRefused, BackendUnavailable, JobNotFound
 from queuekit.job import JobRecord, JobRef
-from queuekit_redis.reading import read_records
-from queuekit_redis.scripts import Scripts
-from queuekit_redis.wakeup import WORK, Doorbells
+from queuekit_redis.doorbell import WORK, Doorbells
+from queuekit_redis.inspect import RedisInspector
+from queuekit_redis.statements import Scripts, by_queue
 
+AT_ONCE: Final = 1000
 LOOK_EVERY: Final = 1.0
 LOOK_AT_LEAST_EVERY: Final = 5.0
 RUNG_FOR: Final = 2_500_000
 """A sleeper that looks no more is rung for so many microseconds at most."""
 
 
-class Sleepers:
-    """What sleeps in this process.
+class Waiting:
+    """Who waits in this process: sleepers for work, and others for results.
 
     Args:
         scripts: of the backend.
-        doorbells: that wake it.
+        doorbells: that wake them.
+        inspector: which has the records of finished jobs.
     """
 
-    def __init__(self, scripts: Scripts, doorbells: Doorbells) -> None:
+    def __init__(self, scripts: Scripts, doorbells: Doorbells, inspector: RedisInspector) -> None:
         self._scripts = scripts
         self._doorbells = doorbells
+        self._inspector = inspector
 
-    async def wait(self, queues: Sequence[str], wait_for: float, process: str) -> None:
+    async def work(self, queues: Sequence[str], wait_for: float, process: str) -> None:
         """Return when there may be work, or after so many seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_for
@@ -46,11 +48,11 @@ class Sleepers:
         if said != WORK or len(queues) != 1:
             # A sleeper that has gone would be rung in place of one that sleeps.
             with contextlib.suppress(BackendUnavailable, BackendRefused):
-                await self._scripts.run_everywhere("awake", queues, bell.channel)
+                await self._scripts.run_everywhere("wait_over", queues, bell.channel)
 
     async def _look(self, queues: Sequence[str], channel: str) -> float | None:
         """Seconds after which there is work; None if none is known to come."""
-        found = await self._scripts.run_everywhere("sleep", queues, channel, RUNG_FOR)
+        found = await self._scripts.run_everywhere("wait_work", queues, channel, RUNG_FOR)
         return min((due / 1_000_000 for due in found if due >= 0), default=None)
 
     async def results(self, jobs: Collection[JobRef], wait_for: float) -> dict[JobRef, JobRecord]:
@@ -58,14 +60,11 @@ class Sleepers:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_for
         channel = await self._doorbells.results_channel() if wait_for > 0 else ""
-        by_queue: dict[str, list[UUID]] = {}
-        for queue, id_ in jobs:
-            by_queue.setdefault(queue, []).append(id_)
         pause = LOOK_EVERY
         with self._doorbells.told_of(id_ for _, id_ in jobs) as told:
             while True:
                 told.clear()
-                finished = await self._finished(by_queue, channel)
+                finished = await self._finished(jobs, channel)
                 left = deadline - loop.time()
                 if finished or left <= 0 or not jobs:
                     return finished
@@ -74,23 +73,21 @@ class Sleepers:
                         await told.wait()
                 pause = min(2 * pause, LOOK_AT_LEAST_EVERY)
 
-    async def _finished(
-        self, by_queue: dict[str, list[UUID]], channel: str
-    ) -> dict[JobRef, JobRecord]:
+    async def _finished(self, jobs: Collection[JobRef], channel: str) -> dict[JobRef, JobRecord]:
+        parts = list(by_queue(jobs, lambda ref: ref.queue, AT_ONCE))
         calls = [
-            self._scripts.call("results", queue, (channel, *(id_.bytes for id_ in ids)))
-            for queue, ids in by_queue.items()
+            self._scripts.call("wait_results", queue, (channel, *(ref.id.bytes for ref in refs)))
+            for queue, refs in parts
         ]
-        over: dict[str, list[UUID]] = {}
-        for (queue, ids), found in zip(
-            by_queue.items(), await self._scripts.run_all(calls), strict=True
-        ):
-            for id_, state in zip(ids, found, strict=True):
+        finished: list[JobRef] = []
+        for (_, refs), states in zip(parts, await self._scripts.run_all(calls), strict=True):
+            for ref, state in zip(refs, states, strict=True):
                 if state < 0:
                     raise JobNotFound(
-                        f"Job {id_} is not in queue {queue!r}: it never was, or its record is past its retention."
+                        f"Job {ref.id} is not in queue {ref.queue!r}: "
+                        "it never was, or its record is past its retention."
                     )
                 if state > 0:
-                    over.setdefault(queue, []).append(id_)
-        records = await read_records(self._scripts, over)
+                    finished.append(ref)
+        records = await self._inspector.get(finished)
         return {record.ref: record for record in records if record is not None}

@@ -7,9 +7,9 @@ from itertools import chain
 from queuekit.backend import Claimant, Ended
 from queuekit.errors import QueuekitError
 from queuekit.job import SUSPECT_AFTER, Claim, Micros
-from queuekit_redis.records import read_claims, read_ended
-from queuekit_redis.scripts import Scripts
-from queuekit_redis.settling import Settlement
+from queuekit_redis.rows import read_claims, read_ended
+from queuekit_redis.settle import Settlement
+from queuekit_redis.statements import Scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,30 +22,30 @@ class Share:
 
 
 @dataclass(slots=True)
-class Claiming:
+class Fetch:
     """One fetch.
 
     Attributes:
-        hungry: queues that may have more, in turn.
+        queues: those that may have more, in turn.
         limit: how many jobs are still wanted.
         suspects: how many of them may be suspects.
-        suspicious: queues that have suspects beyond what their share allowed.
+        with_suspects: queues that have suspects beyond what their share allowed.
         ended: jobs that had expired.
     """
 
     scripts: Scripts
     claimant: Claimant
     lease: Micros
-    hungry: list[str]
+    queues: list[str]
     limit: int
     suspects: int
-    suspicious: list[str] = field(default_factory=list)
+    with_suspects: list[str] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
 
     async def run(self, settlement: Settlement) -> list[Claim]:
         """Claim until there is enough or nothing is left. Raises an error only if it claimed nothing before."""
         claims: list[Claim] = []
-        while self.limit > 0 and self.hungry:
+        while self.limit > 0 and self.queues:
             try:
                 claims += await self._round(settlement)
             except QueuekitError as error:
@@ -80,17 +80,18 @@ class Claiming:
         if errors and not claims:
             raise errors[0]
         if self.suspects > 0:
-            self.hungry = [*self.suspicious, *(q for q in self.hungry if q not in self.suspicious)]
-        self.suspicious.clear()
+            others_left = (queue for queue in self.queues if queue not in self.with_suspects)
+            self.queues = [*self.with_suspects, *others_left]
+        self.with_suspects.clear()
         return claims
 
     def _shares(self) -> Sequence[Share]:
         """An equal part of the limit for each queue; those beyond the limit wait for the next round."""
-        asked, self.hungry = self.hungry[: self.limit], self.hungry[self.limit :]
+        asked, self.queues = self.queues[: self.limit], self.queues[self.limit :]
         shares, suspects = [], self.suspects
-        for place, queue in enumerate(asked):
-            limit = self.limit // len(asked) + (place < self.limit % len(asked))
-            allowed = min(limit, -(-suspects // (len(asked) - place)))
+        for index, queue in enumerate(asked):
+            limit = self.limit // len(asked) + (index < self.limit % len(asked))
+            allowed = min(limit, -(-suspects // (len(asked) - index)))
             suspects -= allowed
             shares.append(Share(queue, limit, allowed))
         return shares
@@ -100,7 +101,7 @@ class Claiming:
         if self.suspects:
             self.suspects -= sum(claim.lapses >= SUSPECT_AFTER for claim in claims)
         if suspects_left:
-            self.suspicious.append(share.queue)
+            self.with_suspects.append(share.queue)
         if len(claims) == share.limit:
-            self.hungry.append(share.queue)
+            self.queues.append(share.queue)
         return claims

@@ -2,85 +2,81 @@
 -- ARGV: the event, the states in which it is allowed (each with a space before and after), ids
 -- Returns for each: the state that was found (false: no such job), the state that it has now (false: it is gone), its
 -- generation, why nothing was done (false: it was), and the id that holds its key if that is why.
--- uses: finish place promote counts notes doorbell
--- keys: jobs ended running cancels succeeded failed cancelled progress waiters waiting successors
+-- uses: life record line keys notes retention doorbell
+-- keys: jobs ended running cancels succeeded failed cancelled progress waiters
 
 local event, allowed = ARGV[SETTINGS + 1], ARGV[SETTINGS + 2]
+local ENDED = {failed = key.failed, cancelled = key.cancelled}
 
 -- Takes an unstarted job from where it stands.
 local function take_out(id)
-  unplace(id)
-  local before = redis.call('HGET', key.waiting, id)
-  if before then
-    redis.call('HDEL', key.waiting, id)
-    redis.call('HDEL', key.successors, before)
-  end
+  line.take_out(id)
+  keys.wait_no_more(id)
 end
 
 local function request_cancel(id)
-  local claim = parse_ref(redis.call('HGET', key.running, id))
-  if redis.call('HSETNX', key.cancels, id, stamp) == 1 then note_event(id, 'cancel', tonumber(claim.delivery)) end
-  redis.call('PUBLISH', ARGV[4] .. claim.process, 'wake')
+  local run = record.run(redis.call('HGET', key.running, id))
+  if redis.call('HSETNX', key.cancels, id, stamp) == 1 then notes.event(id, 'cancel', run.delivery) end
+  redis.call('PUBLISH', ARGV[4] .. run.claimant, 'wake')
   return {now = 'running'}
 end
 
 local function cancel(id, state, c)
   if state == 'running' then return request_cancel(id) end
   take_out(id)
-  note_event(id, 'cancel', c.delivery)
-  finish(id, redis.call('HGET', key.jobs, id), {state = 'cancelled', kind = 'cancel', attempt = c.attempt})
+  notes.event(id, 'cancel', c.delivery)
+  local blob = redis.call('HGET', key.jobs, id)
+  life.finish(id, blob, record.own(blob), {state = 'cancelled', event = 'cancel', attempt = c.attempt})
   return {now = 'cancelled'}
 end
 
 local function rerun(id, state, c)
-  local blob, over = redis.call('HGET', key.jobs, id), redis.call('HGET', key.ended, id)
-  local own = own_options(blob)
-  local holder = own.key and holder_of(own.key)
+  local blob = redis.call('HGET', key.jobs, id)
+  local own = record.own(blob)
+  local holder = own.key and keys.holder_of(own.key)
   if holder and holder ~= id then return {now = state, refused = 'key held', holder = holder} end
-  local was, kind, ref = string.match(over, '^(%a+) %d+ %S+ (%a+) %d+\n([^\n]*)\n')
+  local was, by, address = retention.ending(id)
   c.attempt, c.lapses, c.crashes, c.due = 0, 0, 0, 0
-  c.generation, c.settled = c.generation + 1, settlement(kind, was)
-  if ref ~= '' then c.delivery = tonumber(parse_ref(ref).delivery) end
+  c.generation, c.settled = c.generation + 1, retention.settlement(by, was)
+  if address ~= '' then c.delivery = record.run(address).delivery end
   redis.call('HDEL', key.ended, id)
-  redis.call('ZREM', key[state], id)
+  redis.call('ZREM', ENDED[state], id)
   redis.call('HDEL', key.progress, id)
-  set_counts(id, c)
-  note_event(id, 'rerun', c.delivery)
-  if own.key and own['until'] == 'finished' then hold_key(id, blob, own) end
-  place(id, blob, 0, 0)
-  announce(1)
-  return {now = 'ready'}
+  record.set_counts(id, c)
+  notes.event(id, 'rerun', c.delivery)
+  if own.key and own['until'] == 'finished' then keys.hold(id, blob, own) end
+  return {now = line.make_ready(id, blob, own, c)}
 end
 
 local function promote(id)
-  put_in_line({id})
-  announce(1)
+  line.promote({id})
+  doorbell.announce(1)
   return {now = 'ready'}
 end
 
 local function delete(id, state)
   local blob = redis.call('HGET', key.jobs, id)
   if state == 'succeeded' then
-    redis.call('ZREM', key.succeeded .. ':' .. task_of(blob), id)
-  elseif state == 'failed' or state == 'cancelled' then
-    redis.call('ZREM', key[state], id)
+    redis.call('ZREM', key.succeeded .. ':' .. record.task(blob), id)
+  elseif ENDED[state] then
+    redis.call('ZREM', ENDED[state], id)
   else
     take_out(id)
   end
-  local own, waiters = own_options(blob), redis.call('HGET', key.waiters, id)
-  forget({id})
-  remember({id})
-  if waiters then tell(id, waiters) end
-  if own.key then succeed_by(id, own) end
+  local own, channels = record.own(blob), redis.call('HGET', key.waiters, id)
+  retention.forget({id})
+  retention.remember({id})
+  if channels then doorbell.tell(id, channels) end
+  if own.key then keys.follow(id, own) end
   return {now = false}
 end
 
 local ACTS = {cancel = cancel, drain = cancel, rerun = rerun, promote = promote, delete = delete, clean = delete}
 
 local function steer(id)
-  local state = state_of(id)
+  local state = line.state_of(id)
   if not state then return {false, false, 0, 'gone', false} end
-  local c = counts_of(id)
+  local c = record.counts(id)
   if not string.find(allowed, ' ' .. state .. ' ', 1, true) then return {state, state, c.generation, 'state', false} end
   local became = ACTS[event](id, state, c)
   return {state, became.now, c.generation, became.refused or false, became.holder or false}
@@ -89,5 +85,5 @@ end
 pass_when_full('HDEL', key.cancels)
 local changes = {}
 for i = SETTINGS + 3, #ARGV do changes[#changes + 1] = steer(ARGV[i]) end
-ring()
+doorbell.ring()
 return changes

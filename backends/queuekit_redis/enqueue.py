@@ -1,19 +1,21 @@
-"""Jobs on their way to the server, and the answers."""
+"""Storing jobs: one script for the jobs of a queue, the short one if all of them are plain."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from queuekit.backend import Answer, Stored
-from queuekit.errors import BackendRefused, QueuekitError
+from queuekit.errors import BackendRefused, InvalidOption, QueuekitError
 from queuekit.job import Job, State
-from queuekit_redis.connections import Argument
-from queuekit_redis.records import PLAIN, flag_of, head_of, is_ready_at_once
-from queuekit_redis.scripts import Call, Scripts
+from queuekit_redis.connection import Argument
+from queuekit_redis.rows import PLAIN, flag_of, head_of, is_ready_at_once
+from queuekit_redis.statements import Call, Scripts, raised
 
 MOST_JOBS: Final = 1000
 MOST_BYTES: Final = 4_000_000
 STORED: Final = Answer(Stored.STORED, State.READY)
+REGISTER_EVERY: Final = 60.0
 
 
 class Batch:
@@ -80,7 +82,7 @@ def _answer(kind: bytes, state: bytes | None, holder: bytes | None) -> Answer:
     )
 
 
-def refusal(job: Job[Any]) -> str | None:
+def _refusal(job: Job[Any]) -> str | None:
     """Why the server could not store a job, if it could not."""
     try:
         job.payload.encode()
@@ -91,7 +93,7 @@ def refusal(job: Job[Any]) -> str | None:
     return None
 
 
-def batches(jobs: Sequence[Job[Any]], usable: Sequence[int], *, whole: bool) -> Iterator[Batch]:
+def _batches(jobs: Sequence[Job[Any]], usable: Sequence[int], *, whole: bool) -> Iterator[Batch]:
     """Jobs by queue, in batches of bounded size.
 
     Args:
@@ -119,10 +121,73 @@ def _bounded(jobs: Sequence[Job[Any]], indices: Sequence[int]) -> Iterator[list[
     yield some
 
 
-def check_atomic(jobs: Sequence[Job[Any]], reasons: Sequence[str | None]) -> None:
+def _check_atomic(jobs: Sequence[Job[Any]], reasons: Sequence[str | None]) -> None:
     """Raises `BackendRefused` for the first job that can't be stored."""
     for index, reason in enumerate(reasons):
         if reason is not None:
             raise BackendRefused(
                 f"Job {index} of the batch ({jobs[index].task}) can't be stored: {reason}. Nothing was stored."
             )
+
+
+class Enqueuing:
+    """Stores jobs, and keeps the list of all queues."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+        self._registered: dict[str, float] = {}
+
+    async def store(self, jobs: Sequence[Job[Any]], *, atomic: bool) -> list[Answer]:
+        """Store jobs; one answer each, in order."""
+        reasons = [_refusal(job) for job in jobs]
+        answers = [Answer(Stored.REFUSED, error=reason) for reason in reasons]
+        if atomic:
+            _check_atomic(jobs, reasons)
+        usable = [index for index, reason in enumerate(reasons) if reason is None]
+        batches = list(_batches(jobs, usable, whole=atomic))
+        await self._register({batch.queue for batch in batches})
+        replicated = any(job.options.replicated for job in jobs)
+        if atomic and len(batches) > 1:
+            replies = await self._run_at_once(batches, replicated=replicated)
+        else:
+            replies = await self._run_each(batches, replicated=replicated)
+        for batch, reply in zip(batches, replies, strict=True):
+            for index, answer in zip(batch.indices, batch.answers(reply), strict=True):
+                answers[index] = answer
+        return answers
+
+    async def _run_each(self, batches: Sequence[Batch], *, replicated: bool) -> list[Any]:
+        replies = await self._run(batches, replicated=replicated)
+        # Nothing was done for a batch of plain jobs with a known id among them.
+        again = [i for i, batch in enumerate(batches) if batch.plain and replies[i] == 0]
+        for i in again:
+            batches[i].plain = False
+        repeated = await self._run([batches[i] for i in again], replicated=replicated)
+        for i, reply in zip(again, repeated, strict=True):
+            replies[i] = reply
+        if all(isinstance(reply, Exception) for reply in replies):
+            raised(replies)
+        return replies
+
+    async def _run(self, batches: Sequence[Batch], *, replicated: bool) -> list[Any]:
+        calls = [batch.call(self._scripts) for batch in batches]
+        return await self._scripts.run(calls, replicated=replicated) if calls else []
+
+    async def _run_at_once(self, batches: Sequence[Batch], *, replicated: bool) -> list[Any]:
+        if not self._scripts.connections.one_server:
+            raise InvalidOption(
+                "A Redis cluster has no transaction over several queues: enqueue with atomic=False."
+            )
+        for batch in batches:
+            batch.plain = False
+        calls = [batch.call(self._scripts) for batch in batches]
+        return await self._scripts.run_at_once(calls, replicated=replicated)
+
+    async def _register(self, queues: Collection[str]) -> None:
+        """Put queues on the list of all queues, now and then again, in case the list was lost."""
+        now = asyncio.get_running_loop().time()
+        new = [queue for queue in queues if self._registered.get(queue, 0) < now]
+        if not new:
+            return
+        await self._scripts.run_one("enqueue_register", None, *new)
+        self._registered |= dict.fromkeys(new, now + REGISTER_EVERY)

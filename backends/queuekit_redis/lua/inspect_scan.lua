@@ -3,8 +3,13 @@
 -- Returns the next cursor and the ids.
 -- keys: jobs ready suspects solitary scheduled running waiting ended failed cancelled
 
+local COLLECTIONS = {
+  jobs = key.jobs, ready = key.ready, suspects = key.suspects, solitary = key.solitary, scheduled = key.scheduled,
+  running = key.running, waiting = key.waiting, ended = key.ended, failed = key.failed, cancelled = key.cancelled,
+}
+
 local name, command = ARGV[SETTINGS + 1], ARGV[SETTINGS + 2]
-local page = redis.call(command, key[name], ARGV[SETTINGS + 3], 'COUNT', ARGV[SETTINGS + 4])
+local page = redis.call(command, COLLECTIONS[name], ARGV[SETTINGS + 3], 'COUNT', ARGV[SETTINGS + 4])
 local ids = {}
 for i = 1, #page[2], 2 do ids[#ids + 1] = page[2][i] end
 return {page[1], ids}

@@ -5,19 +5,19 @@ from typing import Any, Final
 
 from queuekit.errors import ConfigurationError
 from queuekit.log import log
-from queuekit_redis.connections import Link, Request
+from queuekit_redis.connection.pool import Connections, Request
 from queuekit_redis.errors import refused
 
 OLDEST: Final = (6, 2)
 
 
-async def check_server(link: Link) -> None:
+async def check_server(connections: Connections) -> None:
     """See that the server is one that can be used, and warn of settings that lose jobs.
 
     Raises:
         ConfigurationError: it is too old.
     """
-    pong, info, policy, append_only = await link.run(
+    pong, info, policy, append_only = await connections.run(
         [
             Request("", ("PING",)),
             Request("", ("INFO", "server")),
@@ -26,23 +26,23 @@ async def check_server(link: Link) -> None:
         ]
     )
     if isinstance(pong, Exception):
-        raise refused(pong, link.place) from pong
+        raise refused(pong, connections.server) from pong
     version = OLDEST if isinstance(info, Exception) else _version(info.decode())
     if version < OLDEST:
         raise ConfigurationError(
-            f"Redis at {link.place} is version {'.'.join(map(str, version))}; queuekit needs 6.2 or newer."
+            f"Redis at {connections.server} is version {'.'.join(map(str, version))}; queuekit needs 6.2 or newer."
         )
     if _setting(policy) not in {None, "noeviction"}:
         log.warning(
             "this Redis may throw away jobs: set maxmemory-policy to noeviction",
-            server=link.place,
+            server=connections.server,
             maxmemory_policy=_setting(policy),
         )
     if _setting(append_only) == "no":
         log.warning(
             "this Redis keeps no append-only file, and its crash loses all jobs since its last snapshot: "
             "set appendonly to yes",
-            server=link.place,
+            server=connections.server,
         )
 
 
