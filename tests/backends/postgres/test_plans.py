@@ -10,7 +10,7 @@ import pytest
 from queuekit.codes import READY, RUNNING, SUCCEEDED
 from queuekit.job import new_id
 from queuekit_postgres import PostgresBackend
-from queuekit_postgres.connections import STEADY_PLANS, Connection
+from queuekit_postgres.connection import STEADY_PLANS, Connection
 from queuekit_postgres.statements import Statements
 from tests.backends.postgres.plans import nodes
 

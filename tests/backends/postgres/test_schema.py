@@ -9,7 +9,7 @@ from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationErr
 from queuekit.testing.conformance._make import ack, claim_one, job, put, succeeded
 from queuekit.testing.servers import postgres_server
 from queuekit_postgres import PostgresBackend
-from queuekit_postgres.connections import Connection
+from queuekit_postgres.connection import Connection
 
 
 def as_role(url: str, role: str) -> str:

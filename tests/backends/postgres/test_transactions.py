@@ -27,8 +27,8 @@ from queuekit.testing.conformance._make import (
 )
 from queuekit.times import LONGEST, LONGEST_DAYS
 from queuekit_postgres import PostgresBackend
-from queuekit_postgres.connections import Connection
-from queuekit_postgres.cursors import HIGHEST, LOWEST
+from queuekit_postgres.connection import Connection
+from queuekit_postgres.fetch.cursors import HIGHEST, LOWEST
 from tests.backends.postgres.locks import is_waiting_for
 
 FIRST = ("default", 1, ALICE, 1, LONG, 0, [LOWEST], [0], [HIGHEST])

@@ -7,8 +7,8 @@ from itertools import chain, repeat
 from queuekit.backend import KEEP_FOR_WAITERS
 from queuekit.errors import JobNotFound
 from queuekit.job import JobRecord, JobRef, new_id
-from queuekit_postgres.connections import Lanes
-from queuekit_postgres.listen import Doorbell
+from queuekit_postgres.connection import Lanes
+from queuekit_postgres.doorbell import Doorbell
 from queuekit_postgres.rows import record
 from queuekit_postgres.statements import Statements
 
@@ -80,6 +80,10 @@ class Waiting:
                 await sleeper.sleep(pause)
                 await self._doorbell.listen(self._name)
         raise AssertionError
+
+    async def wake(self, process: str) -> None:
+        """End that process's `for_work`."""
+        await self._lanes.fetch(self._statements["wake"], process)
 
     async def _look(
         self, process: str, queues: Sequence[str], *, suspects: bool

@@ -2,16 +2,16 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 from uuid import UUID
 
 from queuekit.backend import Upkeep
 from queuekit.job import JobRef, Micros
-from queuekit_postgres.connections import Lanes
-from queuekit_postgres.floors import Floors
-from queuekit_postgres.migrate import DAYS_AHEAD
+from queuekit_postgres.connection import Lanes
+from queuekit_postgres.fetch import Floors
 from queuekit_postgres.rows import ended
+from queuekit_postgres.schema import DAYS_AHEAD
 from queuekit_postgres.statements import Statements
 
 PRUNED_AT_MOST = 20_000
@@ -25,10 +25,17 @@ NONE_LAPSED: Final = '{"rescued":[],"crashed":null}'
 class Maintenance:
     """What `maintain` does, in bounded steps."""
 
-    def __init__(self, statements: Statements, lanes: Lanes, keep_failed: Micros) -> None:
+    def __init__(
+        self,
+        statements: Statements,
+        lanes: Lanes,
+        keep_failed: Micros,
+        went_back: Callable[[Collection[str]], None],
+    ) -> None:
         self._statements = statements
         self._lanes = lanes
         self._keep_failed = keep_failed
+        self._went_back = went_back
         self._rescued = Floors(RESCUE_FROM_START_EVERY)
         self._prune_at = 0.0
         self._turn_at = time.monotonic() + TURN_PAGES_EVERY
@@ -41,6 +48,8 @@ class Maintenance:
         )
         lapsed = json.loads(row["rescued"] or NONE_LAPSED)
         self._rescued.done(queues, row["now"], len(lapsed["rescued"]))
+        if lapsed["rescued"]:
+            self._went_back(names)
         return Upkeep(
             promoted=row["promoted"],
             rescued=[JobRef(queue, UUID(id_)) for queue, id_ in lapsed["rescued"]],

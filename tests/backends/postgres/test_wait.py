@@ -21,7 +21,7 @@ from queuekit.testing.conformance._make import (
     succeeded,
 )
 from queuekit_postgres import PostgresBackend
-from queuekit_postgres.connections import Connection
+from queuekit_postgres.connection import Connection
 
 Register = Callable[..., Awaitable[None]]
 

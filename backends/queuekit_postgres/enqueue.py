@@ -1,25 +1,20 @@
 """Enqueueing: plain new jobs in one insert, anything else one after the other in one function of the schema."""
 
-import json
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from queuekit.backend import Answer, Stored
-from queuekit.codes import STATES
 from queuekit.errors import BackendRefused, InvalidOption
-from queuekit.job import Job, JobOptions, State
-from queuekit_postgres.connections import Connection, Lanes, Rows
-from queuekit_postgres.errors import Unstorable
-from queuekit_postgres.halving import halved
+from queuekit.job import Job, State
+from queuekit_postgres.connection import Connection, Lanes
+from queuekit_postgres.errors import Unstorable, halved
+from queuekit_postgres.rows import answers, options
 from queuekit_postgres.statements import Statements
 
 Batch = Sequence[Job[Any]]
-
-_KEY_HOLD = {"started": 1, "finished": 2}
 
 
 class Enqueuing:
@@ -29,8 +24,14 @@ class Enqueuing:
         self._statements = statements
         self._lanes = lanes
 
-    async def enqueue(self, jobs: Batch, *, atomic: bool) -> list[Answer]:
-        """Store jobs over a connection of our own."""
+    async def enqueue(
+        self, jobs: Batch, *, atomic: bool, connection: object | None
+    ) -> list[Answer]:
+        """Store jobs over a connection of our own, or in the transaction that is open on a caller's."""
+        if not jobs:
+            return []
+        if connection is not None:
+            return await self._within(jobs, connection)
         if not atomic:
             return await halved(self._send, _refused, jobs)
         try:
@@ -41,8 +42,7 @@ class Enqueuing:
                 f"Job {guilty} of the batch: {error} Nothing was stored."
             ) from error
 
-    async def enqueue_within(self, jobs: Batch, connection: object) -> list[Answer]:
-        """Store jobs in the transaction that is open on a caller's connection."""
+    async def _within(self, jobs: Batch, connection: object) -> list[Answer]:
         if not isinstance(connection, asyncpg.Connection | PoolConnectionProxy):
             raise InvalidOption(
                 f"connection= takes an asyncpg connection here, not {type(connection).__name__}."
@@ -51,7 +51,7 @@ class Enqueuing:
             raise InvalidOption(
                 "Open a transaction on the connection first: `async with conn.transaction():`."
             )
-        return _answers(await connection.fetch(self._statements["store"], *_columns(jobs), False))
+        return answers(await connection.fetch(self._statements["store"], *_columns(jobs), False))
 
     async def _send(self, jobs: Batch) -> list[Answer]:
         if all(job.options.plain and job.key is None and job.fresh for job in jobs):
@@ -61,7 +61,7 @@ class Enqueuing:
                 if not isinstance(error.__cause__, asyncpg.UniqueViolationError):
                     raise
         rows = await self._lanes.fetch(self._statements["store"], *_columns(jobs), True)
-        return _answers(rows)
+        return answers(rows)
 
     async def _insert(self, jobs: Batch) -> list[Answer]:
         await self._lanes.execute(
@@ -109,42 +109,5 @@ def _columns(jobs: Batch) -> tuple[list[Any], ...]:
         [job.payload for job in jobs],
         [job.key for job in jobs],
         [job.fresh for job in jobs],
-        [_options(job.options) for job in jobs],
+        [options(job.options) for job in jobs],
     )
-
-
-def _answers(rows: Rows) -> list[Answer]:
-    return [
-        Answer(
-            Stored(row["kind"]),
-            None if row["state"] is None else STATES[row["state"]],
-            row["holder"],
-        )
-        for row in rows
-    ]
-
-
-@lru_cache(maxsize=1024)
-def _options(options: JobOptions) -> str:
-    """The options as the schema's type of that name, in JSON."""
-    until = options.key_until
-    given = {
-        "queue": options.queue,
-        "priority": options.priority,
-        "max_attempts": options.max_attempts,
-        "delay": options.delay,
-        "due": options.due,
-        "expires": options.expires,
-        "lease": options.lease,
-        "max_crashes": options.max_crashes,
-        "max_lapses": options.max_lapses,
-        "key_policy": options.key_policy,
-        "key_hold": 3 if isinstance(until, int) else _KEY_HOLD[until],
-        "key_for": until if isinstance(until, int) else None,
-        "keep_age": options.keep and options.keep.age,
-        "keep_count": options.keep and options.keep.count,
-        "tags": options.tags or None,
-        "extra": options.extra or None,
-        "replicated": options.replicated,
-    }
-    return json.dumps({name: value for name, value in given.items() if value is not None})

@@ -34,7 +34,7 @@ class Cursor:
         self._rescanning = False
         self._ended = 0.0
         self._costs = (0.0, 0.0)
-        self._barren = False
+        self._found_nothing = False
 
     def ranges(self) -> Ranges:
         """What is left of the queue. A priority without a cursor has no dead entries: it is read from its start."""
@@ -74,11 +74,11 @@ class Cursor:
             return False
         if not short:
             return idle > RESCAN_EVERY
-        return not found or idle > RESCAN_AFTER or not self._barren
+        return not found or idle > RESCAN_AFTER or not self._found_nothing
 
     def _end_rescan(self, claimed: Sequence[tuple[int, int]], *, short: bool, took: float) -> None:
         self._costs = (self._costs[1], took)
-        self._rescanning, self._ended, self._barren = False, time.monotonic(), not claimed
+        self._rescanning, self._ended, self._found_nothing = False, time.monotonic(), not claimed
         reached = HIGHEST if short else claimed[-1][0]
         for priority, seq in self._before.items():
             # Beyond what was reached nothing is known; before it nothing is left.

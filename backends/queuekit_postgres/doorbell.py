@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from queuekit.errors import QueuekitError
-from queuekit_postgres.connections import Connection, Dialer
+from queuekit_postgres.connection import Connection, Dialer
 
 BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """The last one if somebody hung up in the middle of a statement."""

@@ -2,18 +2,16 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-import asyncpg
-
 from queuekit.backend import Claimant, Ended
-from queuekit.job import SUSPECT_AFTER, Claim, Micros, Token
-from queuekit_postgres.connections import Lane
-from queuekit_postgres.cursors import Cursor
-from queuekit_postgres.floors import Floors
-from queuekit_postgres.rows import ended
+from queuekit.job import SUSPECT_AFTER, Claim, Micros
+from queuekit_postgres.connection import Lane
+from queuekit_postgres.fetch.cursors import Cursor
+from queuekit_postgres.fetch.floors import Floors
+from queuekit_postgres.rows import claimed, ended
 from queuekit_postgres.statements import Statements
 
 ADVANCE_EVERY = 0.05
@@ -21,10 +19,8 @@ ADVANCE_EVERY = 0.05
 ADVANCE_FROM_START_EVERY = 1.0
 
 # columns of claim.sql
-_place = itemgetter(12, 0)  # priority, seq
+_order = itemgetter(12, 0)  # priority, seq
 _lapses = itemgetter(7)
-# A NamedTuple's own constructor is a Python function: twice the cost, for every job.
-_new = tuple.__new__
 
 
 class Wish(NamedTuple):
@@ -68,7 +64,7 @@ class Claims:
             claims += await self._sweep(queues, rest)
         return claims
 
-    def went_back(self, queues: Iterable[str]) -> None:
+    def went_back(self, queues: Collection[str]) -> None:
         """Jobs may be ready again in their old places."""
         for queue in queues:
             self._cursors.pop(queue, None)
@@ -147,14 +143,9 @@ class Claims:
             *cursor.ranges(),
         )
         took = time.monotonic() - began
-        rows.sort(key=_place)
+        rows.sort(key=_order)
         ready = rows
         if max(map(_lapses, rows), default=0) >= SUSPECT_AFTER:
             ready = [row for row in rows if _lapses(row) < SUSPECT_AFTER]
-        cursor.advance([*map(_place, ready)], short=len(rows) < wish.limit, took=took)
-        return [_claimed(queue, row) for row in rows]
-
-
-def _claimed(queue: str, row: asyncpg.Record) -> Claim:
-    """The columns from the fourth on are a claim's fields in their order."""
-    return _new(Claim, (_new(Token, (queue, row[1], row[2], row[0])), *row[3:12]))
+        cursor.advance([*map(_order, ready)], short=len(rows) < wish.limit, took=took)
+        return [claimed(queue, row) for row in rows]

@@ -22,9 +22,10 @@ from queuekit.testing.conformance._make import (
     released,
     succeeded,
 )
-from queuekit_postgres import PostgresBackend, claims, cursors
-from queuekit_postgres.connections import Connection
-from queuekit_postgres.cursors import HIGHEST, LOWEST, Cursor
+from queuekit_postgres import PostgresBackend
+from queuekit_postgres.connection import Connection
+from queuekit_postgres.fetch import claims, cursors
+from queuekit_postgres.fetch.cursors import HIGHEST, LOWEST, Cursor
 from tests.backends.postgres.plans import nodes
 
 

@@ -20,7 +20,7 @@ from queuekit.testing.conformance._make import (
     state_of,
     succeeded,
 )
-from queuekit_postgres.connections import Connection
+from queuekit_postgres.connection import Connection
 
 TABLES = {
     "keys": "(queue, key, id, expires_at) VALUES ('q', '{name}', gen_random_uuid(), now_us() + {left})",

@@ -1,15 +1,14 @@
 """Settling runs: acks move jobs to the records, returns put them back."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar, cast
 
 from queuekit.backend import BackendSettings, Ended, Verdict
 from queuekit.codes import ENDS, RETURNS, settlement
-from queuekit.job import Ack, Reason, Return, State, bounded
-from queuekit_postgres.connections import Lane
-from queuekit_postgres.errors import Unstorable
-from queuekit_postgres.halving import halved
+from queuekit.job import Ack, Reason, Return, ReturnKind, State, bounded
+from queuekit_postgres.connection import Lane
+from queuekit_postgres.errors import Unstorable, halved
 from queuekit_postgres.rows import ended
 from queuekit_postgres.statements import Statements
 
@@ -21,11 +20,28 @@ _USUAL = {State.SUCCEEDED}
 class Settling:
     """Settles over one connection."""
 
-    def __init__(self, statements: Statements, lane: Lane, settings: BackendSettings) -> None:
+    def __init__(
+        self,
+        statements: Statements,
+        lane: Lane,
+        settings: BackendSettings,
+        went_back: Callable[[Collection[str]], None],
+    ) -> None:
         self._statements = statements
         self._lane = lane
         succeeded, failed = settings.keep_succeeded, settings.keep_failed
         self._keep = (succeeded.age, succeeded.count, failed.age)
+        self._went_back = went_back
+
+    async def settle(self, outcomes: Sequence[Ack | Return], failed: list[Ended]) -> list[Verdict]:
+        """End jobs or put them back; those that have failed by going back are added to the list."""
+        if {*map(type, outcomes)} == {Ack}:
+            return await self.ack(cast("Sequence[Ack]", outcomes))
+        acks = {n: o for n, o in enumerate(outcomes) if isinstance(o, Ack)}
+        returns = {n: o for n, o in enumerate(outcomes) if isinstance(o, Return)}
+        verdicts = dict(zip(acks, await self.ack(list(acks.values())), strict=True))
+        verdicts |= zip(returns, await self.retry(list(returns.values()), failed), strict=True)
+        return [verdicts[n] for n in range(len(outcomes))]
 
     async def ack(self, acks: Sequence[Ack]) -> list[Verdict]:
         """End jobs."""
@@ -35,11 +51,13 @@ class Settling:
         """Put jobs back; those that have failed by it are added to the list."""
         if not returns:
             return []
-        return await halved(lambda some: self._retry(some, failed), self._refuse, returns)
+        verdicts = await halved(lambda some: self._retry(some, failed), self._refuse, returns)
+        self._went_back({r.token.queue for r in returns if r.kind is ReturnKind.RELEASE})
+        return verdicts
 
     async def _ack(self, given: Sequence[Ack]) -> list[Verdict]:
         tokens, _, states, results, reasons, errors, keeps = zip(
-            *sorted(given, key=_place), strict=True
+            *sorted(given, key=_by_seq), strict=True
         )
         _, _, deliveries, seqs = zip(*tokens, strict=True)
         kept = any(keeps)
@@ -58,7 +76,7 @@ class Settling:
         return [Verdict.DONE] * done if done == len(given) else await self._settled(given)
 
     async def _retry(self, given: Sequence[Return], failed: list[Ended]) -> list[Verdict]:
-        returns = sorted(given, key=_place)
+        returns = sorted(given, key=_by_seq)
         rows = await self._lane.fetch(
             self._statements["retry"],
             [r.token.address for r in returns],
@@ -113,8 +131,8 @@ class Settling:
         return Verdict.REFUSED if verdict is Verdict.DONE else verdict
 
 
-def _place(outcome: Ack | Return) -> tuple[Any, ...]:
-    """By seq, as the statements expect; of two deliveries of one job the newer counts."""
+def _by_seq(outcome: Ack | Return) -> tuple[Any, ...]:
+    """As the statements expect; of two deliveries of one job the newer counts."""
     return outcome.token[:1:-1]
 
 

@@ -3,24 +3,22 @@
 from typing import Final
 
 from queuekit.errors import BackendRefused, ConfigurationError
-from queuekit_postgres.connections import Connection, Lanes
+from queuekit_postgres.connection import Connection, Lanes
 from queuekit_postgres.errors import Pooled
 from queuekit_postgres.statements import Migration, Statements
 
-OLDEST_SERVER: Final = (13, 0)
 DAYS_AHEAD: Final = 16
 """Partitions of the records that are made in advance: failed ones stay 14 days by default."""
 
 
-async def migrate(lanes: Lanes, statements: Statements) -> list[str]:
+async def apply(lanes: Lanes, statements: Statements) -> list[str]:
     """Bring the schema up to date; the names of the migrations that ran.
 
     Raises:
-        ConfigurationError: the server is too old, the schema too new, or the role may not make it.
+        ConfigurationError: the schema is too new, or the role may not make it.
     """
 
     async def run(connection: Connection) -> list[str]:
-        _check_server(connection)
         missing = await _missing(connection, statements)
         if missing:
             async with connection.transaction():
@@ -47,14 +45,6 @@ def script(statements: Statements) -> str:
         for migration in statements.migrations()
     ]
     return "\n".join([f"BEGIN;\nCREATE SCHEMA {statements.schema};\n", *steps, "COMMIT;\n"])
-
-
-def _check_server(connection: Connection) -> None:
-    version = connection.get_server_version()
-    if version[:2] < OLDEST_SERVER:
-        raise ConfigurationError(
-            f"Postgres {version.major}.{version.minor} is too old: queuekit needs 13 or newer."
-        )
 
 
 async def _missing(connection: Connection, statements: Statements) -> list[Migration]:

@@ -26,7 +26,7 @@ from queuekit.testing.conformance._make import (
     snoozed,
     succeeded,
 )
-from queuekit_postgres import PostgresBackend, waiting
+from queuekit_postgres import PostgresBackend, wait
 
 Ring = Callable[[], Awaitable[object]]
 HOUR = 3600.0
@@ -35,8 +35,8 @@ HOUR = 3600.0
 @pytest.fixture(autouse=True)
 def no_look_but_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing but a bell can wake whoever has had the first looks."""
-    monkeypatch.setattr(waiting, "LOOK_EVERY", HOUR)
-    monkeypatch.setattr(waiting, "ASLEEP_FOR", round(HOUR * 1_000_000))
+    monkeypatch.setattr(wait, "LOOK_EVERY", HOUR)
+    monkeypatch.setattr(wait, "ASLEEP_FOR", round(HOUR * 1_000_000))
 
 
 async def enqueue(store: Backend) -> Ring:
@@ -126,7 +126,7 @@ async def test_a_bell_is_heard(
     await eventually(lambda: _all_first_looks(looks))
     await ring()
     await asyncio.wait_for(asleep, 20)
-    assert len(looks) == 1 + len(waiting.FIRST_LOOKS)
+    assert len(looks) == 1 + len(wait.FIRST_LOOKS)
 
 
 async def test_a_waiter_hears_the_end(backend: PostgresBackend, other: Backend) -> None:
@@ -153,4 +153,4 @@ def _counted(owner: object, name: str) -> list[None]:
 
 
 async def _all_first_looks(looks: list[None]) -> bool:
-    return len(looks) >= 1 + len(waiting.FIRST_LOOKS)
+    return len(looks) >= 1 + len(wait.FIRST_LOOKS)
