@@ -44,7 +44,7 @@ class Maintenance:
         """One round."""
         names = list(queues)
         (row,) = await self._lanes.fetch(
-            self._statements["upkeep"], names, self._keep_failed, self._rescued.since(queues)
+            self._statements["maintain"], names, self._keep_failed, self._rescued.since(queues)
         )
         lapsed = json.loads(row["rescued"] or NONE_LAPSED)
         self._rescued.done(queues, row["now"], len(lapsed["rescued"]))

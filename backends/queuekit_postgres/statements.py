@@ -1,11 +1,11 @@
 """The SQL files, with the schema's name and the contract's numbers put in."""
 
 import re
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from queuekit.codes import digest, rendered
+from queuekit.codes import digest, rendered, sections
 from queuekit.errors import ConfigurationError
 
 _FOLDER: Final = Path(__file__).parent
@@ -40,17 +40,15 @@ class Migration(NamedTuple):
 
 
 class Statements:
-    """One statement for each verb; the files say ``queuekit.`` where the schema's name belongs."""
+    """Statements by name; the files say ``queuekit.`` where the schema's name belongs."""
 
     def __init__(self, namespace: str) -> None:
         self.schema = quoted(namespace)
-        self._texts = {path.stem: self._load(path) for path in (_FOLDER / "sql").glob("*.sql")}
+        files = [self._load(path) for path in (_FOLDER / "sql").glob("*.sql")]
+        self._texts = dict(chain.from_iterable(map(sections, files)))
 
-    def __getitem__(self, verb: str) -> str:
-        return self._texts[verb]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
+    def __getitem__(self, name: str) -> str:
+        return self._texts[name]
 
     def migrations(self) -> list[Migration]:
         """The steps that make the schema, in order."""

@@ -67,7 +67,7 @@ class Waiting:
         with self._doorbell.sleeper(self._name) as sleeper:
             for longest in self._pauses():
                 sleeper.settle()
-                statement = self._statements["outcomes"]
+                statement = self._statements["results"]
                 rows = await self._lanes.fetch(statement, ids, queues, self._name, ask_until)
                 if gone := [row["asked"] for row in rows if row["state"] is None]:
                     raise JobNotFound(f"Job {gone[0]} is not stored, or its record is gone.")

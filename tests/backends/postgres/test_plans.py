@@ -26,7 +26,7 @@ HOT = {
     "settled": f"'{IDS}', '{{default}}', '{{1}}', '{{6}}'",
     "nonempty": "'{default}', '{-32768}', '{0}', '{32767}', true",
     "look": "'alice', '{default}', 3000000, true",
-    "outcomes": f"'{IDS}', '{{default}}', 'alice', 1",
+    "results": f"'{IDS}', '{{default}}', 'alice', 1",
     "get": f"'{IDS}', '{{default}}'",
     "locate": f"'{IDS}'",
     "find": "NULL, NULL, NULL, NULL, NULL, NULL, 50, 5000, 'ffffffff-ffff-ffff-ffff-ffffffffffff', ''",

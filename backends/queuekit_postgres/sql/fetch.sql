@@ -1,3 +1,29 @@
+-- name: advance
+-- Promotes what is due, fails what has expired, hands out solitary jobs; how many (of the expired: which, or null), and
+-- what time it is.
+-- $1 queues text[], $2 age of failed records, $3 up to when that was done
+SELECT
+  queuekit.promote_due($1::text[], $3::bigint) AS promoted,
+  queuekit.expire($1::text[], $2::bigint, $3::bigint) AS expired,
+  queuekit.hand_out($1::text[]) AS handed_out,
+  queuekit.now_us() AS now
+
+-- name: nonempty
+-- Which queues have a job to claim, ranges as in `claim`; one index probe each.
+-- $1 queues text[] and their ranges: $2 from priorities smallint[], $3 behind seqs bigint[], $4 below smallint[],
+-- $5 whether suspects count
+SELECT range.queue
+FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::smallint[]) AS range (queue, priority, seq, below)
+CROSS JOIN LATERAL (
+  (SELECT 1 FROM queuekit.jobs j
+  WHERE j.state = READY AND j.queue = range.queue AND (j.priority, j.seq) > (range.priority, range.seq)
+    AND j.priority < range.below LIMIT 1)
+  UNION ALL
+  (SELECT 1 FROM queuekit.jobs j WHERE $5::boolean AND j.state = SUSPECT AND j.queue = range.queue LIMIT 1)
+  LIMIT 1
+) AS hit
+
+-- name: claim
 -- Claims ready jobs of one queue. The shape is deliberate: an array of ctids, each row found by its index, never a join
 -- that may turn into a hash join. Ranges of (priority, seq) leave out what earlier claims have emptied, as the dead
 -- index entries there cannot be removed while any old snapshot is open.
