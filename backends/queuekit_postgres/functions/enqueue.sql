@@ -1,47 +1,8 @@
--- What an enqueue may ask for beyond a plain job; key_for: microseconds, with key_hold 3.
-CREATE TYPE queuekit.options AS (
-  queue text,
-  priority smallint,
-  max_attempts integer,
-  delay bigint,
-  due bigint,
-  expires bigint,
-  lease bigint,
-  max_crashes smallint,
-  max_lapses smallint,
-  key_policy text,
-  key_hold smallint,
-  key_for bigint,
-  keep_age bigint,
-  keep_count integer,
-  tags text[],
-  extra text,
-  replicated boolean
-);
-
--- holder: of a duplicate or replaced job, the id that holds the key.
-CREATE TYPE queuekit.answer AS (kind text, state smallint, holder uuid);
-
--- What is known of an id: null, or an answer (with no state if nothing but the id is remembered).
-CREATE FUNCTION queuekit.known(job uuid, job_queue text) RETURNS queuekit.answer LANGUAGE sql VOLATILE AS $$
-  SELECT 'known'::text, state, NULL::uuid FROM (
-    SELECT j.state, 0 AS age FROM queuekit.jobs j WHERE j.id = job AND j.queue = job_queue
-    UNION ALL
-    SELECT CASE WHEN r.kept_until > queuekit.now_us() THEN r.state END, queuekit.now_us() - r.finished_at
-    FROM queuekit.records r
-    WHERE r.id = job AND r.queue = job_queue AND r.kept_until > queuekit.now_us() - REMEMBER_IDS
-  ) AS found (state, age)
-  ORDER BY age LIMIT 1
-$$;
-
--- The answer to a replacement that is sent again, while what it has replaced still has its payload.
-CREATE FUNCTION queuekit.replaced(job uuid, job_queue text) RETURNS queuekit.answer LANGUAGE sql VOLATILE AS $$
-  SELECT 'replaced'::text, j.state, j.id FROM queuekit.jobs j WHERE j.origin = job AND j.queue = job_queue
-$$;
+-- Storing jobs.
 
 -- Gives an unfinished job the payload, options and due time of another one, and its place in line; of that one the id
 -- is remembered.
-CREATE FUNCTION queuekit.replace(job uuid, job_queue text, new queuekit.jobs) RETURNS queuekit.answer
+CREATE OR REPLACE FUNCTION queuekit.replace(job uuid, job_queue text, new queuekit.jobs) RETURNS queuekit.answer
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   given queuekit.answer;
@@ -61,67 +22,9 @@ BEGIN
 END
 $$;
 
--- Settles who holds the key of a job that was just inserted. patient: may wait for a run that is just ending; a
--- caller's long transaction must not hold up that job's ack (upkeep finds a successor that was left behind), and takes
--- a holder that somebody has in hand for one that runs.
-CREATE FUNCTION queuekit.contend(new queuekit.jobs, policy text, patient boolean) RETURNS queuekit.answer
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-  holder queuekit.keys;
-  held queuekit.jobs;
-  heir uuid;
-  locked boolean := false;
-BEGIN
-  LOOP
-    INSERT INTO queuekit.keys (queue, key, id, expires_at) VALUES (new.queue, new.key, new.id, new.key_expires)
-    ON CONFLICT DO NOTHING;
-    IF FOUND THEN
-      RETURN ('stored', new.state, NULL)::queuekit.answer;
-    END IF;
-    SELECT * INTO holder FROM queuekit.keys k WHERE k.queue = new.queue AND k.key = new.key;
-    CONTINUE WHEN NOT FOUND;
-    -- First the job, then its key: the order in which acks and claims lock them.
-    IF patient THEN
-      PERFORM FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue FOR UPDATE;
-    ELSE
-      PERFORM FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue AND j.state <> RUNNING
-      FOR UPDATE SKIP LOCKED;
-      EXIT WHEN NOT FOUND;
-    END IF;
-    SELECT * INTO holder FROM queuekit.keys k
-    WHERE k.queue = new.queue AND k.key = new.key AND k.id = holder.id FOR UPDATE;
-    locked := FOUND;
-    EXIT WHEN locked;
-  END LOOP;
-  SELECT * INTO held FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue;
-  IF holder.expires_at <= queuekit.now_us() OR held.id IS NULL AND holder.expires_at IS NULL THEN
-    UPDATE queuekit.keys k SET id = new.id, expires_at = new.key_expires
-    WHERE k.queue = new.queue AND k.key = new.key AND k.id = holder.id;
-    IF NOT FOUND THEN -- somebody else was a moment faster
-      RETURN queuekit.contend(new, policy, patient);
-    END IF;
-    RETURN ('stored', new.state, NULL)::queuekit.answer;
-  ELSIF held.id IS NULL OR policy NOT IN ('replace', 'debounce') THEN
-    DELETE FROM queuekit.jobs WHERE seq = new.seq;
-    held.state := coalesce(held.state, (queuekit.known(holder.id, new.queue)).state);
-    RETURN ('duplicate', held.state, holder.id)::queuekit.answer;
-  END IF;
-  -- A successor before its holder, even one that was put back: what runs last must be the newest.
-  SELECT j.id INTO heir FROM queuekit.jobs j WHERE j.state = WAITING AND j.queue = new.queue AND j.key = new.key
-  ORDER BY j.seq DESC LIMIT 1 FOR UPDATE;
-  IF FOUND THEN
-    RETURN queuekit.replace(heir, new.queue, new);
-  ELSIF locked AND held.state <> RUNNING THEN
-    RETURN queuekit.replace(held.id, new.queue, new);
-  END IF;
-  UPDATE queuekit.jobs SET state = WAITING WHERE seq = new.seq;
-  RETURN ('stored', WAITING, NULL)::queuekit.answer;
-END
-$$;
-
 -- Stores one job: first inserted, then, in a later statement (whose snapshot is younger than any wait for a lock),
 -- taken out again if the history knows it.
-CREATE FUNCTION queuekit.store(
+CREATE OR REPLACE FUNCTION queuekit.store(
   job uuid, job_task text, job_payload text, job_key text, fresh boolean, o queuekit.options, patient boolean
 ) RETURNS queuekit.answer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -166,7 +69,7 @@ $$;
 
 -- Stores jobs one after the other and rings; options: one JSON object each. Callers' sessions may keep a plan that was
 -- made for an empty table, hence the setting.
-CREATE FUNCTION queuekit.store_all(
+CREATE OR REPLACE FUNCTION queuekit.store_all(
   ids uuid[], tasks text[], payloads text[], keys text[], fresh boolean[], options text[], patient boolean
 ) RETURNS SETOF queuekit.answer LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
@@ -193,7 +96,7 @@ END
 $$;
 
 -- For triggers and other languages; in the caller's transaction. The id of the new job, or of the one with that key.
-CREATE FUNCTION queuekit.enqueue(
+CREATE OR REPLACE FUNCTION queuekit.enqueue(
   task text,
   args jsonb DEFAULT '{}',
   queue text DEFAULT 'default',

@@ -1,29 +1,7 @@
--- What became of a job: the state that was found (null: no such job), the state that it has now (null: it is gone), its
--- generation, why nothing was done (null: it was), and the id that holds its key if that is why.
-CREATE TYPE queuekit.change AS (found smallint, now smallint, generation integer, refused text, holder uuid);
-
--- An error as people read it; as it is stored if it can't be read, so that no job spoils the search for others.
-CREATE FUNCTION queuekit.shown(error text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-  RETURN (error::json ->> 'type') || ': ' || (error::json ->> 'message');
-EXCEPTION WHEN data_exception THEN
-  RETURN error;
-END
-$$;
-
--- A live job, locked.
-CREATE FUNCTION queuekit.live(job uuid, job_queue text) RETURNS queuekit.jobs LANGUAGE sql VOLATILE AS $$
-  SELECT * FROM queuekit.jobs j WHERE j.id = job AND j.queue = job_queue FOR UPDATE
-$$;
-
--- A record that is not hidden, locked.
-CREATE FUNCTION queuekit.record(job uuid, job_queue text) RETURNS queuekit.records LANGUAGE sql VOLATILE AS $$
-  SELECT * FROM queuekit.records r WHERE r.id = job AND r.queue = job_queue AND r.kept_until > queuekit.now_us()
-  ORDER BY r.finished_at DESC LIMIT 1 FOR UPDATE
-$$;
+-- What people do to jobs.
 
 -- Ends an unstarted job as cancelled, or asks a running one to stop; the state that it has now.
-CREATE FUNCTION queuekit.cancel(job queuekit.jobs, keep bigint) RETURNS smallint LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION queuekit.cancel(job queuekit.jobs, keep bigint) RETURNS smallint LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
   UPDATE queuekit.jobs
   SET cancel_requested = true, history = queuekit.noted(history, queuekit.event('cancel', delivery))
@@ -38,7 +16,7 @@ END
 $$;
 
 -- Makes a finished job ready again; the id that holds its key if that is another job's, and nothing was done.
-CREATE FUNCTION queuekit.rerun(old queuekit.records) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION queuekit.rerun(old queuekit.records) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   holder uuid;
 BEGIN
@@ -66,7 +44,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION queuekit.remove(job uuid, job_queue text, place bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION queuekit.remove(job uuid, job_queue text, place bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
   IF place IS NOT NULL THEN
     PERFORM queuekit.finish(ARRAY[place], CANCELLED::smallint, NULL, 0);
@@ -76,7 +54,7 @@ END
 $$;
 
 -- Carries out an event on a job that is in one of the states in which that is allowed.
-CREATE FUNCTION queuekit.steer(event text, allowed smallint[], job uuid, job_queue text, keep bigint)
+CREATE OR REPLACE FUNCTION queuekit.steer(event text, allowed smallint[], job uuid, job_queue text, keep bigint)
 RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   held queuekit.jobs := queuekit.live(job, job_queue);
