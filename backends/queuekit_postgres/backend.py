@@ -92,11 +92,11 @@ class PostgresBackend:
 
     async def ack(self, acks: Sequence[Ack]) -> list[Verdict]:
         """End running jobs."""
-        return await self._settling.ack(acks)
+        return await self._settling.settle(acks, [])
 
     async def retry(self, returns: Sequence[Return]) -> list[Verdict]:
         """Put running jobs back."""
-        return await self._settling.retry(returns, [])
+        return await self._settling.settle(returns, [])
 
     async def heartbeat(self, tokens: Sequence[Token]) -> Pulse:
         """Extend leases."""

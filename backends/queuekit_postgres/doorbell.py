@@ -39,7 +39,7 @@ class Sleeper:
             return False
         return True
 
-    def settle(self) -> None:
+    def reset(self) -> None:
         """Sleep on: the next ring counts."""
         self._rung.clear()
 

@@ -1,25 +1,21 @@
 """Moving time on."""
 
-import json
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
-from uuid import UUID
 
 from queuekit.backend import Upkeep
-from queuekit.job import JobRef, Micros
+from queuekit.job import Micros
 from queuekit_postgres.connection import Lanes
 from queuekit_postgres.fetch import Floors
-from queuekit_postgres.rows import ended
+from queuekit_postgres.rows import ended, refs
 from queuekit_postgres.schema import DAYS_AHEAD
 from queuekit_postgres.statements import Statements
 
 PRUNED_AT_MOST = 20_000
 PRUNE_SHARE = 0.1
 """At most this share of the time goes into pruning."""
-TURN_PAGES_EVERY = 600.0
+PARTITIONS_EVERY = 600.0
 RESCUE_FROM_START_EVERY = 30.0
-NONE_LAPSED: Final = '{"rescued":[],"crashed":null}'
 
 
 class Maintenance:
@@ -38,7 +34,7 @@ class Maintenance:
         self._went_back = went_back
         self._rescued = Floors(RESCUE_FROM_START_EVERY)
         self._prune_at = 0.0
-        self._turn_at = time.monotonic() + TURN_PAGES_EVERY
+        self._partitions_at = time.monotonic() + PARTITIONS_EVERY
 
     async def maintain(self, queues: Sequence[str]) -> Upkeep:
         """One round."""
@@ -46,23 +42,23 @@ class Maintenance:
         (row,) = await self._lanes.fetch(
             self._statements["maintain"], names, self._keep_failed, self._rescued.since(queues)
         )
-        lapsed = json.loads(row["rescued"] or NONE_LAPSED)
-        self._rescued.done(queues, row["now"], len(lapsed["rescued"]))
-        if lapsed["rescued"]:
+        rescued = refs(row["lapsed"])
+        self._rescued.done(queues, row["now"], len(rescued))
+        if rescued:
             self._went_back(names)
         return Upkeep(
             promoted=row["promoted"],
-            rescued=[JobRef(queue, UUID(id_)) for queue, id_ in lapsed["rescued"]],
+            rescued=rescued,
             renewed=row["renewed"],
             pruned=await self._prune(names),
-            ended=[*ended(row["expired"]), *ended(lapsed["crashed"])],
+            ended=[*ended(row["expired"]), *ended(row["lapsed"])],
         )
 
     async def _prune(self, queues: list[str]) -> int:
         began = time.monotonic()
-        if began >= self._turn_at:
-            self._turn_at = began + TURN_PAGES_EVERY
-            await self._lanes.fetch(self._statements["turn_pages"], DAYS_AHEAD)
+        if began >= self._partitions_at:
+            self._partitions_at = began + PARTITIONS_EVERY
+            await self._lanes.fetch(self._statements["make_partitions"], DAYS_AHEAD)
         if began < self._prune_at:
             return 0
         (row,) = await self._lanes.fetch(self._statements["prune"], queues, PRUNED_AT_MOST)

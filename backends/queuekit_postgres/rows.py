@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from queuekit.backend import Answer, Change, Ended, Refusal, Stored
-from queuekit.codes import STATES
+from queuekit.codes import FAILED, STATES
 from queuekit.job import Claim, JobOptions, JobRecord, JobRef, State, Token
 
 _FIELDS = tuple(field.name for field in fields(JobRecord))
@@ -69,10 +69,18 @@ def change(ref: JobRef, row: asyncpg.Record) -> Change:
     return Change(ref, _state(found), _state(now), generation, refusal, holder)
 
 
+def refs(told: str | None) -> list[JobRef]:
+    """The jobs of which the schema tells what became, as rows of its type `became` in JSON."""
+    return [JobRef(one["queue"], UUID(one["id"])) for one in json.loads(told or "[]")]
+
+
 def ended(told: str | None) -> list[Ended]:
-    """What the schema's `finish` tells."""
-    rows = json.loads(told) if told else ()
-    return [Ended(queue, UUID(id_), task, reason) for queue, id_, task, reason in rows]
+    """Those of them that have failed."""
+    return [
+        Ended(one["queue"], UUID(one["id"]), one["task"], one["reason"])
+        for one in json.loads(told or "[]")
+        if one["state"] == FAILED
+    ]
 
 
 def _state(code: int | None) -> State | None:

@@ -61,7 +61,7 @@ async def apply(lanes: Lanes, statements: Statements) -> list[str]:
         if missing:
             async with connection.transaction():
                 missing = await _apply_locked(connection, statements)
-        await connection.execute(statements["turn_pages"], DAYS_AHEAD)
+        await connection.execute(statements["make_partitions"], DAYS_AHEAD)
         return [step.name for step in missing]
 
     try:

@@ -1,20 +1,24 @@
-"""Settling runs: acks move jobs to the records, returns put them back."""
+"""Settling runs: plain successes in bulk, all others by the schema's one door out of running."""
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeVar, cast
+from operator import itemgetter
+from typing import Any, Final, TypeVar, cast
 
 from queuekit.backend import BackendSettings, Ended, Verdict
-from queuekit.codes import ENDS, RETURNS, settlement
-from queuekit.job import Ack, Reason, Return, ReturnKind, State, bounded
+from queuekit.codes import settlement
+from queuekit.job import Ack, Keep, Reason, Return, ReturnKind, State, bounded
 from queuekit_postgres.connection import Lane
 from queuekit_postgres.errors import Unstorable, halved
 from queuekit_postgres.rows import ended
 from queuekit_postgres.statements import Statements
 
 T = TypeVar("T")
+Outcomes = Sequence[Ack | Return]
 
-_USUAL = {State.SUCCEEDED}
+_SUCCEEDED: Final = State.SUCCEEDED  # on Python 3.11 members of an enum are slow look-ups
+_state = itemgetter(2)
+"""Of an ack; of a return its delay, which is no state."""
 
 
 class Settling:
@@ -29,84 +33,63 @@ class Settling:
     ) -> None:
         self._statements = statements
         self._lane = lane
-        succeeded, failed = settings.keep_succeeded, settings.keep_failed
-        self._keep = (succeeded.age, succeeded.count, failed.age)
+        self._keep = settings.keep_succeeded
+        self._keep_failed = settings.keep_failed.age
         self._went_back = went_back
 
-    async def settle(self, outcomes: Sequence[Ack | Return], failed: list[Ended]) -> list[Verdict]:
-        """End jobs or put them back; those that have failed by going back are added to the list."""
-        if {*map(type, outcomes)} == {Ack}:
-            return await self.ack(cast("Sequence[Ack]", outcomes))
-        acks = {n: o for n, o in enumerate(outcomes) if isinstance(o, Ack)}
-        returns = {n: o for n, o in enumerate(outcomes) if isinstance(o, Return)}
-        verdicts = dict(zip(acks, await self.ack(list(acks.values())), strict=True))
-        verdicts |= zip(returns, await self.retry(list(returns.values()), failed), strict=True)
+    async def settle(self, outcomes: Outcomes, failed: list[Ended]) -> list[Verdict]:
+        """End jobs or put them back; those that have failed by a death are added to the list."""
+        if {*map(_state, outcomes)} == {_SUCCEEDED}:
+            return await halved(self._succeed, self._refuse, cast("Sequence[Ack]", outcomes))
+        plain = {
+            n: o for n, o in enumerate(outcomes) if isinstance(o, Ack) and o.state == _SUCCEEDED
+        }
+        others = {n: o for n, o in enumerate(outcomes) if n not in plain}
+        verdicts: dict[int, Verdict] = {}
+        if plain:
+            done = await halved(self._succeed, self._refuse, [*plain.values()])
+            verdicts |= zip(plain, done, strict=True)
+        if others:
+            done = await halved(
+                lambda some: self._leave(some, failed), self._refuse, [*others.values()]
+            )
+            verdicts |= zip(others, done, strict=True)
         return [verdicts[n] for n in range(len(outcomes))]
 
-    async def ack(self, acks: Sequence[Ack]) -> list[Verdict]:
-        """End jobs."""
-        return await halved(self._ack, self._refuse, acks) if acks else []
-
-    async def retry(self, returns: Sequence[Return], failed: list[Ended]) -> list[Verdict]:
-        """Put jobs back; those that have failed by it are added to the list."""
-        if not returns:
-            return []
-        verdicts = await halved(lambda some: self._retry(some, failed), self._refuse, returns)
-        self._went_back({r.token.queue for r in returns if r.kind is ReturnKind.RELEASE})
-        return verdicts
-
-    async def _ack(self, given: Sequence[Ack]) -> list[Verdict]:
-        tokens, _, states, results, reasons, errors, keeps = zip(
-            *sorted(given, key=_by_seq), strict=True
-        )
+    async def _succeed(self, given: Sequence[Ack]) -> list[Verdict]:
+        tokens, _, _, results, _, _, keeps = zip(*sorted(given, key=_by_seq), strict=True)
         _, _, deliveries, seqs = zip(*tokens, strict=True)
-        kept = any(keeps)
         done = await self._lane.execute(
-            self._statements["ack"],
+            self._statements["succeed"],
             seqs,
             *_common(deliveries),
             *_common(results),
-            [ENDS[state] for state in states] if set(states) != _USUAL else None,
-            _unless_none(reasons),
-            _unless_none(errors),
-            [keep and keep.age for keep in keeps] if kept else None,
-            [keep and keep.count for keep in keeps] if kept else None,
-            *self._keep,
+            *_ages_and_counts(keeps),
+            self._keep.age,
+            self._keep.count,
         )
         return [Verdict.DONE] * done if done == len(given) else await self._settled(given)
 
-    async def _retry(self, given: Sequence[Return], failed: list[Ended]) -> list[Verdict]:
-        returns = sorted(given, key=_by_seq)
-        rows = await self._lane.fetch(
-            self._statements["retry"],
-            [r.token.address for r in returns],
-            [r.token.delivery for r in returns],
-            [RETURNS[r.kind] for r in returns],
-            [bounded(r.delay) for r in returns],
-            [r.error for r in returns],
-            list({r.token.queue for r in returns}),
-        )
-        if len(rows) == len(returns):
-            return [Verdict.DONE] * len(rows)
-        back = {(row["id"], row["queue"], row["settled_delivery"]) for row in rows}
-        for r in returns:
-            if (r.token.id, r.token.queue, r.token.delivery) not in back:
-                failed += await self._end(r)
-        return await self._settled(given)
-
-    async def _end(self, back: Return) -> list[Ended]:
-        """End a job that can't go back, if it is that."""
+    async def _leave(self, given: Outcomes, failed: list[Ended]) -> list[Verdict]:
+        outcomes = sorted(given, key=_by_seq)
+        acks = [o if isinstance(o, Ack) else None for o in outcomes]
         (row,) = await self._lane.fetch(
-            self._statements["end_return"],
-            back.token.address,
-            back.token.delivery,
-            RETURNS[back.kind],
-            back.error,
-            self._keep[2],
+            self._statements["leave"],
+            [o.token.address for o in outcomes],
+            [o.token.delivery for o in outcomes],
+            self._keep_failed,
+            [settlement(o) for o in outcomes],
+            [bounded(o.delay) if isinstance(o, Return) else 0 for o in outcomes],
+            [o.error for o in outcomes],
+            [ack and ack.reason for ack in acks],
+            *_ages_and_counts([ack and ack.keep for ack in acks]),
         )
-        return ended(row[0])
+        self._went_back({o.token.queue for o in outcomes if _is_release(o)})
+        failed += ended(row["crashed"])
+        done = row["settled"] == len(given)
+        return [Verdict.DONE] * len(given) if done else await self._settled(given)
 
-    async def _settled(self, outcomes: Sequence[Ack | Return]) -> list[Verdict]:
+    async def _settled(self, outcomes: Outcomes) -> list[Verdict]:
         rows = await self._lane.fetch(
             self._statements["settled"],
             [o.token.id for o in outcomes],
@@ -127,8 +110,12 @@ class Settling:
         told = {"attempt": attempt, "type": "InvalidResult", "message": str(error), "traceback": ""}
         text = json.dumps(told)
         ack = Ack(token, task, State.FAILED, None, Reason.INVALID_RESULT, text, keep)
-        (verdict,) = await self._ack([ack])
+        (verdict,) = await self._leave([ack], [])
         return Verdict.REFUSED if verdict is Verdict.DONE else verdict
+
+
+def _is_release(outcome: Ack | Return) -> bool:
+    return isinstance(outcome, Return) and outcome.kind is ReturnKind.RELEASE
 
 
 def _by_seq(outcome: Ack | Return) -> tuple[Any, ...]:
@@ -142,5 +129,7 @@ def _common(values: tuple[T, ...]) -> tuple[T | None, tuple[T, ...] | None]:
     return (values[0], None) if same else (None, values)
 
 
-def _unless_none(values: tuple[T, ...]) -> tuple[T, ...] | None:
-    return None if values.count(cast("T", None)) == len(values) else values
+def _ages_and_counts(keeps: Sequence[Keep | None]) -> tuple[list[Any] | None, list[Any] | None]:
+    if not any(keeps):
+        return None, None
+    return [keep and keep.age for keep in keeps], [keep and keep.count for keep in keeps]

@@ -66,7 +66,7 @@ class Waiting:
             await self._doorbell.listen(self._name)
         with self._doorbell.sleeper(self._name) as sleeper:
             for longest in self._pauses():
-                sleeper.settle()
+                sleeper.reset()
                 statement = self._statements["results"]
                 rows = await self._lanes.fetch(statement, ids, queues, self._name, ask_until)
                 if gone := [row["asked"] for row in rows if row["state"] is None]:

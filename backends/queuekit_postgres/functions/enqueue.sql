@@ -7,7 +7,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   given queuekit.answer;
 BEGIN
-  PERFORM queuekit.finish(ARRAY[new.seq], CANCELLED::smallint, NULL, 0), queuekit.forget(ARRAY[new.id], ARRAY[job_queue]);
+  PERFORM queuekit.finish_as_cancelled(new.seq, 0), queuekit.forget(ARRAY[new.id], ARRAY[job_queue]);
   UPDATE queuekit.jobs
   SET origin = new.id, task = new.task, payload = new.payload, priority = new.priority, max_attempts = new.max_attempts,
     scheduled_at = new.scheduled_at, expires_at = new.expires_at, own_lease = new.own_lease,

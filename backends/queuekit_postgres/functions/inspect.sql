@@ -10,7 +10,7 @@ BEGIN
     PERFORM queuekit.wake(job.claimant);
     RETURN RUNNING;
   END IF;
-  PERFORM queuekit.finish(ARRAY[job.seq], CANCELLED::smallint, NULL, keep);
+  PERFORM queuekit.finish_as_cancelled(job.seq, keep);
   RETURN CANCELLED;
 END
 $$;
@@ -44,10 +44,10 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION queuekit.remove(job uuid, job_queue text, place bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION queuekit.remove(job uuid, job_queue text, job_seq bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-  IF place IS NOT NULL THEN
-    PERFORM queuekit.finish(ARRAY[place], CANCELLED::smallint, NULL, 0);
+  IF job_seq IS NOT NULL THEN
+    PERFORM queuekit.finish_as_cancelled(job_seq, 0);
   END IF;
   PERFORM queuekit.forget(ARRAY[job], ARRAY[job_queue]);
 END

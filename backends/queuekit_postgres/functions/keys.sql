@@ -9,9 +9,9 @@ $$;
 
 -- Lets a job go on that waits for the holder of a key: the oldest, as several callers' transactions may have stored one
 -- each. One that such a transaction has in hand is left to upkeep, so that no ack waits for it.
-CREATE OR REPLACE FUNCTION queuekit.succeed(job_queue text, job_key text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION queuekit.follow(job_queue text, job_key text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  heir queuekit.jobs;
+  successor queuekit.jobs;
 BEGIN
   UPDATE queuekit.jobs
   SET state = queuekit.ready_or_scheduled(lapses, scheduled_at), seq = nextval('queuekit.jobs_seq_seq')
@@ -19,15 +19,15 @@ BEGIN
     SELECT j.seq FROM queuekit.jobs j WHERE j.state = WAITING AND j.queue = job_queue AND j.key = job_key
     ORDER BY j.seq LIMIT 1 FOR UPDATE SKIP LOCKED
   )
-  RETURNING * INTO heir;
+  RETURNING * INTO successor;
   IF FOUND THEN
-    PERFORM queuekit.take_key(heir), queuekit.ring(ARRAY[job_queue], 1);
+    PERFORM queuekit.take_key(successor), queuekit.ring(ARRAY[job_queue], 1);
   END IF;
 END
 $$;
 
 -- Lets successors go on whose holder ended while a caller's transaction was storing them.
-CREATE OR REPLACE FUNCTION queuekit.succeed_orphans(queues text[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION queuekit.follow_orphans(queues text[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   orphan record;
 BEGIN
@@ -39,7 +39,7 @@ BEGIN
     )
     LIMIT 1000
   LOOP
-    PERFORM queuekit.succeed(orphan.queue, orphan.key);
+    PERFORM queuekit.follow(orphan.queue, orphan.key);
   END LOOP;
 END
 $$;
@@ -51,7 +51,7 @@ BEGIN
   PERFORM FROM queuekit.keys k WHERE k.queue = job_queue AND k.key = job_key AND k.id = job FOR UPDATE SKIP LOCKED;
   IF FOUND THEN
     DELETE FROM queuekit.keys k WHERE k.queue = job_queue AND k.key = job_key AND k.expires_at IS NULL;
-    PERFORM queuekit.succeed(job_queue, job_key);
+    PERFORM queuekit.follow(job_queue, job_key);
   END IF;
   RETURN job_key;
 END
@@ -64,7 +64,7 @@ LANGUAGE sql VOLATILE AS $$
   SELECT job_key
 $$;
 
--- Settles who holds the key of a job that was just inserted. patient: may wait for a run that is just ending; a
+-- Decides who holds the key of a job that was just inserted. patient: may wait for a run that is just ending; a
 -- caller's long transaction must not hold up that job's ack (upkeep finds a successor that was left behind), and takes
 -- a holder that somebody has in hand for one that runs.
 CREATE OR REPLACE FUNCTION queuekit.contend(new queuekit.jobs, policy text, patient boolean) RETURNS queuekit.answer
@@ -72,7 +72,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   holder queuekit.keys;
   held queuekit.jobs;
-  heir uuid;
+  successor uuid;
   locked boolean := false;
 BEGIN
   LOOP
@@ -110,10 +110,10 @@ BEGIN
     RETURN ('duplicate', held.state, holder.id)::queuekit.answer;
   END IF;
   -- A successor before its holder, even one that was put back: what runs last must be the newest.
-  SELECT j.id INTO heir FROM queuekit.jobs j WHERE j.state = WAITING AND j.queue = new.queue AND j.key = new.key
+  SELECT j.id INTO successor FROM queuekit.jobs j WHERE j.state = WAITING AND j.queue = new.queue AND j.key = new.key
   ORDER BY j.seq DESC LIMIT 1 FOR UPDATE;
   IF FOUND THEN
-    RETURN queuekit.replace(heir, new.queue, new);
+    RETURN queuekit.replace(successor, new.queue, new);
   ELSIF locked AND held.state <> RUNNING THEN
     RETURN queuekit.replace(held.id, new.queue, new);
   END IF;

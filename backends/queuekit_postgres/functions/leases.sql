@@ -2,7 +2,7 @@
 
 -- Notes that time is being moved on. After a gap nobody could renew in, jobs whose lease is shorter than three gaps
 -- get a fresh one, but only once until their owner is heard again; how many did.
-CREATE OR REPLACE FUNCTION queuekit.tick() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION queuekit.renew() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   now bigint := queuekit.now_us();
   gap bigint;

@@ -9,19 +9,19 @@ CREATE OR REPLACE FUNCTION queuekit.ready_or_scheduled(lapses smallint, due bigi
   SELECT CASE WHEN due > queuekit.now_us() THEN SCHEDULED::smallint ELSE queuekit.ready(lapses) END
 $$;
 
--- Gives jobs new places in line, in the order given.
+-- Puts jobs at the end of the line, in the order given.
 CREATE OR REPLACE FUNCTION queuekit.make_ready(seqs bigint[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  places bigint[] := ARRAY(SELECT nextval('queuekit.jobs_seq_seq') FROM generate_subscripts(seqs, 1));
+  last bigint[] := ARRAY(SELECT nextval('queuekit.jobs_seq_seq') FROM generate_subscripts(seqs, 1));
 BEGIN
   UPDATE queuekit.jobs
-  SET state = queuekit.ready(lapses), seq = places[array_position(seqs, seq)]
+  SET state = queuekit.ready(lapses), seq = last[array_position(seqs, seq)]
   WHERE seq = ANY(seqs);
 END
 $$;
 
--- Makes due jobs ready, in the order in which they were due; how many.
-CREATE OR REPLACE FUNCTION queuekit.promote_due(queues text[], since bigint) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+-- Makes due jobs ready, in the order in which they were due; how many. since: as in maintain.sql.
+CREATE OR REPLACE FUNCTION queuekit.promote(queues text[], since bigint) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   due bigint[] := ARRAY(
     SELECT j.seq FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (

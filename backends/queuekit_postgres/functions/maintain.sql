@@ -1,12 +1,13 @@
 -- Moving time on. `since`: what was due or lapsed up to then has been dealt with. While any old snapshot is open, its
 -- index entries can't be removed, and a scan from the start would walk through all of them.
 
--- Fails jobs that did not begin in time; gives what `finish` does.
-CREATE OR REPLACE FUNCTION queuekit.expire(queues text[], keep bigint, since bigint) RETURNS json
+-- Fails jobs that did not begin in time; gives what became of them.
+CREATE OR REPLACE FUNCTION queuekit.expire(queues text[], keep bigint, since bigint) RETURNS SETOF queuekit.became
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  late bigint[] := ARRAY(
-    SELECT j.seq FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
+  late queuekit.ending[] := ARRAY(
+    SELECT (j.seq, FAILED, 'expired', keep, NULL, NULL, NULL)::queuekit.ending
+    FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
       SELECT s.seq FROM queuekit.jobs s
       WHERE s.expires_at IS NOT NULL AND s.attempt = 0 AND s.state <> RUNNING AND s.state <> WAITING
         AND s.queue = q.name AND s.expires_at > since AND s.expires_at <= queuekit.now_us()
@@ -14,45 +15,28 @@ DECLARE
     ) AS j
   );
 BEGIN
-  IF late <> '{}' THEN
-    RETURN queuekit.finish(late, FAILED::smallint, 'expired', keep);
+  IF cardinality(late) > 0 THEN
+    RETURN QUERY SELECT * FROM queuekit.finish(late);
   END IF;
-  RETURN NULL;
 END
 $$;
 
--- Takes back jobs whose lease ran out. Gives queue and id of each as `rescued`, and as `crashed` what `finish` does of those that
--- have failed by it; null if there are none.
-CREATE OR REPLACE FUNCTION queuekit.rescue(queues text[], keep bigint, since bigint) RETURNS json
+-- Takes back jobs whose lease ran out; gives what became of them.
+CREATE OR REPLACE FUNCTION queuekit.rescue(queues text[], keep bigint, since bigint) RETURNS SETOF queuekit.became
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  lapsed bigint[] := ARRAY(
-    SELECT j.seq FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
-      SELECT s.seq FROM queuekit.jobs s
-      WHERE s.state = RUNNING AND s.queue = q.name AND s.leased_until > since AND s.leased_until <= queuekit.now_us()
-      ORDER BY s.leased_until LIMIT 1000 FOR UPDATE SKIP LOCKED
-    ) AS j
-  );
-  rescued json;
-  crashed json;
+  seqs bigint[];
+  deliveries bigint[];
 BEGIN
-  IF lapsed = '{}' THEN
-    RETURN NULL;
+  SELECT array_agg(j.seq ORDER BY j.seq), array_agg(j.delivery ORDER BY j.seq) INTO seqs, deliveries
+  FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
+    SELECT s.seq, s.delivery FROM queuekit.jobs s
+    WHERE s.state = RUNNING AND s.queue = q.name AND s.leased_until > since AND s.leased_until <= queuekit.now_us()
+    ORDER BY s.leased_until LIMIT 1000 FOR UPDATE SKIP LOCKED
+  ) AS j;
+  IF seqs IS NOT NULL THEN
+    RETURN QUERY SELECT * FROM queuekit.leave(seqs, deliveries, keep);
   END IF;
-  UPDATE queuekit.jobs
-  SET state = queuekit.ready((lapses + 1)::smallint), lapses = lapses + 1, attempt = attempt - 1,
-    history = queuekit.noted(history, queuekit.event('lapse', delivery)),
-    claimant = NULL, leased_until = NULL, renewed_at = NULL
-  WHERE seq = ANY(lapsed);
-  SELECT json_agg(json_build_array(queue, id)) INTO rescued FROM queuekit.jobs WHERE seq = ANY(lapsed);
-  PERFORM queuekit.finish(
-    ARRAY(SELECT seq FROM queuekit.jobs WHERE seq = ANY(lapsed) AND cancel_requested), CANCELLED::smallint, NULL, keep
-  );
-  crashed := queuekit.finish(
-    ARRAY(SELECT seq FROM queuekit.jobs WHERE seq = ANY(lapsed) AND lapses >= max_lapses), FAILED::smallint, 'crashed', keep
-  );
-  PERFORM queuekit.ring(queues, cardinality(lapsed));
-  RETURN json_build_object('rescued', rescued, 'crashed', crashed::text);
 END
 $$;
 

@@ -9,10 +9,14 @@ CREATE OR REPLACE FUNCTION queuekit.event(name text, delivery bigint) RETURNS te
   SELECT '{"event":"' || name || '","at":' || queuekit.now_us() || ',"delivery":' || delivery || '}'
 $$;
 
--- What the history says of a run that came back; nothing of a retry, which has left an error.
-CREATE OR REPLACE FUNCTION queuekit.came_back(kind smallint, delivery bigint) RETURNS text LANGUAGE sql STABLE AS $$
+-- What the history says of a run that was settled so, or lapsed (null); nothing if an error or a state tells of it.
+CREATE OR REPLACE FUNCTION queuekit.event_of(how smallint, delivery bigint) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT queuekit.event(
-    CASE kind WHEN SNOOZED THEN 'snooze' WHEN RELEASED THEN 'release' WHEN DIED THEN 'death' END, delivery
+    CASE
+      WHEN how IS NULL THEN 'lapse' WHEN how = SNOOZED THEN 'snooze' WHEN how = RELEASED THEN 'release'
+      WHEN how = DIED THEN 'death'
+    END,
+    delivery
   )
 $$;
 

@@ -30,12 +30,12 @@ $$;
 CREATE OR REPLACE FUNCTION queuekit.trim_succeeded(queues text[], bound integer) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   now bigint := queuekit.now_us();
-  line record;
+  kind record;
   cut bigint;
   trimmed integer := 0;
   n integer;
 BEGIN
-  FOR line IN
+  FOR kind IN
     WITH RECURSIVE kinds AS (
       SELECT q.name AS queue, (
         SELECT min(r.task) FROM queuekit.records r WHERE r.state = SUCCEEDED AND r.queue = q.name
@@ -52,10 +52,10 @@ BEGIN
     WHERE newest.keep_count IS NOT NULL
   LOOP
     SELECT r.finished_at INTO cut FROM queuekit.records r
-    WHERE r.state = SUCCEEDED AND r.queue = line.queue AND r.task = line.task
-    ORDER BY r.finished_at DESC OFFSET line.keep_count LIMIT 1;
+    WHERE r.state = SUCCEEDED AND r.queue = kind.queue AND r.task = kind.task
+    ORDER BY r.finished_at DESC OFFSET kind.keep_count LIMIT 1;
     CONTINUE WHEN NOT FOUND;
-    n := queuekit.trim_line(line.queue, line.task, cut, bound - trimmed);
+    n := queuekit.trim_kind(kind.queue, kind.task, cut, bound - trimmed);
     trimmed := trimmed + n;
     EXIT WHEN trimmed >= bound;
   END LOOP;
@@ -65,7 +65,7 @@ $$;
 
 -- Removes the oldest records of one queue and task up to a moment; the young ones are only hidden, so that their ids
 -- stay known.
-CREATE OR REPLACE FUNCTION queuekit.trim_line(line_queue text, line_task text, cut bigint, bound integer) RETURNS integer
+CREATE OR REPLACE FUNCTION queuekit.trim_kind(kind_queue text, kind_task text, cut bigint, bound integer) RETURNS integer
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   now bigint := queuekit.now_us();
@@ -74,14 +74,14 @@ DECLARE
   hidden integer;
 BEGIN
   SELECT r.finished_at INTO last FROM queuekit.records r
-  WHERE r.state = SUCCEEDED AND r.queue = line_queue AND r.task = line_task
+  WHERE r.state = SUCCEEDED AND r.queue = kind_queue AND r.task = kind_task
   ORDER BY r.finished_at OFFSET bound LIMIT 1;
   last := least(cut, last);
   DELETE FROM queuekit.records r
-  WHERE r.state = SUCCEEDED AND r.queue = line_queue AND r.task = line_task AND r.finished_at <= least(last, now - REMEMBER_IDS);
+  WHERE r.state = SUCCEEDED AND r.queue = kind_queue AND r.task = kind_task AND r.finished_at <= least(last, now - REMEMBER_IDS);
   GET DIAGNOSTICS deleted = ROW_COUNT;
   UPDATE queuekit.records r SET kept_until = now, payload = '', extra = NULL, result = NULL, logs = NULL
-  WHERE r.state = SUCCEEDED AND r.queue = line_queue AND r.task = line_task AND r.finished_at <= last AND r.kept_until > now
+  WHERE r.state = SUCCEEDED AND r.queue = kind_queue AND r.task = kind_task AND r.finished_at <= last AND r.kept_until > now
     AND NOT (r.awaited AND r.finished_at > now - KEEP_FOR_WAITERS);
   GET DIAGNOSTICS hidden = ROW_COUNT;
   RETURN deleted + hidden;
@@ -90,28 +90,28 @@ $$;
 
 -- Makes the partitions of the coming days and drops those whose day has passed. It waits for no lock (then the next
 -- call does it) and needs no success: rows without a partition of their own go to records_other.
-CREATE OR REPLACE FUNCTION queuekit.turn_pages(days integer) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION queuekit.make_partitions(days integer) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   a_day CONSTANT bigint := 86400000000;
   today bigint := queuekit.now_us() / a_day;
-  page text;
+  partition text;
 BEGIN
   PERFORM set_config('lock_timeout', '100ms', true);
-  PERFORM pg_advisory_xact_lock(hashtextextended('queuekit.turn_pages', 0));
-  FOR page IN
+  PERFORM pg_advisory_xact_lock(hashtextextended('queuekit.make_partitions', 0));
+  FOR partition IN
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'queuekit.records'::regclass AND c.relname ~ '^records_[0-9]+$'
       AND substr(c.relname, 9)::bigint < (queuekit.now_us() - 600000000) / a_day
   LOOP
-    EXECUTE format('DROP TABLE queuekit.%I', page);
+    EXECUTE format('DROP TABLE queuekit.%I', partition);
   END LOOP;
   FOR day IN today .. today + days LOOP
-    page := 'records_' || day;
-    IF to_regclass('queuekit.' || page) IS NULL THEN
-      EXECUTE format('CREATE TABLE queuekit.%I (LIKE queuekit.records INCLUDING ALL)', page);
+    partition := 'records_' || day;
+    IF to_regclass('queuekit.' || partition) IS NULL THEN
+      EXECUTE format('CREATE TABLE queuekit.%I (LIKE queuekit.records INCLUDING ALL)', partition);
       EXECUTE format(
         'ALTER TABLE queuekit.records ATTACH PARTITION queuekit.%I FOR VALUES FROM (%s) TO (%s)',
-        page, day * a_day, (day + 1) * a_day
+        partition, day * a_day, (day + 1) * a_day
       );
     END IF;
   END LOOP;

@@ -204,6 +204,15 @@ CREATE TYPE queuekit.options AS (
 -- What became of one enqueued job; holder: of a duplicate or replaced job, the id that holds the key.
 CREATE TYPE queuekit.answer AS (kind text, state smallint, holder uuid);
 
+-- How a job is to end. age and count: the retention of its record, unless the job has its own; delivery and error: of
+-- the run that is acked so.
+CREATE TYPE queuekit.ending AS (
+  seq bigint, state smallint, reason text, age bigint, count integer, delivery bigint, error text
+);
+
+-- What became of one job by a step; reason: of one that has ended.
+CREATE TYPE queuekit.became AS (queue text, id uuid, task text, state smallint, reason text);
+
 -- What became of a job that was steered: the state that was found (null: no such job), the state that it has now (null:
 -- it is gone), its generation, why nothing was done (null: it was), and the id that holds its key if that is why.
 CREATE TYPE queuekit.change AS (found smallint, now smallint, generation integer, refused text, holder uuid);

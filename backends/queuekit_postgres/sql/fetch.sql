@@ -3,8 +3,8 @@
 -- what time it is.
 -- $1 queues text[], $2 age of failed records, $3 up to when that was done
 SELECT
-  queuekit.promote_due($1::text[], $3::bigint) AS promoted,
-  queuekit.expire($1::text[], $2::bigint, $3::bigint) AS expired,
+  queuekit.promote($1::text[], $3::bigint) AS promoted,
+  (SELECT json_agg(e) FROM queuekit.expire($1::text[], $2::bigint, $3::bigint) AS e) AS expired,
   queuekit.hand_out($1::text[]) AS handed_out,
   queuekit.now_us() AS now
 

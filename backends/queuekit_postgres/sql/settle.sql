@@ -1,9 +1,9 @@
--- name: ack
--- Moves running jobs to the records. `state + 0`, so that no plan can walk the partial index of running jobs with all
--- its dead entries; width_bucket, because it finds a seq's place in the sorted array by bisection.
+-- name: succeed
+-- Moves running jobs to the records. Passes by the door (life.leave): plain successes, in bulk.
+-- `state + 0`, so that no plan can walk the partial index of running jobs with all its dead entries; width_bucket, because
+-- it finds a seq's place in the sorted array by bisection.
 -- $1 seqs bigint[] (sorted), $2 delivery of all or $3 deliveries bigint[], $4 result of all or $5 results text[]; null
--- where no element has any: $6 states smallint[] (null: all succeeded), $7 reasons text[], $8 errors text[], $9 keep
--- ages bigint[], $10 keep counts integer[]; retention by default: $11 age and $12 count of succeeded, $13 age of failed
+-- where no element has any: $6 keep ages bigint[], $7 keep counts integer[]; retention by default: $8 age, $9 count
 WITH gone AS (
   DELETE FROM queuekit.jobs j
   WHERE j.seq = ANY($1::bigint[]) AND j.state + 0 = RUNNING
@@ -11,7 +11,6 @@ WITH gone AS (
   RETURNING delivery, enqueued_at, scheduled_at, started_at, expires_at, own_lease, keep_age, id, attempt, max_attempts,
     generation, keep_count, priority, lapses, crashes, max_lapses, max_crashes, key_hold, queue, task, payload, key,
     extra, progress, tags, errors, history, logs, width_bucket(j.seq, $1::bigint[]) AS n,
-    coalesce(($6::smallint[])[width_bucket(j.seq, $1::bigint[])], SUCCEEDED::smallint) AS final,
     CASE
       WHEN (SELECT EXISTS (SELECT FROM queuekit.waiters))
         AND EXISTS (SELECT FROM queuekit.waiters w WHERE w.id = j.id AND w.queue = j.queue)
@@ -22,67 +21,33 @@ WITH gone AS (
 INSERT INTO queuekit.records (
   kept_until, delivery, enqueued_at, scheduled_at, started_at, finished_at, expires_at, own_lease, settled_delivery,
   keep_age, id, attempt, max_attempts, generation, keep_count, state, priority, lapses, crashes, max_lapses,
-  max_crashes, settled, key_hold, awaited, queue, task, payload, key, extra, progress, reason, result, tags, errors,
-  history, logs
+  max_crashes, settled, key_hold, awaited, queue, task, payload, key, extra, progress, result, tags, errors, history,
+  logs
 )
 SELECT
   (SELECT queuekit.now_us()) + n + greatest(
-    coalesce(keep_age, ($9::bigint[])[n], CASE WHEN final = SUCCEEDED THEN $11::bigint ELSE $13::bigint END),
-    CASE WHEN awaited THEN KEEP_FOR_WAITERS ELSE 0 END
+    coalesce(keep_age, ($6::bigint[])[n], $8::bigint), CASE WHEN awaited THEN KEEP_FOR_WAITERS ELSE 0 END
   ),
   delivery, enqueued_at, scheduled_at, started_at, (SELECT queuekit.now_us()) + n, expires_at, own_lease, delivery,
   keep_age, id, attempt, max_attempts, generation,
   CASE
     WHEN keep_age IS NOT NULL THEN keep_count
-    WHEN ($9::bigint[])[n] IS NOT NULL THEN ($10::integer[])[n]
-    WHEN final = SUCCEEDED THEN $12::integer
+    WHEN ($6::bigint[])[n] IS NOT NULL THEN ($7::integer[])[n]
+    ELSE $9::integer
   END,
-  final, priority, lapses, crashes, max_lapses, max_crashes, final, key_hold, awaited, queue, task, payload,
-  CASE WHEN key IS NOT NULL THEN queuekit.free_key(queue, key, id) END, extra, progress, ($7::text[])[n],
-  coalesce($4::text, ($5::text[])[n]), tags,
-  CASE WHEN ($8::text[])[n] IS NULL THEN errors ELSE queuekit.noted(errors, queuekit.stamped(($8::text[])[n])) END,
-  history, logs
+  SUCCEEDED, priority, lapses, crashes, max_lapses, max_crashes, SUCCEEDED, key_hold, awaited, queue, task, payload,
+  CASE WHEN key IS NOT NULL THEN queuekit.free_key(queue, key, id) END, extra, progress,
+  coalesce($4::text, ($5::text[])[n]), tags, errors, history, logs
 FROM gone
 
--- name: retry
--- Puts running jobs back, but for those that end by it (see `end_return`).
--- $1 seqs bigint[] (sorted), $2 deliveries bigint[], $3 kinds smallint[] (RETRIED, SNOOZED, RELEASED or DIED),
--- $4 delays bigint[], $5 errors text[], $6 queues to ring text[]
-WITH back AS (
-  UPDATE queuekit.jobs j
-  SET (state, seq, attempt, crashes, scheduled_at, errors, history, settled, settled_delivery) = (
-    SELECT
-      queuekit.ready_or_scheduled(j.lapses, given.due),
-      CASE WHEN given.kind = RELEASED THEN j.seq ELSE nextval('queuekit.jobs_seq_seq') END,
-      CASE WHEN given.kind = RETRIED THEN j.attempt ELSE j.attempt - 1 END,
-      CASE WHEN given.kind = DIED THEN j.crashes + 1 ELSE j.crashes END,
-      coalesce(given.due, j.scheduled_at),
-      queuekit.noted(j.errors, queuekit.stamped(given.error)),
-      queuekit.noted(j.history, queuekit.came_back(given.kind, j.delivery)),
-      given.kind,
-      j.delivery
-    FROM (
-      SELECT
-        ($3::smallint[])[p.n] AS kind,
-        queuekit.now_us() + nullif(($4::bigint[])[p.n], 0) AS due,
-        ($5::text[])[p.n] AS error
-      FROM (SELECT width_bucket(j.seq, $1::bigint[]) AS n) AS p
-    ) AS given
-  ), claimant = NULL, leased_until = NULL, renewed_at = NULL
-  WHERE j.seq = ANY($1::bigint[]) AND j.state + 0 = RUNNING
-    AND j.delivery = ($2::bigint[])[width_bucket(j.seq, $1::bigint[])]
-    AND NOT j.cancel_requested
-    AND NOT (($3::smallint[])[width_bucket(j.seq, $1::bigint[])] = DIED AND j.crashes + 1 >= j.max_crashes)
-  RETURNING settled_delivery, id, queue
-), rung AS MATERIALIZED (
-  SELECT queuekit.ring($6::text[], cardinality($1::bigint[]))
-)
-SELECT back.* FROM rung CROSS JOIN back
-
--- name: end_return
--- Ends one running job that can't go back: its cancellation was requested, or this death was its last.
--- $1 seq, $2 delivery, $3 kind, $4 error, $5 age of failed records
-SELECT queuekit.end_return($1::bigint, $2::bigint, $3::smallint, $4::text, $5::bigint)
+-- name: leave
+-- Settles all other runs: how many, and which jobs have failed by a death that was their last (null: none).
+-- $1 seqs bigint[] (sorted), $2 deliveries bigint[], $3 age of failed records, $4 how each was settled smallint[],
+-- $5 delays bigint[], $6 errors text[], $7 reasons text[], $8 keep ages bigint[], $9 keep counts integer[]
+SELECT count(*) AS settled, json_agg(l) FILTER (WHERE l.state = FAILED AND l.reason = 'crashed') AS crashed
+FROM queuekit.leave(
+  $1::bigint[], $2::bigint[], $3::bigint, $4::smallint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::integer[]
+) AS l
 
 -- name: settled
 -- Which tokens were settled just so before; gives their places in the arrays.

@@ -44,13 +44,13 @@ async def test_what_is_past_its_time_goes(
     assert [row[0] for row in kept] == ["present"]
 
 
-async def test_records_of_today_outlive_the_turn_of_the_pages(
+async def test_records_of_today_outlive_the_drop_of_older_partitions(
     backend: Backend, connection: Connection, namespace: str
 ) -> None:
     kept, forever = await running(backend, keep=Keep(3600 * SECOND)), await running(backend)
     await ack(backend, failed(kept), failed(forever))
     for _ in range(2):
-        await connection.execute(f"SELECT {namespace}.turn_pages(20)")
+        await connection.execute(f"SELECT {namespace}.make_partitions(20)")
     for one in (kept, forever):
         assert await state_of(backend, one.token.id) is State.FAILED
 
@@ -85,7 +85,7 @@ async def test_old_records_that_a_count_cuts_are_removed(
 
 
 @pytest.mark.parametrize("days_ago", [None, 3])
-async def test_a_record_without_a_page_goes_once_nobody_asks_for_it(
+async def test_a_record_without_a_partition_goes_once_nobody_asks_for_it(
     backend: Backend, connection: Connection, namespace: str, days_ago: int | None
 ) -> None:
     one = await running(backend, keep=Keep(36_000 * 86_400 * SECOND))
@@ -139,20 +139,20 @@ async def test_a_successor_that_was_left_behind_goes_on_beside_other_keys(
     held = await running(backend, key="k")
     await running(backend, key="another")
     await running(backend, key="k", queue="another")
-    heir = job(key="k", key_policy=KeyPolicy.REPLACE)
+    successor = job(key="k", key_policy=KeyPolicy.REPLACE)
     async with connection.transaction():
-        await backend.enqueue([heir], connection=connection)
+        await backend.enqueue([successor], connection=connection)
         await ack(backend, succeeded(held))
     await backend.maintain(["default"])
-    assert (await claim_one(backend)).token.id == heir.id
+    assert (await claim_one(backend)).token.id == successor.id
 
 
 async def test_no_successor_goes_on_while_its_holder_lives(backend: Backend) -> None:
     held = await running(backend, key="k")
-    heir = job(key="k", key_policy=KeyPolicy.REPLACE)
-    await put(backend, heir, *numbered(2))
+    successor = job(key="k", key_policy=KeyPolicy.REPLACE)
+    await put(backend, successor, *numbered(2))
     await backend.maintain(["default"])
-    assert await state_of(backend, heir.id) is State.WAITING
+    assert await state_of(backend, successor.id) is State.WAITING
     assert await state_of(backend, held.token.id) is State.RUNNING
 
 

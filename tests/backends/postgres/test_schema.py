@@ -220,17 +220,17 @@ async def test_other_versions_will_do(version: int, namespace: str) -> None:
         await backend.close()
 
 
-async def test_pages_of_days_gone_by_are_dropped(
+async def test_partitions_of_days_gone_by_are_dropped(
     backend: Backend, connection: Connection, namespace: str
 ) -> None:
-    """But no table that is a page of something else."""
+    """But no table that is a partition of something else."""
     await connection.execute(f"""
         CREATE TABLE {namespace}.records_100 (LIKE {namespace}.records INCLUDING ALL);
         ALTER TABLE {namespace}.records ATTACH PARTITION {namespace}.records_100
           FOR VALUES FROM (8640000000000) TO (8726400000000);
         CREATE TABLE {namespace}.pages (kept_until bigint NOT NULL) PARTITION BY RANGE (kept_until);
         CREATE TABLE {namespace}.records_99 PARTITION OF {namespace}.pages FOR VALUES FROM (0) TO (1);
-        SELECT {namespace}.turn_pages(20);
+        SELECT {namespace}.make_partitions(20);
     """)
     pages = await connection.fetch(
         "SELECT inhrelid::regclass::text AS page FROM pg_inherits WHERE inhparent = $1::text::regclass",

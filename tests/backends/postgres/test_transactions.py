@@ -96,9 +96,9 @@ async def test_an_open_transaction_does_not_hold_up_the_ack_of_the_holder(
     backend: Backend, connection: Connection
 ) -> None:
     held = await running(backend, key="k")
-    heir = job("2", key="k", key_policy=KeyPolicy.REPLACE)
+    successor = job("2", key="k", key_policy=KeyPolicy.REPLACE)
     async with connection.transaction():
-        (answer,) = await backend.enqueue([heir], connection=connection)
+        (answer,) = await backend.enqueue([successor], connection=connection)
         assert (answer.kind, answer.state) == (Stored.STORED, State.WAITING)
         await asyncio.wait_for(ack(backend, succeeded(held)), 2)
     await backend.maintain(["default"])
