@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
+from queuekit.codes import digest
+from queuekit_postgres import schema
+from queuekit_postgres.statements import Statements
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TOP_LEVEL = {
@@ -109,3 +113,9 @@ def test_each_finding_is_listed() -> None:
     page = (ROOT / "findings" / "README.md").read_text("utf-8")
     listed = re.findall(r"^\| \[`(.+?)`\]\(\1\) \|", page, re.MULTILINE)
     assert listed == [finding.name for finding in FINDINGS]
+
+
+def test_functions_in_postgres_that_changed_since_a_release_have_another_number() -> None:
+    """Note the new digest here; the number goes up if the one before was released."""
+    texts = [script.digest for script in Statements("queuekit").scripts("functions")]
+    assert (schema.BUILD, digest("".join(texts))) == (1, "b34a61e7b7256789")

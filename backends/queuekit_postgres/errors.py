@@ -2,6 +2,8 @@
 
 import re
 import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import asyncpg
 
@@ -12,6 +14,9 @@ from queuekit.errors import (
     QueuekitError,
     ReplyLost,
 )
+
+T = TypeVar("T")
+A = TypeVar("A")
 
 # SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNSTORABLE = ("22", "23", "54")  # bad data, a violated constraint, a limit of the program
@@ -48,6 +53,24 @@ class Pooled(BackendRefused):
 
     def __init__(self) -> None:
         super().__init__(POOLED)
+
+
+async def halved(
+    send: Callable[[Sequence[T]], Awaitable[list[A]]],
+    refuse: Callable[[T, Unstorable], Awaitable[A]],
+    batch: Sequence[T],
+) -> list[A]:
+    """Send a batch; what the server refuses is halved until the guilty element stands alone."""
+    try:
+        return await send(batch)
+    except Unstorable as error:
+        if len(batch) == 1:
+            return [await refuse(batch[0], error)]
+    middle = len(batch) // 2
+    return [
+        *await halved(send, refuse, batch[:middle]),
+        *await halved(send, refuse, batch[middle:]),
+    ]
 
 
 def unreachable(error: BaseException) -> QueuekitError:

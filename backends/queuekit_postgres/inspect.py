@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from queuekit.backend import Change, JobFilter, Presence, QueueInfo, Refusal, WorkerInfo
+from queuekit.backend import Change, JobFilter, Presence, QueueInfo, WorkerInfo
 from queuekit.codes import STATES, codes_of
 from queuekit.job import JobRecord, JobRef, Micros, State
 from queuekit.lifecycle import ALLOWED, Event
-from queuekit_postgres.connections import Lanes, Rows
-from queuekit_postgres.rows import record
+from queuekit_postgres.connection import Lanes, Rows
+from queuekit_postgres.rows import change, record
 from queuekit_postgres.statements import Statements
 
 SEEN_AT_MOST = 5000
@@ -90,7 +90,7 @@ class PostgresInspector:
             [ref.queue for ref in refs],
             self._keep_failed,
         )
-        return [_change(ref, *row) for ref, row in zip(refs, rows, strict=True)]
+        return [change(ref, row) for ref, row in zip(refs, rows, strict=True)]
 
     async def pause(self, queues: Sequence[str], *, paused: bool) -> None:
         """Whether claims give nothing."""
@@ -121,22 +121,4 @@ def _conditions(where: JobFilter) -> tuple[Any, ...]:
         list(where.tags) or None,
         where.since,
         where.error,
-    )
-
-
-def _change(
-    ref: JobRef,
-    found: int | None,
-    now: int | None,
-    generation: int,
-    refused: str | None,
-    holder: UUID | None,
-) -> Change:
-    return Change(
-        ref,
-        None if found is None else STATES[found],
-        None if now is None else STATES[now],
-        generation,
-        Refusal(refused) if refused else None,
-        holder,
     )

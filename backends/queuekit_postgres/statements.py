@@ -1,11 +1,11 @@
 """The SQL files, with the schema's name and the contract's numbers put in."""
 
 import re
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from queuekit.codes import digest, rendered
+from queuekit.codes import digest, rendered, sections
 from queuekit.errors import ConfigurationError
 
 _FOLDER: Final = Path(__file__).parent
@@ -26,42 +26,32 @@ def quoted(namespace: str) -> str:
     return f'"{namespace}"'
 
 
-class Migration(NamedTuple):
-    """One step of the schema.
+class Script(NamedTuple):
+    """One file of the schema.
 
     Attributes:
-        digest: of its file; another one is another step, whatever its name.
+        digest: tells it from another one of its name; the same for all schemas.
     """
 
-    version: int
     name: str
-    script: str
+    text: str
     digest: str
 
 
 class Statements:
-    """One statement for each verb; the files say ``queuekit.`` where the schema's name belongs."""
+    """Statements by name; the files say ``queuekit.`` where the schema's name belongs."""
 
     def __init__(self, namespace: str) -> None:
         self.schema = quoted(namespace)
-        self._texts = {path.stem: self._load(path) for path in (_FOLDER / "sql").glob("*.sql")}
+        self._texts = dict(chain.from_iterable(sections(s.text) for s in self.scripts("sql")))
 
-    def __getitem__(self, verb: str) -> str:
-        return self._texts[verb]
+    def __getitem__(self, name: str) -> str:
+        return self._texts[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
+    def scripts(self, folder: str) -> list[Script]:
+        """The files of a folder, by name."""
+        return [self._script(path) for path in sorted((_FOLDER / folder).glob("*.sql"))]
 
-    def migrations(self) -> list[Migration]:
-        """The steps that make the schema, in order."""
-        return [
-            Migration(int(path.stem[:3]), path.stem, self._load(path), digest(_text(path)))
-            for path in sorted((_FOLDER / "schema").glob("*.sql"))
-        ]
-
-    def _load(self, path: Path) -> str:
-        return _QUALIFIER.sub(f"{self.schema}.", _text(path))
-
-
-def _text(path: Path) -> str:
-    return rendered(path.read_text("utf-8"))
+    def _script(self, path: Path) -> Script:
+        text = rendered(path.read_text("utf-8"))
+        return Script(path.stem, _QUALIFIER.sub(f"{self.schema}.", text), digest(text))

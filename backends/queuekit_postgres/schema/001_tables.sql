@@ -10,6 +10,14 @@ CREATE TABLE queuekit.migrations (
   applied_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- The files of functions that were applied last; build: which number the bodies had (see schema.py).
+CREATE TABLE queuekit.functions (
+  name text PRIMARY KEY,
+  digest text NOT NULL,
+  build integer NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT now()
+);
+
 CREATE TABLE queuekit.meta (
   single boolean PRIMARY KEY DEFAULT true CHECK (single),
   last_tick bigint
@@ -171,3 +179,40 @@ CREATE UNLOGGED TABLE queuekit.presences (
   seen_at bigint NOT NULL,
   ttl bigint NOT NULL
 );
+
+-- What an enqueue may ask for beyond a plain job; key_for: microseconds, with key_hold 3.
+CREATE TYPE queuekit.options AS (
+  queue text,
+  priority smallint,
+  max_attempts integer,
+  delay bigint,
+  due bigint,
+  expires bigint,
+  lease bigint,
+  max_crashes smallint,
+  max_lapses smallint,
+  key_policy text,
+  key_hold smallint,
+  key_for bigint,
+  keep_age bigint,
+  keep_count integer,
+  tags text[],
+  extra text,
+  replicated boolean
+);
+
+-- What became of one enqueued job; holder: of a duplicate or replaced job, the id that holds the key.
+CREATE TYPE queuekit.answer AS (kind text, state smallint, holder uuid);
+
+-- How a job is to end. age and count: the retention of its record, unless the job has its own; delivery and error: of
+-- the run that is acked so.
+CREATE TYPE queuekit.ending AS (
+  seq bigint, state smallint, reason text, age bigint, count integer, delivery bigint, error text
+);
+
+-- What became of one job by a step; reason: of one that has ended.
+CREATE TYPE queuekit.became AS (queue text, id uuid, task text, state smallint, reason text);
+
+-- What became of a job that was steered: the state that was found (null: no such job), the state that it has now (null:
+-- it is gone), its generation, why nothing was done (null: it was), and the id that holds its key if that is why.
+CREATE TYPE queuekit.change AS (found smallint, now smallint, generation integer, refused text, holder uuid);

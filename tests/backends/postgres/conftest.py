@@ -6,7 +6,7 @@ import pytest
 from queuekit.backend import Backend
 from queuekit.testing.servers import Server, postgres_server
 from queuekit_postgres import PostgresBackend
-from queuekit_postgres.connections import Connection
+from queuekit_postgres.connection import Connection
 
 Make = Callable[..., Awaitable[Backend]]
 

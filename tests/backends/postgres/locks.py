@@ -1,6 +1,6 @@
 """Who waits for whom."""
 
-from queuekit_postgres.connections import Connection
+from queuekit_postgres.connection import Connection
 
 
 async def is_waiting_for(connection: Connection) -> bool:

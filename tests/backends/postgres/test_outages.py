@@ -21,7 +21,7 @@ from queuekit.testing.conformance._make import (
 )
 from queuekit.testing.servers import Server
 from queuekit_postgres import PostgresBackend
-from queuekit_postgres.connections import Connection
+from queuekit_postgres.connection import Connection
 
 
 async def test_a_crash_of_the_server_loses_nothing(own_server: Server, namespace: str) -> None:

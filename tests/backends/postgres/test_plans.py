@@ -7,10 +7,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from queuekit.codes import READY, RUNNING, SUCCEEDED
+from queuekit.codes import FAILED, READY, RUNNING, SUCCEEDED
 from queuekit.job import new_id
 from queuekit_postgres import PostgresBackend
-from queuekit_postgres.connections import STEADY_PLANS, Connection
+from queuekit_postgres.connection import STEADY_PLANS, Connection
 from queuekit_postgres.statements import Statements
 from tests.backends.postgres.plans import nodes
 
@@ -18,19 +18,25 @@ MANY = "{" + ",".join(map(str, range(1, 501))) + "}"
 IDS = "{" + ",".join(str(new_id()) for _ in range(500)) + "}"
 HOT = {
     "claim": "'default', 500, 'alice', 1, 30000000, 4, '{-32768,0,5}', '{0,77,99}', '{0,5,32767}'",
-    "ack": f"'{MANY}', NULL, '{MANY}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 3600000000, 10000, 86400000000",
+    "succeed": f"'{MANY}', NULL, '{MANY}', NULL, NULL, NULL, NULL, 3600000000, 10000",
     "insert": f"'{IDS}', '{{a}}', '{{b}}', '{{c}}', '{{0}}', '{{5}}'",
-    "retry": f"'{MANY}', '{MANY}', '{{11}}', '{{0}}', '{{null}}', '{{default}}'",
     "heartbeat": f"'{MANY}', '{MANY}'",
     "report": f"'{MANY}', '{MANY}', '{{1}}', '{{[]}}', 100",
     "settled": f"'{IDS}', '{{default}}', '{{1}}', '{{6}}'",
     "nonempty": "'{default}', '{-32768}', '{0}', '{32767}', true",
     "look": "'alice', '{default}', 3000000, true",
-    "outcomes": f"'{IDS}', '{{default}}', 'alice', 1",
+    "results": f"'{IDS}', '{{default}}', 'alice', 1",
     "get": f"'{IDS}', '{{default}}'",
     "locate": f"'{IDS}'",
     "find": "NULL, NULL, NULL, NULL, NULL, NULL, 50, 5000, 'ffffffff-ffff-ffff-ffff-ffffffffffff', ''",
 }
+STEPS = {
+    "leave": f"'{MANY}', '{MANY}', 86400000000, array_fill({FAILED}::smallint, '{{250}}')",
+    "rescue": "'{default}', 86400000000, 0",
+    "expire": "'{default}', 86400000000, 0",
+    "promote": "'{default}', 0",
+}
+"""Functions of the schema, whose plans nothing shows."""
 SMALL = {"sleepers"}  # as many rows as there are idle processes
 
 
@@ -84,10 +90,32 @@ async def test_a_plan_made_for_an_empty_table_serves_a_full_one(
     assert visited < 500
 
 
-async def test_the_ack_can_not_walk_the_index_of_running_jobs(
+@pytest.mark.parametrize("step", STEPS)
+async def test_functions_with_plans_made_for_an_empty_table_fetch_little_of_a_full_one(
+    session: Connection, namespace: str, step: str
+) -> None:
+    await session.execute("SET plan_cache_mode = force_generic_plan")
+    await _vacuum(session, namespace)
+    call = f"SELECT * FROM {namespace}.{step}({STEPS[step]})"
+    await session.execute(call)
+    await _fill(session, namespace, 20_000)
+    undone = session.transaction()
+    await undone.start()
+    await session.execute(call)
+    rows = await session.fetch(
+        "SELECT relname, seq_scan, seq_tup_read + idx_tup_fetch AS rows FROM pg_stat_xact_user_tables "
+        "WHERE schemaname = $1 AND relname IN ('jobs', 'records', 'keys')",
+        namespace,
+    )
+    await undone.rollback()
+    assert not [row for row in rows if row["seq_scan"]]
+    assert sum(row["rows"] or 0 for row in rows) < 5000
+
+
+async def test_the_bulk_success_can_not_walk_the_index_of_running_jobs(
     session: Connection, namespace: str
 ) -> None:
-    plan = (await _plans(session, Statements(namespace)))["ack"]
+    plan = (await _plans(session, Statements(namespace)))["succeed"]
     used = {
         node["Index Name"]
         for node in nodes(plan)

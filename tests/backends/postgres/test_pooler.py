@@ -26,7 +26,7 @@ from queuekit.testing.conformance.wait import WaitCases
 from queuekit.testing.proxy import Proxy
 from queuekit.testing.servers import pgbouncer
 from queuekit_postgres import PostgresBackend
-from queuekit_postgres.connections import Connection, Dialer
+from queuekit_postgres.connection import Connection, Dialer
 from tests.backends.postgres.locks import is_waiting_for
 from tests.backends.postgres.pooler import Parameters, Pooler
 from tests.conformance import test_postgres

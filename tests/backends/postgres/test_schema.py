@@ -1,4 +1,7 @@
 import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -8,8 +11,11 @@ from queuekit.backend import Backend, BackendSettings
 from queuekit.errors import BackendRefused, BackendUnavailable, ConfigurationError
 from queuekit.testing.conformance._make import ack, claim_one, job, put, succeeded
 from queuekit.testing.servers import postgres_server
-from queuekit_postgres import PostgresBackend
-from queuekit_postgres.connections import Connection
+from queuekit_postgres import PostgresBackend, schema, statements
+from queuekit_postgres.connection import Connection
+
+Make = Callable[..., Awaitable[Backend]]
+AsBuild = Callable[..., Awaitable[list[str]]]
 
 
 def as_role(url: str, role: str) -> str:
@@ -49,7 +55,13 @@ async def test_a_newer_schema_is_refused(
 
 
 @pytest.mark.parametrize(
-    "change", ["ALTER TABLE {}.migrations DROP digest", "UPDATE {}.migrations SET digest = '0'"]
+    "change",
+    [
+        "ALTER TABLE {}.migrations DROP digest",
+        "UPDATE {0}.migrations SET digest = '0'",
+        "UPDATE {0}.migrations SET digest = '0'; INSERT INTO {0}.migrations VALUES (2, '002_life', '0')",
+        "UPDATE {}.functions SET digest = '0' WHERE name = 'life'",
+    ],
 )
 async def test_a_schema_of_before_the_first_release_is_refused(
     backend: Backend, connection: Connection, postgres_url: str, namespace: str, change: str
@@ -59,6 +71,59 @@ async def test_a_schema_of_before_the_first_release_is_refused(
     with pytest.raises(ConfigurationError, match=r"unreleased build.*DROP SCHEMA"):
         await late.open()
     await late.close()
+
+
+@pytest.fixture
+def as_build(tmp_path: Path, postgres_url: str, namespace: str) -> AsBuild:
+    """Bring the schema up to date as the build of a number, with a mark in a function; what was applied."""
+
+    async def as_build(number: int, mark: str, url: str = postgres_url) -> list[str]:
+        shutil.copytree(statements._FOLDER, tmp_path / mark, dirs_exist_ok=True)
+        file = tmp_path / mark / "functions" / "line.sql"
+        text = file.read_text("utf-8")
+        file.write_text(text.replace("SELECT (CASE", f"SELECT /* {mark} */ (CASE"), "utf-8")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(statements, "_FOLDER", tmp_path / mark)
+            patch.setattr(schema, "BUILD", number)
+            backend = PostgresBackend(url, BackendSettings(namespace))
+            try:
+                return await backend.schema_apply()
+            finally:
+                await backend.close()
+
+    return as_build
+
+
+MARKED = "SELECT prosrc FROM pg_proc WHERE oid = '{}.ready'::regproc"
+
+
+async def test_a_newer_build_applies_the_functions_that_it_has_changed(
+    as_build: AsBuild, connection: Connection, namespace: str
+) -> None:
+    assert (await as_build(1, "old"))[0] == "001_tables"
+    assert await as_build(2, "new") == ["functions/line"]
+    assert await as_build(2, "new") == []
+    assert "/* new */" in await connection.fetchval(MARKED.format(namespace))
+
+
+async def test_an_older_build_puts_no_functions_back_and_works_with_newer_ones(
+    as_build: AsBuild,
+    make_backend: Make,
+    connection: Connection,
+    postgres_url: str,
+    namespace: str,
+) -> None:
+    await as_build(schema.BUILD + 1, "new")
+    backend = await make_backend(postgres_url)
+    await put(backend, job())
+    await ack(backend, succeeded(await claim_one(backend)))
+    assert "/* new */" in await connection.fetchval(MARKED.format(namespace))
+
+
+async def test_two_builds_of_one_number_take_nothing_from_each_other(as_build: AsBuild) -> None:
+    await as_build(1, "one")
+    with pytest.raises(ConfigurationError, match="unreleased build"):
+        await as_build(1, "another")
 
 
 async def test_a_role_that_may_not_create_is_told_what_to_do(
@@ -72,22 +137,35 @@ async def test_a_role_that_may_not_create_is_told_what_to_do(
     await connection.execute(f"DROP ROLE {namespace}")
 
 
-async def test_a_role_that_may_only_use_the_schema_works(
+@pytest.fixture
+async def user_url(
     backend: Backend, connection: Connection, postgres_url: str, namespace: str
-) -> None:
+) -> AsyncIterator[str]:
+    """Of a role that may use the schema, and not change it."""
     await connection.execute(f"""
         CREATE ROLE {namespace} LOGIN;
         GRANT USAGE ON SCHEMA {namespace} TO {namespace};
         GRANT ALL ON ALL TABLES IN SCHEMA {namespace} TO {namespace};
         GRANT ALL ON ALL SEQUENCES IN SCHEMA {namespace} TO {namespace};
     """)
-    user = PostgresBackend(as_role(postgres_url, namespace), BackendSettings(namespace))
+    yield as_role(postgres_url, namespace)
+    await connection.execute(f"DROP OWNED BY {namespace}; DROP ROLE {namespace}")
+
+
+async def test_a_role_that_may_only_use_the_schema_works(user_url: str, namespace: str) -> None:
+    user = PostgresBackend(user_url, BackendSettings(namespace))
     await user.open()
     await put(user, job())
     await ack(user, succeeded(await claim_one(user)))
     await user.maintain(["default"])
     await user.close()
-    await connection.execute(f"DROP OWNED BY {namespace}; DROP ROLE {namespace}")
+
+
+async def test_a_role_that_may_not_change_functions_is_told_what_to_do(
+    as_build: AsBuild, user_url: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"permission denied .*queuekit schema apply"):
+        await as_build(schema.BUILD + 1, "new", user_url)
 
 
 async def test_a_read_only_server_is_refused_clearly(
@@ -142,17 +220,17 @@ async def test_other_versions_will_do(version: int, namespace: str) -> None:
         await backend.close()
 
 
-async def test_pages_of_days_gone_by_are_dropped(
+async def test_partitions_of_days_gone_by_are_dropped(
     backend: Backend, connection: Connection, namespace: str
 ) -> None:
-    """But no table that is a page of something else."""
+    """But no table that is a partition of something else."""
     await connection.execute(f"""
         CREATE TABLE {namespace}.records_100 (LIKE {namespace}.records INCLUDING ALL);
         ALTER TABLE {namespace}.records ATTACH PARTITION {namespace}.records_100
           FOR VALUES FROM (8640000000000) TO (8726400000000);
         CREATE TABLE {namespace}.pages (kept_until bigint NOT NULL) PARTITION BY RANGE (kept_until);
         CREATE TABLE {namespace}.records_99 PARTITION OF {namespace}.pages FOR VALUES FROM (0) TO (1);
-        SELECT {namespace}.turn_pages(20);
+        SELECT {namespace}.make_partitions(20);
     """)
     pages = await connection.fetch(
         "SELECT inhrelid::regclass::text AS page FROM pg_inherits WHERE inhparent = $1::text::regclass",

@@ -30,8 +30,8 @@ from queuekit.testing.conformance._make import (
 )
 from queuekit.times import LONGEST, LONGEST_DAYS
 from queuekit_postgres import PostgresBackend
-from queuekit_postgres.connections import Connection
-from queuekit_postgres.cursors import HIGHEST, LOWEST
+from queuekit_postgres.connection import Connection
+from queuekit_postgres.fetch.cursors import HIGHEST, LOWEST
 from tests.backends.postgres.locks import is_waiting_for
 
 FIRST = ("default", 1, ALICE, 1, LONG, 0, [LOWEST], [0], [HIGHEST])
@@ -99,9 +99,9 @@ async def test_an_open_transaction_does_not_hold_up_the_ack_of_the_holder(
     backend: Backend, connection: Connection
 ) -> None:
     held = await running(backend, key="k")
-    heir = job("2", key="k", key_policy=KeyPolicy.REPLACE)
+    successor = job("2", key="k", key_policy=KeyPolicy.REPLACE)
     async with connection.transaction():
-        (answer,) = await backend.enqueue([heir], connection=connection)
+        (answer,) = await backend.enqueue([successor], connection=connection)
         assert (answer_of(answer), answer.now) == (STORED, State.WAITING)
         await asyncio.wait_for(ack(backend, succeeded(held)), 2)
     await backend.maintain(["default"])

@@ -1,0 +1,113 @@
+"""Enqueueing: plain new jobs in one insert, anything else one after the other in one function of the schema."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from queuekit.backend import Answer, Stored
+from queuekit.errors import BackendRefused, InvalidOption
+from queuekit.job import Job, State
+from queuekit_postgres.connection import Connection, Lanes
+from queuekit_postgres.errors import Unstorable, halved
+from queuekit_postgres.rows import answers, options
+from queuekit_postgres.statements import Statements
+
+Batch = Sequence[Job[Any]]
+
+
+class Enqueuing:
+    """Stores jobs."""
+
+    def __init__(self, statements: Statements, lanes: Lanes) -> None:
+        self._statements = statements
+        self._lanes = lanes
+
+    async def enqueue(
+        self, jobs: Batch, *, atomic: bool, connection: object | None
+    ) -> list[Answer]:
+        """Store jobs over a connection of our own, or in the transaction that is open on a caller's."""
+        if not jobs:
+            return []
+        if connection is not None:
+            return await self._within(jobs, connection)
+        if not atomic:
+            return await halved(self._send, _refused, jobs)
+        try:
+            return await self._send(jobs)
+        except Unstorable as error:
+            guilty = await self._guilty(jobs)
+            raise BackendRefused(
+                f"Job {guilty} of the batch: {error} Nothing was stored."
+            ) from error
+
+    async def _within(self, jobs: Batch, connection: object) -> list[Answer]:
+        if not isinstance(connection, asyncpg.Connection | PoolConnectionProxy):
+            raise InvalidOption(
+                f"connection= takes an asyncpg connection here, not {type(connection).__name__}."
+            )
+        if not connection.is_in_transaction():
+            raise InvalidOption(
+                "Open a transaction on the connection first: `async with conn.transaction():`."
+            )
+        return answers(await connection.fetch(self._statements["store"], *_columns(jobs), False))
+
+    async def _send(self, jobs: Batch) -> list[Answer]:
+        if all(job.options.plain and job.key is None and job.fresh for job in jobs):
+            try:
+                return await self._insert(jobs)
+            except Unstorable as error:
+                if not isinstance(error.__cause__, asyncpg.UniqueViolationError):
+                    raise
+        rows = await self._lanes.fetch(self._statements["store"], *_columns(jobs), True)
+        return answers(rows)
+
+    async def _insert(self, jobs: Batch) -> list[Answer]:
+        await self._lanes.execute(
+            self._statements["insert"],
+            [job.id for job in jobs],
+            [job.options.queue for job in jobs],
+            [job.task for job in jobs],
+            [job.payload for job in jobs],
+            [job.options.priority for job in jobs],
+            [job.options.max_attempts for job in jobs],
+        )
+        return [Answer(Stored.STORED, State.READY)] * len(jobs)
+
+    async def _guilty(self, jobs: Batch) -> int:
+        """The index of the first job that the server refuses, found by trials that are all rolled back."""
+        good, bad = 0, len(jobs)
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            if await self._lanes.run(lambda connection: self._trial(connection, jobs[:middle])):  # noqa: B023
+                good = middle
+            else:
+                bad = middle
+        return good
+
+    async def _trial(self, connection: Connection, jobs: Batch) -> bool:
+        trial = connection.transaction()
+        await trial.start()
+        try:
+            await connection.fetch(self._statements["store"], *_columns(jobs), True)
+        except (asyncpg.PostgresError, asyncpg.DataError, UnicodeError):
+            return False
+        finally:
+            await trial.rollback()
+        return True
+
+
+async def _refused(_job: Job[Any], error: Unstorable) -> Answer:
+    return Answer(Stored.REFUSED, error=str(error))
+
+
+def _columns(jobs: Batch) -> tuple[list[Any], ...]:
+    return (
+        [job.id for job in jobs],
+        [job.task for job in jobs],
+        [job.payload for job in jobs],
+        [job.key for job in jobs],
+        [job.fresh for job in jobs],
+        [options(job.options) for job in jobs],
+    )

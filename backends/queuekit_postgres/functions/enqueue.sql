@@ -1,0 +1,143 @@
+-- Storing jobs.
+
+-- Gives an unfinished job the payload, options and due time of another one, and its place in line; of that one the id
+-- is remembered.
+CREATE OR REPLACE FUNCTION queuekit.replace(job uuid, job_queue text, new queuekit.jobs) RETURNS queuekit.answer
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  given queuekit.answer;
+BEGIN
+  PERFORM queuekit.finish_as_cancelled(new.seq, 0), queuekit.forget(ARRAY[new.id], ARRAY[job_queue]);
+  UPDATE queuekit.jobs
+  SET origin = new.id, task = new.task, payload = new.payload, priority = new.priority, max_attempts = new.max_attempts,
+    scheduled_at = new.scheduled_at, expires_at = new.expires_at, own_lease = new.own_lease,
+    max_lapses = new.max_lapses, max_crashes = new.max_crashes, key_hold = new.key_hold,
+    key_expires = new.key_expires, keep_age = new.keep_age, keep_count = new.keep_count, tags = new.tags,
+    extra = new.extra, seq = new.seq,
+    state = CASE WHEN state = WAITING THEN state ELSE queuekit.ready_or_scheduled(lapses, new.scheduled_at) END
+  WHERE id = job AND queue = job_queue
+  RETURNING 'replaced'::text, state, id INTO given;
+  UPDATE queuekit.keys SET expires_at = new.key_expires WHERE queue = job_queue AND key = new.key AND id = job;
+  RETURN given;
+END
+$$;
+
+-- Stores one job: first inserted, then, in a later statement (whose snapshot is younger than any wait for a lock),
+-- taken out again if the history knows it.
+CREATE OR REPLACE FUNCTION queuekit.store(
+  job uuid, job_task text, job_payload text, job_key text, fresh boolean, o queuekit.options, patient boolean
+) RETURNS queuekit.answer LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  now bigint := queuekit.now_us();
+  due bigint := coalesce(o.due, now + nullif(o.delay, 0));
+  new queuekit.jobs;
+  given queuekit.answer;
+BEGIN
+  IF o.replicated AND current_setting('synchronous_standby_names') = '' THEN
+    RAISE 'The server has no synchronous replica; set synchronous_standby_names or leave out durability="replicated".'
+      USING ERRCODE = 'data_exception';
+  ELSIF o.replicated THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+  INSERT INTO queuekit.jobs (
+    id, queue, task, payload, state, priority, max_attempts, enqueued_at, scheduled_at, expires_at, own_lease,
+    max_crashes, max_lapses, key, key_hold, key_expires, keep_age, keep_count, tags, extra
+  ) VALUES (
+    job, o.queue, job_task, job_payload, queuekit.ready_or_scheduled(0::smallint, due), o.priority, o.max_attempts,
+    now, due, now + o.expires, o.lease, o.max_crashes, o.max_lapses, job_key,
+    CASE WHEN job_key IS NOT NULL THEN o.key_hold END, CASE WHEN job_key IS NOT NULL THEN now + o.key_for END,
+    o.keep_age, o.keep_count, o.tags, o.extra
+  )
+  ON CONFLICT (id, queue) DO NOTHING RETURNING * INTO new;
+  IF NOT FOUND THEN
+    RETURN coalesce(queuekit.known(job, o.queue), ('known', NULL, NULL)::queuekit.answer);
+  END IF;
+  IF NOT fresh THEN
+    DELETE FROM queuekit.jobs WHERE seq = new.seq;
+    given := queuekit.known(job, o.queue);
+    IF given.kind IS NOT NULL THEN
+      RETURN coalesce(queuekit.replaced(job, o.queue), given);
+    END IF;
+    INSERT INTO queuekit.jobs SELECT new.*;
+  END IF;
+  IF job_key IS NULL THEN
+    RETURN ('stored', new.state, NULL)::queuekit.answer;
+  END IF;
+  RETURN queuekit.contend(new, o.key_policy, patient);
+END
+$$;
+
+-- Stores jobs one after the other and rings; options: one JSON object each. Callers' sessions may keep a plan that was
+-- made for an empty table, hence the setting.
+CREATE OR REPLACE FUNCTION queuekit.store_all(
+  ids uuid[], tasks text[], payloads text[], keys text[], fresh boolean[], options text[], patient boolean
+) RETURNS SETOF queuekit.answer LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+DECLARE
+  job record;
+  o queuekit.options;
+  given queuekit.answer;
+  rung text[] := '{}';
+BEGIN
+  FOR job IN SELECT * FROM unnest(ids, tasks, payloads, keys, fresh, options) AS u (id, task, payload, key, fresh, o)
+  LOOP
+    o := jsonb_populate_record(NULL::queuekit.options, job.o::jsonb);
+    given := queuekit.store(job.id, job.task, job.payload, job.key, job.fresh, o, patient);
+    RETURN NEXT given;
+    IF given.kind IN ('stored', 'replaced') AND given.state <> WAITING THEN
+      rung := rung || o.queue;
+    END IF;
+  END LOOP;
+  IF rung <> '{}' AND patient THEN
+    PERFORM queuekit.ring(rung, cardinality(rung));
+  ELSIF rung <> '{}' THEN
+    PERFORM queuekit.ring_all(rung);
+  END IF;
+END
+$$;
+
+-- For triggers and other languages; in the caller's transaction. The id of the new job, or of the one with that key.
+CREATE OR REPLACE FUNCTION queuekit.enqueue(
+  task text,
+  args jsonb DEFAULT '{}',
+  queue text DEFAULT 'default',
+  priority integer DEFAULT 0,
+  delay interval DEFAULT '0',
+  key text DEFAULT NULL,
+  max_attempts integer DEFAULT 5
+) RETURNS uuid LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+DECLARE
+  ms bigint := queuekit.now_us() / 1000;
+  random bytea := uuid_send(gen_random_uuid());
+  id uuid; -- version 7: milliseconds, then random bits
+  o queuekit.options;
+  given queuekit.answer;
+BEGIN
+  -- IS NOT TRUE, as a null is refused, too.
+  IF (task ~ '^[A-Za-z0-9_.:/-]{1,128}$' AND queue ~ '^[A-Za-z0-9_.:/-]{1,128}$') IS NOT TRUE THEN
+    RAISE 'Names of tasks and queues are 1 to 128 of the characters A-Z a-z 0-9 _ . : / -' USING ERRCODE = '22023';
+  ELSIF jsonb_typeof(args) IS DISTINCT FROM 'object' THEN
+    RAISE 'args must be a JSON object: the task''s arguments by name' USING ERRCODE = '22023';
+  ELSIF (priority BETWEEN -100 AND 100) IS NOT TRUE THEN
+    RAISE 'priority must be -100 to 100, not %', priority USING ERRCODE = '22023';
+  ELSIF (extract(epoch FROM delay) BETWEEN 0 AND 316224000) IS NOT TRUE THEN
+    RAISE 'delay must be an interval of 0 to 3660 days, not %', delay USING ERRCODE = '22023';
+  ELSIF (max_attempts BETWEEN 1 AND 32767) IS NOT TRUE THEN
+    RAISE 'max_attempts must be 1 to 32767, not %', max_attempts USING ERRCODE = '22023';
+  ELSIF octet_length(key) NOT BETWEEN 1 AND 255 THEN
+    RAISE 'key must have 1 to 255 bytes, or be null' USING ERRCODE = '22023';
+  END IF;
+  random := set_byte(random, 6, (get_byte(random, 6) & 15) | 112);
+  id := encode(overlay(random PLACING substring(int8send(ms) FROM 3) FROM 1 FOR 6), 'hex')::uuid;
+  o.queue := queue;
+  o.priority := priority;
+  o.max_attempts := max_attempts;
+  o.delay := (extract(epoch FROM delay) * 1000000)::bigint;
+  o.max_crashes := DEATHS_ALLOWED;
+  o.max_lapses := LAPSES_ALLOWED;
+  o.key_policy := 'reject';
+  o.key_hold := 2;
+  given := queuekit.store(id, task, '{"v":1,"a":' || args::text || '}', key, true, o, false);
+  PERFORM queuekit.ring_all(ARRAY[queue]);
+  RETURN coalesce(given.holder, id);
+END
+$$;

@@ -1,0 +1,68 @@
+"""Moving time on."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from queuekit.backend import Upkeep
+from queuekit.job import Micros
+from queuekit_postgres.connection import Lanes
+from queuekit_postgres.fetch import Floors
+from queuekit_postgres.rows import ended, refs
+from queuekit_postgres.schema import DAYS_AHEAD
+from queuekit_postgres.statements import Statements
+
+PRUNED_AT_MOST = 20_000
+PRUNE_SHARE = 0.1
+"""At most this share of the time goes into pruning."""
+PARTITIONS_EVERY = 600.0
+RESCUE_FROM_START_EVERY = 30.0
+
+
+class Maintenance:
+    """What `maintain` does, in bounded steps."""
+
+    def __init__(
+        self,
+        statements: Statements,
+        lanes: Lanes,
+        keep_failed: Micros,
+        went_back: Callable[[Collection[str]], None],
+    ) -> None:
+        self._statements = statements
+        self._lanes = lanes
+        self._keep_failed = keep_failed
+        self._went_back = went_back
+        self._rescued = Floors(RESCUE_FROM_START_EVERY)
+        self._prune_at = 0.0
+        self._partitions_at = time.monotonic() + PARTITIONS_EVERY
+
+    async def maintain(self, queues: Sequence[str]) -> Upkeep:
+        """One round."""
+        names = list(queues)
+        (row,) = await self._lanes.fetch(
+            self._statements["maintain"], names, self._keep_failed, self._rescued.since(queues)
+        )
+        rescued = refs(row["lapsed"])
+        self._rescued.done(queues, row["now"], len(rescued))
+        if rescued:
+            self._went_back(names)
+        return Upkeep(
+            promoted=row["promoted"],
+            rescued=rescued,
+            renewed=row["renewed"],
+            pruned=await self._prune(names),
+            ended=[*ended(row["expired"]), *ended(row["lapsed"])],
+        )
+
+    async def _prune(self, queues: list[str]) -> int:
+        began = time.monotonic()
+        if began >= self._partitions_at:
+            self._partitions_at = began + PARTITIONS_EVERY
+            await self._lanes.fetch(self._statements["make_partitions"], DAYS_AHEAD)
+        if began < self._prune_at:
+            return 0
+        (row,) = await self._lanes.fetch(self._statements["prune"], queues, PRUNED_AT_MOST)
+        ended = time.monotonic()
+        self._prune_at = ended + (ended - began) / PRUNE_SHARE
+        pruned: int = row[0]
+        return pruned

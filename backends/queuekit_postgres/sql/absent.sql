@@ -1,2 +1,0 @@
--- $1 process
-DELETE FROM queuekit.presences WHERE process = $1

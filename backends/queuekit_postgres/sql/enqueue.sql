@@ -1,0 +1,23 @@
+-- name: insert
+-- Stores plain new jobs and rings sleepers; an id that is there already refuses the batch.
+-- $1 ids uuid[], $2 queues text[], $3 tasks text[], $4 payloads text[], $5 priorities smallint[],
+-- $6 max_attempts integer[]
+WITH rung AS (
+  DELETE FROM queuekit.sleepers WHERE process = ANY(ARRAY(
+    SELECT s.process FROM queuekit.sleepers s
+    WHERE s.queues && $2::text[] AND s.until > (SELECT queuekit.now_us())
+    LIMIT cardinality($1::uuid[]) + 2 FOR UPDATE SKIP LOCKED
+  ))
+  RETURNING pg_notify(queuekit.bell(process), '')
+)
+INSERT INTO queuekit.jobs (enqueued_at, id, queue, task, payload, priority, max_attempts)
+SELECT (SELECT queuekit.now_us()), id, queue, task, payload, priority, max_attempts
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::integer[])
+  AS u (id, queue, task, payload, priority, max_attempts)
+
+-- name: store
+-- Stores any jobs, one after the other.
+-- $1 ids uuid[], $2 tasks text[], $3 payloads text[], $4 keys text[], $5 fresh boolean[], $6 options text[] (JSON),
+-- $7 patient boolean (false in a caller's own transaction)
+SELECT kind, state, holder
+FROM queuekit.store_all($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::boolean)

@@ -1,2 +1,0 @@
--- $1 process
-SELECT queuekit.wake($1)

@@ -1,0 +1,156 @@
+"""Every bell is heard by those who have slept so long that they look only seldom, and here no more."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from queuekit.backend import Backend
+from queuekit.job import KeyPolicy
+from queuekit.lifecycle import Event
+from queuekit.testing.conformance._make import (
+    ALICE,
+    BRIEF,
+    LONG,
+    ack,
+    claim_one,
+    eventually,
+    failed,
+    give_back,
+    job,
+    lapse,
+    put,
+    released,
+    retried,
+    running,
+    snoozed,
+    succeeded,
+)
+from queuekit_postgres import PostgresBackend, wait
+
+Ring = Callable[[], Awaitable[object]]
+HOUR = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def no_look_but_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but a bell can wake whoever has had the first looks."""
+    monkeypatch.setattr(wait, "LOOK_EVERY", HOUR)
+    monkeypatch.setattr(wait, "ASLEEP_FOR", round(HOUR * 1_000_000))
+
+
+async def enqueue(store: Backend) -> Ring:
+    return lambda: put(store, job())
+
+
+async def enqueue_with_key(store: Backend) -> Ring:
+    return lambda: put(store, job(key="k"))
+
+
+async def enqueue_for_soon(store: Backend) -> Ring:
+    return lambda: put(store, job(delay=10_000))
+
+
+async def release(store: Backend) -> Ring:
+    one = await running(store)
+    return lambda: give_back(store, released(one))
+
+
+async def retry(store: Backend) -> Ring:
+    one = await running(store)
+    return lambda: give_back(store, retried(one))
+
+
+async def snooze(store: Backend) -> Ring:
+    one = await running(store)
+    return lambda: give_back(store, snoozed(one, 10_000))
+
+
+async def rescue(store: Backend) -> Ring:
+    await put(store, job())
+    one = await claim_one(store, lease=BRIEF)
+    return lambda: lapse(store, one)
+
+
+async def succession(store: Backend) -> Ring:
+    holder = await running(store, key="k")
+    await put(store, job(key="k", key_policy=KeyPolicy.REPLACE))
+    return lambda: ack(store, succeeded(holder))
+
+
+async def promotion(store: Backend) -> Ring:
+    later = job(delay=LONG)
+    await put(store, later)
+    return lambda: store.inspector.steer(Event.PROMOTE, [later.ref])
+
+
+async def rerun(store: Backend) -> Ring:
+    one = await running(store)
+    await ack(store, failed(one))
+    return lambda: store.inspector.steer(Event.RERUN, [one.token.ref])
+
+
+async def resume(store: Backend) -> Ring:
+    await store.inspector.pause(["default"], paused=True)
+    await put(store, job())
+    return lambda: store.inspector.pause(["default"], paused=False)
+
+
+async def wake(store: Backend) -> Ring:
+    return lambda: store.wake(ALICE)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        enqueue,
+        enqueue_with_key,
+        enqueue_for_soon,
+        release,
+        retry,
+        snooze,
+        rescue,
+        succession,
+        promotion,
+        rerun,
+        resume,
+        wake,
+    ],
+)
+async def test_a_bell_is_heard(
+    backend: PostgresBackend, other: Backend, prepare: Callable[[Backend], Awaitable[Ring]]
+) -> None:
+    ring = await prepare(other)
+    looks = _counted(backend._waiting, "_look")
+    asleep = asyncio.create_task(backend.wait(["default"], HOUR, ALICE))
+    await eventually(lambda: _all_first_looks(looks))
+    await ring()
+    await asyncio.wait_for(asleep, 20)
+    assert len(looks) == 1 + len(wait.FIRST_LOOKS)
+
+
+async def test_a_waiter_hears_the_end(backend: PostgresBackend, other: Backend) -> None:
+    one = await running(other)
+    looks = _counted(backend._lanes, "fetch")
+    asked = asyncio.create_task(backend.results([one.token.ref], HOUR))
+    await eventually(lambda: _all_first_looks(looks))
+    await ack(other, succeeded(one))
+    assert list(await asyncio.wait_for(asked, 20)) == [one.token.ref]
+
+
+def _counted(owner: object, name: str) -> list[None]:
+    """Grows by one whenever that method of the owner has returned."""
+    returned: list[None] = []
+    original = getattr(owner, name)
+
+    async def counted(*args: object, **kwargs: object) -> object:
+        answer = await original(*args, **kwargs)
+        returned.append(None)
+        return answer
+
+    setattr(owner, name, counted)
+    return returned
+
+
+async def _all_first_looks(looks: list[None]) -> bool:
+    return len(looks) >= 1 + len(wait.FIRST_LOOKS)

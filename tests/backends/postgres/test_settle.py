@@ -1,0 +1,68 @@
+"""All ways out of running in one batch: the database gets arrays, and each job must find its own elements in them."""
+
+from collections.abc import Callable
+
+from queuekit.backend import Ended, Verdict
+from queuekit.job import Ack, Claim, Reason, Return, State
+from queuekit.lifecycle import Event
+from queuekit.testing.conformance._make import (
+    LONG,
+    cancelled,
+    claim,
+    claimant,
+    dead,
+    failed,
+    give_back,
+    numbered,
+    put,
+    record,
+    released,
+    retried,
+    snoozed,
+    succeeded,
+)
+from queuekit_postgres import PostgresBackend
+
+Settle = Callable[[Claim], Ack | Return]
+
+WAYS: dict[str, tuple[Settle, State, str | None, int, int]] = {
+    "fails": (lambda c: failed(c, "gave_up", "one"), State.FAILED, "gave_up", 1, 1),
+    "succeeds": (lambda c: succeeded(c, "42"), State.SUCCEEDED, None, 1, 0),
+    "is retried": (lambda c: retried(c, 0, "two"), State.READY, None, 1, 1),
+    "is retried later": (lambda c: retried(c, LONG, "three"), State.SCHEDULED, None, 1, 1),
+    "snoozes": (lambda c: snoozed(c, LONG), State.SCHEDULED, None, 0, 0),
+    "is released": (released, State.READY, None, 0, 0),
+    "stops": (lambda c: cancelled(c, "enough"), State.CANCELLED, "enough", 1, 0),
+    "dies": (dead, State.FAILED, Reason.CRASHED, 0, 1),
+    "fails anew": (lambda c: failed(c, "timeout", "four"), State.FAILED, "timeout", 1, 1),
+    "is cancelled": (lambda c: retried(c, LONG, "five"), State.CANCELLED, None, 1, 1),
+}
+"""How each is settled; then its state, reason, attempts and errors."""
+
+
+async def test_each_run_of_a_batch_ends_in_its_own_way(backend: PostgresBackend) -> None:
+    """Beside runs that are over."""
+    await put(backend, *numbered(2 * len(WAYS), max_crashes=1))
+    held, over = await claim(backend, len(WAYS)), await claim(backend, len(WAYS))
+    await backend.inspector.steer(Event.CANCEL, [held[-1].token.ref])
+    await give_back(backend, *map(released, over))
+    outcomes = [
+        settle(run)
+        for (settle, *_), *runs in zip(WAYS.values(), held, over, strict=True)
+        for run in runs
+    ]
+
+    fetched = await backend.fetch([], 0, claimant(), lease=LONG, settle=outcomes)
+
+    again = ["released" in way for way in WAYS]
+    assert [verdict is Verdict.DONE for verdict in fetched.verdicts[1::2]] == again
+    assert {*fetched.verdicts[::2]} == {Verdict.DONE}
+    dead_one = held[[*WAYS].index("dies")].token
+    assert fetched.ended == [Ended(dead_one.queue, dead_one.id, "send", Reason.CRASHED)]
+    became = {}
+    for way, run in zip(WAYS, held, strict=True):
+        found = await record(backend, run.token.ref)
+        became[way] = (found.state, found.reason, found.attempt, len(found.errors))
+    assert became == {way: tuple(expected) for way, (_, *expected) in WAYS.items()}
+    untouched = [await record(backend, run.token.ref) for run in over]
+    assert {(found.state, found.attempt) for found in untouched} == {(State.READY, 0)}
