@@ -5,11 +5,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from queuekit.backend import Backend, BackendSettings
 from queuekit.registry import backend_class
 from queuekit.testing.servers import postgres_server, redis_server
+
+settings.register_profile("queuekit", deadline=None)  # tests don't time
+settings.load_profile("queuekit")
 
 # A shell starts what it puts in the background without Ctrl-C, and all that is started from there inherits it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

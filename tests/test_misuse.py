@@ -54,8 +54,8 @@ async def test_a_server_that_goes_down_later_and_comes_back(kind: str) -> None:
             server.start()
             after = await during
             await qk.run_worker(burst=True)
-            assert await before.result(timeout=10) == 1
-            assert await after.result(timeout=10) == 2
+            assert await before.result(timeout=50) == 1
+            assert await after.result(timeout=50) == 2
 
 
 async def _until_stored(task: AsyncTask[[int], int], n: int) -> Handle[int]:

@@ -69,7 +69,7 @@ async def test_an_app_works_on_it() -> None:
 
     async with qk, qk.worker():
         handle = await double.enqueue(21)
-        assert await handle.result(timeout=10) == 42
+        assert await handle.result(timeout=50) == 42
 
 
 async def test_it_can_be_asked_about_its_jobs() -> None:

@@ -380,10 +380,10 @@ def _cell(cell: str) -> str:
 
 HEAD: Final = """# Where what stands
 
-Each behaviour, and where it is decided: the verb of the core, and the function, statement or script in each of the three
-backends that does it in one atomic step. Files of the same name hold the same concern everywhere: `life` what becomes of a
-job, with the one door out of running; `line` the order of ready jobs; `keys` unique keys; `notes` errors, history and logs;
-`retention` records of what has finished. The last column has the cases that every backend must pass.
+Each behaviour, and where it is decided: in the core, and by which function, statement or script in each of the three
+backends, in one atomic step. Files of one name hold the same concern everywhere: `life` what becomes of a job, with the
+one door out of running; `line` the order of ready jobs; `keys` unique keys; `notes` errors, history and logs; `retention`
+records of what has finished. The last column has the cases that every backend must pass.
 """
 
 if __name__ == "__main__":

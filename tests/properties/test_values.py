@@ -275,7 +275,7 @@ typed = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 @pytest.mark.parametrize("way", ["argument", "result"])
 def test_what_is_taken_arrives(way: str, data: st.DataObject) -> None:

@@ -55,7 +55,7 @@ async def right() -> None:
     assert_type(plain.job("a"), Job[int])
     assert_type(await qk.enqueue_many([plain.job("a"), with_options.job("b")]), list[Handle[int]])
     handle = await plain.enqueue("a")
-    assert_type(await handle.result(timeout=10), int)
+    assert_type(await handle.result(timeout=50), int)
     assert_type(handle.result_sync(), int)
     assert_type(await handle.status(), State)
     assert_type(await handle.info(), JobInfo)

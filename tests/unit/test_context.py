@@ -82,7 +82,7 @@ async def test_the_context_tells_what_it_promises(qk: Queuekit) -> None:
 
     async with qk, qk.worker():
         job = await task.enqueue()
-        assert await job.result(timeout=10) == [
+        assert await job.result(timeout=50) == [
             1, 2, False, "mail", {"trace": "abc"}, None, False, False, False, str(job.id)
         ]  # fmt: skip
         assert (await job.info()).meta == {"trace": "abc"}
@@ -99,7 +99,7 @@ async def test_each_attempt_has_a_token_of_its_own_and_the_last_one_is_known(qk:
         return f"{ctx.attempt} of {ctx.max_attempts}"
 
     async with qk, qk.worker():
-        assert await (await task.enqueue()).result(timeout=10) == "2 of 2"
+        assert await (await task.enqueue()).result(timeout=50) == "2 of 2"
     assert seen == sorted(set(seen))
     assert len(seen) == 2
 
@@ -117,7 +117,7 @@ async def test_the_deadline_is_that_of_the_timeout(qk: Queuekit, thread: bool) -
     async with qk, qk.worker():
         before = datetime.now(UTC)
         job = await (in_a_thread if thread else task).enqueue()
-        deadline = await job.result(timeout=10)
+        deadline = await job.result(timeout=50)
     assert deadline is not None
     assert before <= deadline - timedelta(seconds=60) <= datetime.now(UTC)
 
@@ -161,7 +161,7 @@ async def test_a_value_that_is_no_number_is_an_error_in_the_task_alone(qk: Queue
 
     async with qk, qk.worker():
         job = await task.enqueue()
-        told = await job.result(timeout=10)
+        told = await job.result(timeout=50)
         assert (await job.info()).progress == {"value": 0.5, "note": None}
     assert len(told) == len(NO_PROGRESS)
     assert all("pass a finite number" in error for error in told)

@@ -45,7 +45,7 @@ async def test_a_result_is_there_as_often_as_it_is_asked_for(qk: Queuekit) -> No
     send = add_task(qk)
     async with qk, qk.worker():
         job = await send.enqueue("ada")
-        assert [await job.result(timeout=10) for _ in range(2)] == ["sent to ada"] * 2
+        assert [await job.result(timeout=50) for _ in range(2)] == ["sent to ada"] * 2
         assert await job.status() is State.SUCCEEDED
         info = await job.info()
     assert (info.id, info.queue, info.arguments, info.result) == (
@@ -63,7 +63,7 @@ async def test_a_failed_job_tells_its_reason_and_its_errors(qk: Queuekit) -> Non
         with pytest.raises(
             JobFailed, match=r"failed \(gave_up\): GiveUp: no such address"
         ) as error:
-            await job.result(timeout=10)
+            await job.result(timeout=50)
     (failure,) = error.value.errors
     assert (error.value.reason, failure.attempt, failure.message) == (
         "gave_up",
@@ -79,7 +79,7 @@ async def test_a_cancelled_job_says_so_and_is_cancelled_once(qk: Queuekit) -> No
         job = await send.enqueue("ada")
         await job.cancel()
         with pytest.raises(JobCancelled, match=str(job.id)):
-            await job.result(timeout=10)
+            await job.result(timeout=50)
         with pytest.raises(
             InvalidTransition, match=r"Can't cancel job .*: it is cancelled"
         ) as error:
@@ -95,7 +95,7 @@ async def test_a_task_that_cancels_its_job_says_why(qk: Queuekit) -> None:
     async with qk, qk.worker():
         job = await task.enqueue()
         with pytest.raises(JobCancelled, match=f"Job {job.id} was cancelled: too late"):
-            await job.result(timeout=10)
+            await job.result(timeout=50)
 
 
 async def test_result_times_out(qk: Queuekit) -> None:
@@ -142,7 +142,7 @@ async def test_a_handle_of_an_id_as_text(qk: Queuekit) -> None:
 
     async with qk, qk.worker():
         job = await double.enqueue(4)
-        assert await qk.handle(str(job.id), task=double).result(timeout=10) == 8
+        assert await qk.handle(str(job.id), task=double).result(timeout=50) == 8
     others: list[Any] = ["", "email", 5, None, job]
     for other in others:
         with pytest.raises(InvalidOption, match="is no job's id; pass a UUID, or its text"):
@@ -181,7 +181,7 @@ async def test_a_handle_of_another_tasks_job_says_so(qk: Queuekit) -> None:
 
     async with qk, qk.worker():
         job = await double.enqueue(4)
-        assert await job.result(timeout=10) == 8
+        assert await job.result(timeout=50) == 8
         for wrong in (
             qk.handle(job.id, task=shout),
             qk.handle(job.id, task=shout, queue="default"),
@@ -222,7 +222,7 @@ async def test_a_handle_of_a_task_that_was_renamed(qk: Queuekit) -> None:
 
     async with qk, qk.worker():
         job = await qk.enqueue(shout.job("a")._replace(task="whisper"))
-        assert await qk.handle(job.id, task=shout).result(timeout=10) == "a"
+        assert await qk.handle(job.id, task=shout).result(timeout=50) == "a"
 
 
 # What is shown of a record

@@ -88,7 +88,7 @@ def pid() -> int:
 
 async def main() -> None:
     async with qk, qk.worker():
-        pids = [os.getpid(), await (await pid.enqueue()).result(timeout=20)]
+        pids = [os.getpid(), await (await pid.enqueue()).result(timeout=50)]
     print(*pids)
 
 if __name__ == "__main__":

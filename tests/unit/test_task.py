@@ -69,7 +69,7 @@ async def test_what_can_be_called_can_be_a_task(
 ) -> None:
     task: Any = qk.task(name="task", max_attempts=1)(function)
     async with qk, qk.worker():
-        assert await (await task.enqueue(*args)).result(timeout=10) == result
+        assert await (await task.enqueue(*args)).result(timeout=50) == result
 
 
 def several(n: int) -> Iterator[int]:
@@ -300,7 +300,7 @@ async def test_a_context_is_filled_in_wherever_it_stands(
 ) -> None:
     task: Any = qk.task(max_attempts=1)(function)
     async with qk, qk.worker():
-        assert await (await task.enqueue(*args)).result(timeout=10) == [1, number]
+        assert await (await task.enqueue(*args)).result(timeout=50) == [1, number]
 
 
 @pytest.mark.parametrize(("function", "args", "number"), CONTEXTS)
@@ -315,7 +315,7 @@ async def test_a_task_that_calls_another_passes_its_own_context(
         return await found if inspect.isawaitable(found) else found
 
     async with qk, qk.worker():
-        assert await (await outer.enqueue()).result(timeout=10) == [1, number]
+        assert await (await outer.enqueue()).result(timeout=50) == [1, number]
 
 
 @pytest.mark.parametrize(("function", "args", "number"), CONTEXTS)
@@ -356,7 +356,7 @@ async def loose(a: int = 1, b: int = 2, *, c: int = 3) -> list[int]:
 async def test_a_default_that_is_left_out_keeps_its_place(qk: Queuekit) -> None:
     task = qk.task(loose)
     async with qk, qk.worker():
-        assert await (await task.enqueue(b=5)).result(timeout=10) == [1, 5, 3]
+        assert await (await task.enqueue(b=5)).result(timeout=50) == [1, 5, 3]
 
 
 # Keys

@@ -29,7 +29,7 @@ async def test_enqueue_many_in_one_call(qk: Queuekit) -> None:
     async with qk:
         handles = await qk.enqueue_many([double.job(n) for n in range(300)])
         await qk.run_worker(burst=True)
-        assert [await handle.result(timeout=10) for handle in handles] == [
+        assert [await handle.result(timeout=50) for handle in handles] == [
             2 * n for n in range(300)
         ]
 
@@ -72,7 +72,7 @@ async def test_options_of_one_call_go_before_the_tasks(qk: Queuekit) -> None:
     once = task.with_options(timeout=0.05, backoff=fixed(0), max_attempts=2)
     async with qk, qk.worker():
         job = await once.enqueue()
-        assert await job.result(timeout=10) == 2
+        assert await job.result(timeout=50) == 2
         assert [error.type for error in (await job.info()).errors] == ["TimeoutError"]
 
 
@@ -87,7 +87,7 @@ async def test_jobs_of_different_tasks_in_one_call(qk: Queuekit) -> None:
 
     async with qk, qk.worker():
         handles = await qk.enqueue_many(job for job in (double.job(4), shout.job("a")))
-        assert [await handle.result(timeout=10) for handle in handles] == [8, "A"]
+        assert [await handle.result(timeout=50) for handle in handles] == [8, "A"]
 
 
 async def test_what_is_no_job_is_not_enqueued(qk: Queuekit) -> None:

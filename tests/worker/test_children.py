@@ -196,7 +196,7 @@ def app(url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 async def test_it_runs_elsewhere_and_the_child_is_reused(app: ModuleType) -> None:
     async with app.qk, app.qk.worker(children=1):
         jobs = [await app.who.enqueue(n) for n in range(3)]
-        results = [await job.result(timeout=20) for job in jobs]
+        results = [await job.result(timeout=50) for job in jobs]
     assert [n for _, n in results] == [0, 1, 2]
     (child,) = {pid for pid, _ in results}
     assert child != os.getpid()
@@ -205,7 +205,7 @@ async def test_it_runs_elsewhere_and_the_child_is_reused(app: ModuleType) -> Non
 async def test_the_child_runs_the_hooks_and_reports(app: ModuleType) -> None:
     async with app.qk, app.qk.worker():
         job = await app.hooks.enqueue()
-        assert await job.result(timeout=20) == ["yes"]
+        assert await job.result(timeout=50) == ["yes"]
         info = await job.info()
     assert info.logs == ("from the child",)
     assert info.progress == {"value": 0.5, "note": None}
@@ -214,9 +214,9 @@ async def test_the_child_runs_the_hooks_and_reports(app: ModuleType) -> None:
 async def test_errors_come_through_with_their_traceback(app: ModuleType) -> None:
     async with app.qk, app.qk.worker():
         with pytest.raises(JobFailed, match=r"\(exhausted\): ValueError: in the child") as failed:
-            await (await app.broken.enqueue()).result(timeout=20)
+            await (await app.broken.enqueue()).result(timeout=50)
         with pytest.raises(JobFailed, match=r"\(gave_up\): GiveUp: in the child"):
-            await (await app.gives_up.enqueue()).result(timeout=20)
+            await (await app.gives_up.enqueue()).result(timeout=50)
     assert len(failed.value.errors) == 2
     assert "raise ValueError" in failed.value.errors[0].traceback
 
@@ -229,8 +229,8 @@ async def test_a_death_is_the_jobs_own_and_the_third_one_fails_it(
         job = await app.dies.enqueue(how)
         neighbour = await app.who.enqueue(5)
         with pytest.raises(JobFailed, match=rf"\(crashed\): ChildProcessError: .*{death}"):
-            await job.result(timeout=30)
-        assert (await neighbour.result(timeout=20))[1] == 5
+            await job.result(timeout=50)
+        assert (await neighbour.result(timeout=50))[1] == 5
         info = await job.info()
     assert (info.crashes, info.lapses, info.attempt) == (3, 0, 0)
 
@@ -239,7 +239,7 @@ async def test_a_death_is_the_jobs_own_and_the_third_one_fails_it(
 async def test_a_timeout_ends_it(app: ModuleType, task: str) -> None:
     async with app.qk, app.qk.worker():
         with pytest.raises(JobFailed, match=r"\(timeout\): TimeoutError: .*timeout of 0.2 s"):
-            await (await getattr(app, task).enqueue()).result(timeout=20)
+            await (await getattr(app, task).enqueue()).result(timeout=50)
 
 
 async def test_it_is_cancelled(app: ModuleType, tmp_path: Path) -> None:
@@ -250,13 +250,13 @@ async def test_it_is_cancelled(app: ModuleType, tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
         await job.cancel()
         with pytest.raises(JobCancelled):
-            await job.result(timeout=20)
+            await job.result(timeout=50)
 
 
 async def test_a_snooze_comes_through(app: ModuleType, tmp_path: Path) -> None:
     async with app.qk, app.qk.worker():
         job = await app.sleepy.enqueue(str(tmp_path / "marker"))
-        assert await job.result(timeout=20) == 7
+        assert await job.result(timeout=50) == 7
 
 
 async def test_stopping_releases_what_runs_in_children(app: ModuleType, tmp_path: Path) -> None:
@@ -274,8 +274,8 @@ async def test_a_death_in_the_middle_of_an_outcome_is_a_death(app: ModuleType) -
     async with app.qk, app.qk.worker():
         job = await app.dies_while_it_speaks.enqueue()
         with pytest.raises(JobFailed, match=r"\(crashed\): ChildProcessError: .*exit code 4"):
-            await job.result(timeout=20)
-        assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+            await job.result(timeout=50)
+        assert (await (await app.who.enqueue(5)).result(timeout=50))[1] == 5
 
 
 @pytest.mark.parametrize("task", ["chatty", "stubborn"])
@@ -308,7 +308,7 @@ async def test_what_a_child_says_of_a_job_that_was_given_to_others_is_dropped(
             await eventually(lambda: "0 running" in repr(worker))
             await job.cancel()
             await elsewhere.inspect.resume("default")
-            assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+            assert (await (await app.who.enqueue(5)).result(timeout=50))[1] == 5
         info = await job.info()
     assert (info.crashes, info.errors) == (0, ())
 
@@ -322,7 +322,7 @@ async def test_a_child_that_does_not_stop_is_ended(
         await eventually((tmp_path / "begun").exists, within=20)
         await job.cancel()
         with pytest.raises(JobCancelled, match="cancelled on request"):
-            await job.result(timeout=20)
+            await job.result(timeout=50)
 
 
 async def test_stopping_ends_a_child_that_does_not_stop_and_releases_its_job(
@@ -344,14 +344,14 @@ async def test_a_job_that_finishes_though_it_was_cancelled_has_finished(
         job = await app.forgets.enqueue(str(tmp_path / "begun"))
         await eventually((tmp_path / "begun").exists, within=20)
         await job.cancel()
-        assert await job.result(timeout=20) == "finished all the same"
+        assert await job.result(timeout=50) == "finished all the same"
 
 
 async def test_stdin_is_empty_and_stdout_is_stderr(
     app: ModuleType, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async with app.qk, app.qk.worker():
-        assert await (await app.reads_and_prints.enqueue()).result(timeout=20) == ""
+        assert await (await app.reads_and_prints.enqueue()).result(timeout=50) == ""
     printed = capfd.readouterr()
     for text in ("written", "printed"):
         assert text in printed.err
@@ -363,21 +363,21 @@ async def test_pipes_that_a_task_has_spoilt_are_its_own_death(app: ModuleType, h
     async with app.qk, app.qk.worker(children=1):
         job = await app.harms_its_pipes.enqueue(how)
         with pytest.raises(JobFailed, match=r"\(crashed\): ChildProcessError: .* died"):
-            await job.result(timeout=20)
-        assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+            await job.result(timeout=50)
+        assert (await (await app.who.enqueue(5)).result(timeout=50))[1] == 5
 
 
 async def test_what_is_too_large_or_no_json_is_told(app: ModuleType) -> None:
     async with app.qk, app.qk.worker(children=1):
-        assert len(await (await app.large.enqueue(150_000)).result(timeout=20)) == 150_000
+        assert len(await (await app.large.enqueue(150_000)).result(timeout=50)) == 150_000
         with pytest.raises(
             JobFailed, match=r"\(invalid_result\): .*does not fit into 200,000 bytes"
         ):
-            await (await app.large.enqueue(300_000)).result(timeout=20)
+            await (await app.large.enqueue(300_000)).result(timeout=50)
         for what in ("object", "cycle", "surrogate"):
             with pytest.raises(JobFailed, match=r"\(invalid_result\)"):
-                await (await app.unencodable.enqueue(what)).result(timeout=20)
-        assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+                await (await app.unencodable.enqueue(what)).result(timeout=50)
+        assert (await (await app.who.enqueue(5)).result(timeout=50))[1] == 5
 
 
 @pytest.fixture
@@ -395,23 +395,23 @@ async def test_a_death_is_seen_though_a_forked_helper_has_the_pipes(
     async with app.qk, app.qk.worker(children=1):
         job = await app.killed_with_a_helper.enqueue(str(marker))
         with pytest.raises(JobFailed, match=r"\(crashed\): .*signal 9"):
-            await job.result(timeout=20)
+            await job.result(timeout=50)
         assert alive(int(marker.read_text()))
-        assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+        assert (await (await app.who.enqueue(5)).result(timeout=50))[1] == 5
 
 
 async def test_a_helper_that_lives_on_holds_no_place(app: ModuleType, marker: Path) -> None:
     async with app.qk, app.qk.worker(children=1):
-        assert await (await app.ends_with_a_helper.enqueue(str(marker))).result(timeout=20)
-        assert (await (await app.who.enqueue(5)).result(timeout=20))[1] == 5
+        assert await (await app.ends_with_a_helper.enqueue(str(marker))).result(timeout=50)
+        assert (await (await app.who.enqueue(5)).result(timeout=50))[1] == 5
     assert alive(int(marker.read_text()))
 
 
 async def test_processes_of_a_childs_own(app: ModuleType) -> None:
     async with app.qk, app.qk.worker(children=1):
         jobs = [await task.enqueue() for task in (app.pools, app.pools_of_the_loop)]
-        assert [await job.result(timeout=30) for job in jobs] == [[0, 1, 4, 9]] * 2
-        assert await (await app.subprocesses.enqueue()).result(timeout=20) == ["", "hello\n"]
+        assert [await job.result(timeout=50) for job in jobs] == [[0, 1, 4, 9]] * 2
+        assert await (await app.subprocesses.enqueue()).result(timeout=50) == ["", "hello\n"]
 
 
 async def test_idle_children_run_their_shutdown_hooks(
@@ -419,7 +419,7 @@ async def test_idle_children_run_their_shutdown_hooks(
 ) -> None:
     monkeypatch.setenv("ENDED", str(tmp_path / "ended"))
     async with app.qk, app.qk.worker(children=1):
-        child, _ = await (await app.who.enqueue(5)).result(timeout=20)
+        child, _ = await (await app.who.enqueue(5)).result(timeout=50)
     assert (tmp_path / "ended").read_text().split() == [str(os.getpid()), str(child)]
 
 
@@ -437,7 +437,7 @@ async def test_where_no_child_can_be_started_its_job_waits_and_others_run(
         with capture_logs() as lines:
             job = await isolated.enqueue()
             await eventually(lambda: "error" in [line["log_level"] for line in lines])
-            assert await (await task.enqueue()).result(timeout=10) == "done"
+            assert await (await task.enqueue()).result(timeout=50) == "done"
             await eventually(lambda: has_state(job, State.SCHEDULED))
         (error,) = [line["error"] for line in lines if line["log_level"] == "error"]
         assert "make the Queuekit object a global variable" in error

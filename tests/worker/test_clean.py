@@ -59,7 +59,7 @@ async def test_each_run_begins_with_what_was_set_when_the_worker_started(
             for _ in range(3):
                 job = await (thread if how == "thread" else task).enqueue()
                 try:
-                    await job.result(timeout=10)
+                    await job.result(timeout=50)
                 except JobFailed:
                     assert how == "raises"
         assert decimal.getcontext().prec == 11
@@ -89,7 +89,7 @@ async def test_a_cancel_that_comes_too_late_hits_nobody(qk: Queuekit) -> None:
         jobs: list[Any] = []
         for number in range(10):
             jobs += [await careless.enqueue(number), await innocent.enqueue(number)]
-        assert [await job.result(timeout=20) for job in jobs] == [
+        assert [await job.result(timeout=50) for job in jobs] == [
             n for n in range(10) for _ in "ab"
         ]
     assert sorted(numbers for (numbers,) in ran.values()) == list(range(10))
@@ -135,10 +135,10 @@ async def test_timeouts_and_task_groups_work_as_in_plain_asyncio(qk: Queuekit) -
             group.create_task(asyncio.Event().wait())
 
     async with qk, qk.worker(concurrency=1):
-        told = await (await task.enqueue()).result(timeout=10)
+        told = await (await task.enqueue()).result(timeout=50)
         with pytest.raises(JobFailed, match=r"\(timeout\)"):
-            await (await too_slow.enqueue()).result(timeout=10)
-        assert await (await task.enqueue()).result(timeout=10) == told
+            await (await too_slow.enqueue()).result(timeout=50)
+        assert await (await task.enqueue()).result(timeout=50) == told
     assert told[:-1] == ["inner", "outer of two", "group"]
     assert told == await asyncio.create_task(task())
 
@@ -162,7 +162,7 @@ async def test_a_worker_in_another_thread_is_stopped_from_here(qk: Queuekit, sig
         try:
             await eventually(lambda: workers)
             async with Queuekit(qk.settings.url, namespace=qk.settings.namespace) as producer:
-                assert await (await producer.enqueue(task.job())).result(timeout=10) == "host"
+                assert await (await producer.enqueue(task.job())).result(timeout=50) == "host"
         finally:
             await eventually(lambda: workers)
             workers[0].stop()
@@ -206,4 +206,4 @@ async def test_what_a_run_without_a_wait_leaves_to_its_asyncio_task_hits_nobody(
         pairs = [job for _ in range(30) for job in (leaves.job(), follows.job())]
         followers = (await qk.enqueue_many(pairs))[1::2]
         async with qk.worker(concurrency=1):
-            assert [await job.result(timeout=20) for job in followers] == [None] * 30
+            assert [await job.result(timeout=50) for job in followers] == [None] * 30

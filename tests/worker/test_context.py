@@ -18,7 +18,7 @@ async def test_progress_and_logs_are_kept(qk: Queuekit) -> None:
     async with qk, qk.worker():
         jobs = [await task.enqueue(), await awaited.enqueue()]
         for job in jobs:
-            await job.result(timeout=10)
+            await job.result(timeout=50)
         infos = [await job.info() for job in jobs]
     assert infos[0].progress == {"value": 0.5, "note": "half"}
     assert infos[0].logs == ("from a thread",)
@@ -40,7 +40,7 @@ async def test_notes_and_lines_take_any_object(qk: Queuekit) -> None:
 
     async with qk, qk.worker():
         job = await task.enqueue()
-        await job.result(timeout=10)
+        await job.result(timeout=50)
         info = await job.info()
     assert info.logs == (
         "\\0 \\ud800", "5", "None", "<a text that can't be shown: __str__ failed>", "x" * 1_000

@@ -191,7 +191,7 @@ async def test_a_task_that_replaces_the_handler_of_a_signal_does_not_make_the_wo
     await fleet.started()
     async with Queuekit(store) as qk:
         job = await qk.enqueue(stubborn.replaces_handlers.job())
-        await job.result(timeout=20)
+        await job.result(timeout=50)
     await eventually(lambda: fleet.logged("a task has replaced the handler of a signal"))
 
     fleet.signal()
@@ -322,9 +322,9 @@ async def test_a_task_that_closes_all_generators_closes_none_of_the_workers(
     async with Queuekit(store) as qk:
         for _ in range(2):
             job = await qk.enqueue(stubborn.closes_generators.job())
-            await job.result(timeout=20)
+            await job.result(timeout=50)
         innocent = await qk.enqueue(stubborn.innocent.job())
-        await innocent.result(timeout=20)
+        await innocent.result(timeout=50)
     fleet.signal()
     assert await fleet.ended(BOUNDED) == 0
 

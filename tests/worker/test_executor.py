@@ -42,7 +42,7 @@ async def test_async_and_sync_tasks_give_results(qk: Queuekit) -> None:
 
     async with qk, qk.worker():
         jobs = [await double.enqueue(2), await triple.enqueue(2)]
-        assert [await job.result(timeout=10) for job in jobs] == [4, 6]
+        assert [await job.result(timeout=50) for job in jobs] == [4, 6]
         assert [await job.status() for job in jobs] == [State.SUCCEEDED] * 2
     assert threads == {"queuekit-task"}
 
@@ -59,7 +59,7 @@ async def test_a_failure_is_tried_again_and_each_error_kept(qk: Queuekit) -> Non
 
     async with qk, qk.worker():
         job = await flaky.enqueue()
-        assert await job.result(timeout=10) == "done"
+        assert await job.result(timeout=50) == "done"
         info = await job.info()
     assert seen == [1, 2, 3]
     assert [(e.attempt, e.type, e.message) for e in info.errors] == [
@@ -77,7 +77,7 @@ async def test_attempts_exhausted_fails_with_all_errors(qk: Queuekit) -> None:
 
     async with qk, qk.worker():
         with pytest.raises(JobFailed, match=r"failed \(exhausted\): KeyError") as failed:
-            await (await broken.enqueue()).result(timeout=10)
+            await (await broken.enqueue()).result(timeout=50)
     assert failed.value.reason == "exhausted"
     assert [error.attempt for error in failed.value.errors] == [1, 2]
 
@@ -93,7 +93,7 @@ async def test_errors_that_end_it(qk: Queuekit, error: BaseException, reason: st
 
     async with qk, qk.worker():
         with pytest.raises(JobFailed) as failed:
-            await (await broken.enqueue()).result(timeout=10)
+            await (await broken.enqueue()).result(timeout=50)
     assert failed.value.reason == reason
 
 
@@ -107,7 +107,7 @@ async def test_retry_on_names_what_is_worth_another_attempt(qk: Queuekit) -> Non
 
     async with qk, qk.worker():
         with pytest.raises(JobFailed):
-            await (await broken.enqueue()).result(timeout=10)
+            await (await broken.enqueue()).result(timeout=50)
     assert len(runs) == 2
 
 
@@ -119,7 +119,7 @@ async def test_retry_overrides_the_backoff(qk: Queuekit) -> None:
         return current().attempt
 
     async with qk, qk.worker():
-        assert await (await impatient.enqueue()).result(timeout=10) == 2
+        assert await (await impatient.enqueue()).result(timeout=50) == 2
 
 
 async def test_snooze_is_not_counted(qk: Queuekit) -> None:
@@ -133,7 +133,7 @@ async def test_snooze_is_not_counted(qk: Queuekit) -> None:
         return ctx.attempt
 
     async with qk, qk.worker():
-        assert await (await sleepy.enqueue()).result(timeout=10) == 1
+        assert await (await sleepy.enqueue()).result(timeout=50) == 1
     assert sorted(set(runs)) == runs
     assert len(runs) == 3
 
@@ -146,7 +146,7 @@ async def test_cancel_raised_by_the_task(qk: Queuekit) -> None:
     async with qk, qk.worker():
         job = await task.enqueue()
         with pytest.raises(JobCancelled, match="not needed"):
-            await job.result(timeout=10)
+            await job.result(timeout=50)
 
 
 async def test_a_running_job_is_cancelled_from_another_process(
@@ -170,7 +170,7 @@ async def test_a_running_job_is_cancelled_from_another_process(
         # Well before the next heartbeat, which is due after 3.3 s.
         await asyncio.wait_for(interrupted.wait(), 3)
         with pytest.raises(JobCancelled, match="cancelled on request"):
-            await job.result(timeout=10)
+            await job.result(timeout=50)
         with pytest.raises(InvalidTransition, match="it is cancelled"):
             await job.cancel()
 
@@ -189,7 +189,7 @@ async def test_a_thread_is_told_of_its_cancellation(qk: Queuekit) -> None:
         job = await long.enqueue()
         await asyncio.to_thread(started.wait)
         await job.cancel()
-        assert await job.result(timeout=10) == "stopped in good order"
+        assert await job.result(timeout=50) == "stopped in good order"
 
 
 async def test_an_async_timeout(qk: Queuekit) -> None:
@@ -201,7 +201,7 @@ async def test_an_async_timeout(qk: Queuekit) -> None:
 
     async with qk, qk.worker():
         with pytest.raises(JobFailed, match=r"\(timeout\): TimeoutError: .*timeout of 0.05 s"):
-            await (await slow.enqueue()).result(timeout=10)
+            await (await slow.enqueue()).result(timeout=50)
 
 
 async def test_a_thread_past_its_timeout_keeps_its_slot_until_it_returns(qk: Queuekit) -> None:
@@ -218,7 +218,7 @@ async def test_a_thread_past_its_timeout_keeps_its_slot_until_it_returns(qk: Que
 
     async with qk, qk.worker():
         with pytest.raises(JobFailed) as failed:
-            await (await slow.enqueue()).result(timeout=10)
+            await (await slow.enqueue()).result(timeout=50)
     assert failed.value.reason == "timeout"
     assert overlap == [False, False]
 
@@ -230,7 +230,7 @@ async def test_a_timeout_error_of_the_task_itself_is_an_ordinary_error(qk: Queue
 
     async with qk, qk.worker():
         with pytest.raises(JobFailed, match=r"\(exhausted\): TimeoutError: of its own"):
-            await (await task.enqueue()).result(timeout=10)
+            await (await task.enqueue()).result(timeout=50)
 
 
 async def test_an_unserialisable_result_fails_without_a_second_run(qk: Queuekit) -> None:
@@ -243,7 +243,7 @@ async def test_an_unserialisable_result_fails_without_a_second_run(qk: Queuekit)
 
     async with qk, qk.worker():
         with pytest.raises(JobFailed, match=r"\(invalid_result\)"):
-            await (await task.enqueue()).result(timeout=10)
+            await (await task.enqueue()).result(timeout=50)
     assert runs == [1]
 
 
@@ -264,7 +264,7 @@ async def test_a_payload_that_fits_no_longer_is_invalid(
             with pytest.raises(
                 JobFailed, match=r"\(invalid\): InvalidPayload: task 'task': n: Input should be"
             ):
-                await qk.handle(job.id, queue="default").result(timeout=10)
+                await qk.handle(job.id, queue="default").result(timeout=50)
 
 
 async def test_aliases_and_upgrade_take_old_jobs(
@@ -282,7 +282,7 @@ async def test_aliases_and_upgrade_take_old_jobs(
     async with old:
         job = await mail.enqueue("ada")
         async with qk, qk.worker():
-            assert await qk.handle(job.id, task=send).result(timeout=10) == "hi ada"
+            assert await qk.handle(job.id, task=send).result(timeout=50) == "hi ada"
 
 
 async def test_an_unknown_task_waits_for_a_worker_that_knows_it(
@@ -319,7 +319,7 @@ async def test_after_a_day_an_unknown_task_is_invalid(
         job = await elsewhere.enqueue()
         async with qk, qk.worker():
             with pytest.raises(JobFailed, match=r"\(invalid\): UnknownTask: No task 'elsewhere'"):
-                await job.result(timeout=10)
+                await job.result(timeout=50)
 
 
 async def test_a_backoff_function_that_fails_means_a_minute(qk: Queuekit) -> None:
@@ -347,7 +347,7 @@ async def test_a_stop_iteration_of_a_sync_task_is_an_error_like_any_other(qk: Qu
 
     async with qk, qk.worker():
         with pytest.raises(JobFailed, match=r"\(exhausted\): RuntimeError: .*StopIteration"):
-            await (await task.enqueue()).result(timeout=10)
+            await (await task.enqueue()).result(timeout=50)
 
 
 async def test_a_cancelled_error_of_the_tasks_own_is_an_error_like_any_other(qk: Queuekit) -> None:
@@ -359,7 +359,7 @@ async def test_a_cancelled_error_of_the_tasks_own_is_an_error_like_any_other(qk:
 
     async with qk, qk.worker():
         with pytest.raises(JobFailed, match=r"\(exhausted\): CancelledError"):
-            await (await task.enqueue()).result(timeout=10)
+            await (await task.enqueue()).result(timeout=50)
 
 
 async def test_a_task_that_finishes_though_it_was_cancelled_has_finished(qk: Queuekit) -> None:
@@ -380,7 +380,7 @@ async def test_a_task_that_finishes_though_it_was_cancelled_has_finished(qk: Que
             await started.wait()
             started.clear()
             await job.cancel()
-            assert await job.result(timeout=10) is True
+            assert await job.result(timeout=50) is True
 
 
 class Strict(BaseModel):
@@ -410,8 +410,8 @@ async def test_results_that_can_not_be_checked_or_written_end_no_worker(qk: Queu
     async with qk, qk.worker():
         for task in (huge, strict):
             with pytest.raises(JobFailed, match=r"\(invalid_result\)"):
-                await (await task.enqueue()).result(timeout=10)
-        assert await (await good.enqueue()).result(timeout=10) == 5
+                await (await task.enqueue()).result(timeout=50)
+        assert await (await good.enqueue()).result(timeout=50) == 5
 
 
 async def test_a_result_that_the_server_refuses_is_an_error_in_the_log(qk: Queuekit) -> None:
@@ -446,7 +446,7 @@ async def test_a_sync_task_within_its_timeout(qk: Queuekit) -> None:
         return ctx.deadline is not None
 
     async with qk, qk.worker():
-        assert await (await task.enqueue()).result(timeout=10) is True
+        assert await (await task.enqueue()).result(timeout=50) is True
 
 
 async def test_a_job_whose_thread_comes_after_its_timeout_runs_again(

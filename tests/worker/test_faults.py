@@ -49,7 +49,7 @@ async def test_a_claim_whose_reply_was_lost_is_given_back_and_runs_long_before_i
         job = await task.enqueue()
         lost = Fault(await qk.backend(), "fetch", ReplyLost, times=1, which=claims)
         async with qk.worker():
-            assert await job.result(timeout=30) == "done"
+            assert await job.result(timeout=50) == "done"
         record = await record_of(qk, job)
     assert lost.happened == 1
     assert (runs, record.life.attempt, record.life.lapses) == ([1], 1, 0)
@@ -68,7 +68,7 @@ async def test_a_claim_that_is_carried_out_after_an_outage_is_given_back(qk: Que
         Fault(backend, "wait", BackendUnavailable, times=1)
         async with qk.worker(["default"]) as worker:
             for _ in range(2):
-                await (await task.enqueue()).result(timeout=10)
+                await (await task.enqueue()).result(timeout=50)
             job = await late.enqueue()
             # As if it had been on its way since before the outage.
             await backend.fetch(Ask(["late"], 1, Claimant(worker.process, 1), 10_000_000))
@@ -112,7 +112,7 @@ async def test_a_claim_whose_answer_is_late_is_not_given_back(qk: Queuekit) -> N
         backend.fetch, backend.leases = late, looked_through  # type: ignore[method-assign]
         job = await task.enqueue()
         async with qk.worker():
-            await job.result(timeout=10)
+            await job.result(timeout=50)
         record = await record_of(qk, job)
     assert (runs, events(record)) == ([1], [])
 
@@ -135,7 +135,7 @@ async def test_what_runs_and_what_waits_here_is_not_given_back(qk: Queuekit) -> 
             await eventually(lambda: outage.tried("present"))
             outage.over()
             go.set()
-            assert [await job.result(timeout=10) for job in jobs] == [0, 1, 2]
+            assert [await job.result(timeout=50) for job in jobs] == [0, 1, 2]
         first = await record_of(qk, jobs[0])
     assert sorted(runs) == [0, 1, 2]
     assert (first.life.attempt, events(first)) == (1, [])
@@ -180,7 +180,7 @@ async def test_outcomes_are_sent_until_there_is_an_answer(
         fault = Fault(await qk.backend(), "fetch", error, times=times, which=settles)
         jobs = [await task.enqueue() for task in (simple, flaky, sleepy)]
         async with qk.worker():
-            results = [await job.result(timeout=20) for job in jobs]
+            results = [await job.result(timeout=50) for job in jobs]
         records = [await record_of(qk, job) for job in jobs]
     assert fault.happened == times
     assert results == ["done", "better", "awake"]
@@ -283,7 +283,7 @@ async def test_a_task_learns_that_no_heartbeat_got_through_and_goes_on(qk: Queue
             await asyncio.wait_for(lost.wait(), 20)
             outage.over()
             go.set()
-            assert await job.result(timeout=20) == "cancelled: False"
+            assert await job.result(timeout=50) == "cancelled: False"
         record = await record_of(qk, job)
     assert outage.tried("heartbeat") > 1
     assert (len(runs), record.life.attempt, record.life.lapses) == (1, 1, 0)
@@ -350,7 +350,7 @@ async def test_a_refusal_is_an_error_in_the_log_and_the_worker_goes_on(
         async with qk, qk.worker(lease=0.3):
             # The last one begins when all is well again.
             for n in (1, 3, 3):
-                assert await (await task.enqueue(n)).result(timeout=20) == n
+                assert await (await task.enqueue(n)).result(timeout=50) == n
     assert logged(lines, "error") == [says]
     assert {line["error"] for line in lines if line["log_level"] == "error"} == {
         f"{verb} was made to fail"
@@ -373,7 +373,7 @@ async def test_an_unknown_task_met_during_an_outage_waits_like_any_other(
         fault = Fault(backend.inspector, "get", BackendUnavailable, times=1)
         async with qk.worker():
             await eventually(lambda: fault.happened)
-            assert await (await here.enqueue()).result(timeout=10) == "done"
+            assert await (await here.enqueue()).result(timeout=50) == "done"
         record = await record_of(qk, unknown)
     assert (record.state, record.life.attempt) == (State.SCHEDULED, 0)
 

@@ -41,7 +41,7 @@ async def test_delayed_jobs_start_when_they_are_due(qk: Queuekit) -> None:
     async with qk, qk.worker():
         job = await later.enqueue()
         assert await job.status() is State.SCHEDULED
-        assert await job.result(timeout=10) == 1
+        assert await job.result(timeout=50) == 1
         info = await job.info()
     assert info.started_at is not None
     waited = (info.started_at - info.enqueued_at).total_seconds()
@@ -104,7 +104,7 @@ async def test_a_job_that_expires_while_it_waits_here_never_begins(qk: Queuekit)
             await eventually(lambda: runs and overdue(worker))
             go.set()
             with pytest.raises(JobFailed, match=r"failed \(expired\)"):
-                await job.result(timeout=10)
+                await job.result(timeout=50)
     assert runs == [1]
 
 
@@ -153,7 +153,7 @@ async def test_jobs_of_a_worker_that_died_are_rescued_and_run(qk: Queuekit) -> N
         await (await qk.backend()).fetch(Ask(["default"], 1, Claimant("dead", 1), 200_000))
         with capture_logs() as lines:
             async with qk.worker():
-                assert await job.result(timeout=20) == "done"
+                assert await job.result(timeout=50) == "done"
         info = await job.info()
     assert (info.attempt, info.lapses) == (1, 1)
     assert [line["count"] for line in lines if "rescued" in line["event"]] == [1]

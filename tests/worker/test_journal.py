@@ -40,7 +40,7 @@ async def test_success_is_quiet(qk: Queuekit) -> None:
     async with qk:
         with capture_logs() as lines:
             async with qk.worker():
-                assert await (await task.enqueue()).result(timeout=10) == "done"
+                assert await (await task.enqueue()).result(timeout=50) == "done"
     assert told(lines) == []
 
 
@@ -54,7 +54,7 @@ async def test_a_failed_attempt_is_a_warning_and_the_last_one_an_error(qk: Queue
             async with qk.worker():
                 job = await broken.enqueue()
                 with pytest.raises(JobFailed):
-                    await job.result(timeout=10)
+                    await job.result(timeout=50)
     about = {"task": "broken", "job_id": str(job.id), "queue": "default", "error": "KeyError: 'k'"}
     first, second, last = told(lines)
     assert first == {
@@ -113,7 +113,7 @@ async def test_every_reason_to_fail_is_told(qk: Queuekit, another: Callable[[], 
             async with qk.worker():
                 for job in jobs:
                     with pytest.raises(JobFailed):
-                        await qk.handle(job.id).result(timeout=20)
+                        await qk.handle(job.id).result(timeout=50)
                 await eventually(lambda: len(told(lines)) == len(jobs))
     errors = told(lines)
     assert {(line["task"], line["reason"]) for line in errors} == {
@@ -278,5 +278,5 @@ async def test_a_program_whose_log_fails_has_its_jobs_run(
     with capture_logs():
         monkeypatch.setattr("structlog.get_logger", fail)
         async with qk, qk.worker():
-            assert await (await flaky.enqueue()).result(timeout=10) == 2
+            assert await (await flaky.enqueue()).result(timeout=50) == 2
     assert "the log is full" in capsys.readouterr().err

@@ -106,10 +106,10 @@ async def test_a_job_that_waits_for_a_thread_is_cancelled_without_having_begun(
         await second.cancel()
 
         with pytest.raises(JobCancelled):
-            await second.result(timeout=10)
+            await second.result(timeout=50)
         assert await first.status() is State.RUNNING
         threads.go.set()
-        assert await first.result(timeout=10) == "first"
+        assert await first.result(timeout=50) == "first"
     assert threads.runs == ["first"]
 
 
@@ -124,10 +124,10 @@ async def test_a_job_that_waits_for_a_child_is_cancelled_without_having_begun(
         await second.cancel()
 
         with pytest.raises(JobCancelled):
-            await second.result(timeout=10)
+            await second.result(timeout=50)
         assert await first.status() is State.RUNNING
         (tmp_path / "go").touch()
-        assert await first.result(timeout=10) == "first"
+        assert await first.result(timeout=50) == "first"
     assert not (tmp_path / "second").exists()
 
 
@@ -142,7 +142,7 @@ async def test_a_thread_is_given_to_the_next_after_one_that_waited_in_vain(
         jobs.append(await threads.task.enqueue("third"))
         await threads.hold(worker)
         threads.go.set()
-        assert await jobs[2].result(timeout=10) == "third"
+        assert await jobs[2].result(timeout=50) == "third"
     assert threads.runs == ["first", "third"]
 
 
@@ -238,13 +238,13 @@ async def test_a_worker_that_stops_releases_what_waits_for_a_child(
 
 async def test_a_child_that_died_while_idle_is_no_fault_of_the_next_job(app: ModuleType) -> None:
     async with app.qk, app.qk.worker(children=1):
-        first = await (await app.pid.enqueue()).result(timeout=20)
+        first = await (await app.pid.enqueue()).result(timeout=50)
         os.kill(first, signal.SIGKILL)
         await eventually(lambda: not psutil.pid_exists(first))
 
         job = await app.pid.enqueue()
 
-        assert await job.result(timeout=20) != first
+        assert await job.result(timeout=50) != first
         record = await record_of(app.qk, job)
     assert (record.life.crashes, events(record)) == (0, [])
 
@@ -281,13 +281,13 @@ async def test_a_job_is_cancelled_while_its_child_starts(
         slow.go.set()
 
         with pytest.raises(JobCancelled):
-            await job.result(timeout=20)
+            await job.result(timeout=50)
         assert not (tmp_path / "job").exists()
 
         # The child is as good as new.
         assert worker._parts is not None
         (child,) = worker._parts.children.all
-        assert await (await app.pid.enqueue()).result(timeout=20) == child._process.pid
+        assert await (await app.pid.enqueue()).result(timeout=50) == child._process.pid
 
 
 async def test_a_worker_stops_while_a_child_starts(

@@ -90,7 +90,7 @@ async def test_what_goes_in_comes_out(qk: Queuekit) -> None:
             *(task.enqueue(value) for task, (_, value) in zip(tasks, VALUES, strict=True))
         )
         for i, (job, (_, value)) in enumerate(zip(jobs, VALUES, strict=True)):
-            result = await job.result(timeout=10)
+            result = await job.result(timeout=50)
             assert difference(value, got[f"echo-{i}"]) is None
             assert difference(value, result) is None
 
@@ -107,8 +107,8 @@ async def test_a_validator_runs_once(qk: Queuekit) -> None:
     async with qk, qk.worker():
         charged = await charge.enqueue(3)
         summed = await total.enqueue(n for n in (1, 2, 3))
-        assert await charged.result(timeout=10) == 300
-        assert await summed.result(timeout=10) == 6
+        assert await charged.result(timeout=50) == 300
+        assert await summed.result(timeout=50) == 6
 
 
 async def test_what_would_not_arrive_is_refused_in_the_caller(qk: Queuekit) -> None:
@@ -151,6 +151,6 @@ async def test_a_result_that_would_not_come_back_fails_the_job(qk: Queuekit) -> 
             strict=True,
         ):
             with pytest.raises(JobFailed) as failed:
-                await job.result(timeout=10)
+                await job.result(timeout=50)
             assert failed.value.reason == "invalid_result"
             assert message in failed.value.errors[0].message

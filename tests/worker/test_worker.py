@@ -111,7 +111,7 @@ async def test_a_worker_may_be_entered_again(qk: Queuekit) -> None:
     beside = qk.worker()
     for _ in range(2):
         async with qk, beside as worker:
-            assert await (await task.enqueue()).result(timeout=10) == 1
+            assert await (await task.enqueue()).result(timeout=50) == 1
             processes.append(worker.process)
     assert len(set(processes)) == 2
 
@@ -126,7 +126,7 @@ async def test_a_worker_that_runs_is_not_entered(qk: Queuekit) -> None:
         with pytest.raises(InvalidOption, match=r"runs already; call qk\.worker\(\) once for each"):
             async with beside:
                 pass
-        assert await (await task.enqueue()).result(timeout=10) == 1
+        assert await (await task.enqueue()).result(timeout=50) == 1
 
 
 async def test_a_worker_that_could_not_start_may_be_entered_again(qk: Queuekit) -> None:
@@ -141,7 +141,7 @@ async def test_a_worker_that_could_not_start_may_be_entered_again(qk: Queuekit) 
             return 1
 
         async with beside:
-            assert await (await task.enqueue()).result(timeout=10) == 1
+            assert await (await task.enqueue()).result(timeout=50) == 1
 
 
 async def test_after_the_grace_period_jobs_are_released_uncounted(qk: Queuekit) -> None:
@@ -236,7 +236,7 @@ async def test_a_worker_says_what_it_does(qk: Queuekit) -> None:
             await eventually(lambda: "1 running" in repr(worker))
             assert repr(worker) == "<Worker of mail: <Board: 0 claimed, 1 running, 0 done>>"
             go.set()
-            assert await job.result(timeout=10) == f"<Context of job {job.id}, attempt 1 of 5>"
+            assert await job.result(timeout=50) == f"<Context of job {job.id}, attempt 1 of 5>"
         assert "1 done" in repr(worker)
 
 
@@ -337,7 +337,7 @@ async def test_a_task_that_waits_for_a_job_without_a_slot_is_named(
             with capture_logs() as lines:
                 async with qk.worker(concurrency=concurrency):
                     job = await parent.enqueue(concurrency)
-                    assert await job.result(timeout=20) == result
+                    assert await job.result(timeout=50) == result
             warnings = [line for line in lines if line["log_level"] == "warning"]
             assert [(line["task"], line["waits_for"]) for line in warnings] == [
                 ("parent", "child")

@@ -181,7 +181,7 @@ async def test_a_worker_ends_with_it_and_runs_nothing(url: str, file: Path) -> N
 
     async def serve() -> None:
         async with qk.worker():
-            await (await note.enqueue(1)).result(timeout=10)
+            await (await note.enqueue(1)).result(timeout=50)
             delete_all(file)
             with pytest.raises(BackendRefused):
                 await note.enqueue(2)
