@@ -5,24 +5,10 @@ import pytest
 from docs.hooks.where import GROUPS, PLACES, ROOT, Row, names, page, stands_in
 from queuekit.backend import Backend, Inspector, Transfer
 
-CONCERNS = [
-    "backend",
-    "enqueue",
-    "fetch",
-    "settle",
-    "leases",
-    "wait",
-    "doorbell",
-    "maintain",
-    "inspect",
-    "schedules",
-    "transfer",
-    "rows",
-    "statements",
-    "connection",
-    "schema",
-    "errors",
-]
+CONCERNS = (
+    *("backend", "enqueue", "fetch", "settle", "leases", "wait", "doorbell", "maintain"),
+    *("inspect", "schedules", "transfer", "rows", "statements", "connection", "schema", "errors"),
+)
 """In the order in which they are read; a backend that has nothing of a kind leaves it out."""
 STEPS = {"life", "line", "keys", "notes", "retention", "doorbell", "leases", "record", "base"}
 """What a store does within its own step: modules, functions or parts of scripts."""
