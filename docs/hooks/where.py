@@ -382,8 +382,8 @@ HEAD: Final = """# Where what stands
 
 Each behaviour, and where it is decided: in the core, and by which function, statement or script in each of the three
 backends, in one atomic step. Files of one name hold the same concern everywhere: `life` what becomes of a job, with the
-one door out of running; `line` the order of ready jobs; `keys` unique keys; `notes` errors, history and logs; `retention`
-records of what has finished. The last column has the cases that every backend must pass.
+one door out of running; `line` the order of ready jobs; `keys` unique keys; `notes` errors, history and logs;
+`retention` records of what has finished. The last column has the cases that every backend must pass.
 """
 
 if __name__ == "__main__":
