@@ -4,27 +4,27 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from queuekit.backend import (
-    Answer,
+    Ask,
     BackendSettings,
-    Claimant,
+    Changes,
     Fetched,
     Held,
     Presence,
     Pulse,
     Report,
     Upkeep,
-    Verdict,
 )
 from queuekit.errors import BackendUnavailable, InvalidOption
-from queuekit.job import Ack, Job, JobRecord, JobRef, Micros, Return, Token
-from queuekit_sqlite import enqueue, leases, schema, wait
+from queuekit.job import Ack, Job, JobRef, Return, Token
+from queuekit.record import JobRecord
+from queuekit_sqlite import enqueue, leases, maintain, schema, wait
 from queuekit_sqlite.connection import Store, Transaction, check_file, file_of
 from queuekit_sqlite.doorbell import Doorbell, ring_process
 from queuekit_sqlite.fetch import claim
 from queuekit_sqlite.inspect import SqliteInspector
-from queuekit_sqlite.maintain import maintain
 from queuekit_sqlite.settle import carry_out, prepare
 from queuekit_sqlite.statements import MIGRATIONS
+from queuekit_sqlite.transfer import SqliteTransfer
 
 
 class SqliteBackend:
@@ -42,11 +42,17 @@ class SqliteBackend:
         self._doorbell = Doorbell()
         self._turn = 0
         self._inspector = SqliteInspector(lambda: self._store)
+        self._transfer = SqliteTransfer(lambda: self._store)
 
     @property
     def inspector(self) -> SqliteInspector:
         """The same store, for people's eyes and hands."""
         return self._inspector
+
+    @property
+    def transfer(self) -> SqliteTransfer:
+        """The same store, for whole jobs that come from another one."""
+        return self._transfer
 
     async def open(self) -> None:
         """Connect, and make or check the schema.
@@ -65,7 +71,7 @@ class SqliteBackend:
 
     async def enqueue(
         self, jobs: Sequence[Job[Any]], *, atomic: bool = False, connection: object | None = None
-    ) -> list[Answer]:
+    ) -> Changes:
         """Store jobs; one answer each, in order."""
         if connection is not None:
             raise InvalidOption(
@@ -79,31 +85,23 @@ class SqliteBackend:
                 pass
         return await self._store.write(lambda tx: enqueue.one_by_one(tx, jobs, atomic=atomic))
 
-    async def fetch(
-        self,
-        queues: Sequence[str],
-        limit: int,
-        claimant: Claimant,
-        *,
-        lease: Micros,
-        suspects: int = 0,
-        settle: Sequence[Ack | Return] = (),
-    ) -> Fetched:
-        """Claim up to `limit` ready jobs, and settle outcomes on the way, in one transaction."""
-        order, plan = self._in_turn(queues), prepare(settle, self._store.settings.keep_succeeded)
+    async def fetch(self, ask: Ask, *, settle: Sequence[Ack | Return] = ()) -> Fetched:
+        """Claim up to `ask.limit` ready jobs, and settle outcomes on the way, in one transaction."""
+        ask = ask._replace(queues=self._in_turn(ask.queues))
+        plan = prepare(settle, self._store.settings.keep_succeeded)
 
         def body(tx: Transaction) -> Fetched:
-            verdicts = carry_out(tx, plan)
-            claims = claim(tx, order, limit, claimant, lease, suspects) if limit > 0 else []
-            return Fetched(claims, verdicts, tx.ended)
+            settled = carry_out(tx, plan)
+            claims, expired = claim(tx, ask) if ask.limit > 0 else ((), ())
+            return Fetched(claims, settled, expired)
 
         return await self._store.write(body)
 
-    async def ack(self, acks: Sequence[Ack]) -> list[Verdict]:
+    async def ack(self, acks: Sequence[Ack]) -> Changes:
         """End running jobs."""
         return await self._settle(acks)
 
-    async def retry(self, returns: Sequence[Return]) -> list[Verdict]:
+    async def retry(self, returns: Sequence[Return]) -> Changes:
         """Put running jobs back."""
         return await self._settle(returns)
 
@@ -140,9 +138,13 @@ class SqliteBackend:
         """End that process's `wait`; if it is not waiting now, the next one."""
         await self._store.write(lambda tx: ring_process(tx, process), durable=False)
 
-    async def maintain(self, queues: Sequence[str]) -> Upkeep:  # noqa: ARG002
-        """Move time on, whatever the queues: all are at hand, and one may have lost its last worker."""
-        return await self._store.write(maintain, durable=False)
+    async def unserved(self) -> Sequence[str]:
+        """Queues that hold a job or a record and that no present process serves."""
+        return await self._store.read(maintain.unserved)
+
+    async def maintain(self, queues: Sequence[str]) -> Upkeep:
+        """Move time on in these queues."""
+        return await self._store.write(lambda tx: maintain.tick(tx, queues), durable=False)
 
     async def schema_apply(self) -> list[str]:
         """Bring the schema up to date, as `open` does; the names of the migrations that ran."""
@@ -179,7 +181,7 @@ class SqliteBackend:
         self._opened = store
         return ran
 
-    async def _settle(self, outcomes: Sequence[Ack | Return]) -> list[Verdict]:
+    async def _settle(self, outcomes: Sequence[Ack | Return]) -> Changes:
         plan = prepare(outcomes, self._store.settings.keep_succeeded)
         return await self._store.write(lambda tx: carry_out(tx, plan))
 

@@ -1,18 +1,19 @@
 """What people see and do."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from queuekit import codes
-from queuekit.backend import Change, JobFilter, Presence, QueueInfo, Refusal, WorkerInfo
-from queuekit.job import JobRecord, JobRef, State
-from queuekit.lifecycle import Event, allowed, step
-from queuekit_sqlite import doorbell, keys, life, line, notes, retention, rows
+from queuekit.backend import Change, JobFilter, Presence, QueueInfo, Refusal, WorkerInfo, model
+from queuekit.job import JobRef, State
+from queuekit.lifecycle import Event, allowed
+from queuekit.record import JobRecord
+from queuekit_sqlite import doorbell, keys, life, line, retention, rows
 from queuekit_sqlite.connection import Store, Transaction, Values
-from queuekit_sqlite.rows import Row
+from queuekit_sqlite.rows import Stored
 
 _LOOKED_AT: Final = 10_000
 """How many jobs one page looks at, however few of them fit."""
@@ -34,7 +35,7 @@ class SqliteInspector:
         """Records, live or finished."""
 
         def read(tx: Transaction) -> list[JobRecord | None]:
-            return [rows.get(tx, ref.id.bytes, ref.queue) for ref in refs]
+            return [rows.get(tx, ref) for ref in refs]
 
         return await self._store().read(read)
 
@@ -42,7 +43,7 @@ class SqliteInspector:
         """Where jobs of these ids are."""
 
         def read(tx: Transaction) -> list[JobRef | None]:
-            found = [(id_, tx.one("locate", id_.bytes)) for id_ in ids]
+            found = [(id_, tx.one("locate", id_.bytes, tx.now)) for id_ in ids]
             return [JobRef(row[0], id_) if row else None for id_, row in found]
 
         return await self._store().read(read)
@@ -66,7 +67,7 @@ class SqliteInspector:
                 partial(_page, where=where, limit=_PORTION, after=mark)
             )
             if page:
-                yield [JobRef(queue, UUID(bytes=id_)) for id_, queue in page]
+                yield [_ref(*one) for one in page]
 
     async def queues(self) -> list[QueueInfo]:
         """All queues that hold a job or a record, or are paused."""
@@ -96,73 +97,65 @@ class SqliteInspector:
     ) -> tuple[list[JobRecord], Mark | None]:
         def read(tx: Transaction) -> tuple[list[JobRecord], Mark | None]:
             page, mark = _page(tx, where, limit, after)
-            records = [rows.get(tx, *one) for one in page]
+            records = [rows.get(tx, _ref(*one)) for one in page]
             return [record for record in records if record is not None], mark
 
         return await self._store().read(read)
 
 
 def _steer(tx: Transaction, event: Event, ref: JobRef) -> Change:
-    row = rows.find(tx, ref.id.bytes, ref.queue)
-    if row is None:
-        return Change(ref, None, None, refused=Refusal.GONE)
-    found = codes.STATES[row.state]
-    if not allowed(event, found):
-        return Change(ref, found, found, row.generation, Refusal.STATE)
-    if event is Event.RERUN and (holder := _other_holder(tx, row)):
-        return Change(ref, found, found, row.generation, Refusal.KEY_HELD, holder)
-    _ACTS[event](tx, row)
-    after = step(life.life_of(row), event)
-    return Change(ref, found, after.state, after.generation)
+    stored = rows.find(tx, ref)
+    record = stored.seen(tx.now) if stored else None
+    if stored is None or record is None:
+        return model.refused(ref, Refusal.GONE)
+    if not allowed(event, record.state):
+        return model.refused(record, Refusal.STATE)
+    match event:
+        case Event.CANCEL | Event.DRAIN:
+            return _cancel(tx, stored, event)
+        case Event.RERUN:
+            return _rerun(tx, stored)
+        case Event.PROMOTE:
+            after = life.after(record, event)
+            line.put(tx, stored, after)
+            return model.told(record.state, after)
+        case _:
+            return _delete(tx, stored)
 
 
-def _cancel(tx: Transaction, row: Row) -> None:
-    if row.state != codes.RUNNING:
-        _end_unstarted(tx, row)
-        return
-    if not row.cancel_requested:
-        tx.run("request_cancel", row.seq, notes.with_event(tx, row, "cancel").history)
-    doorbell.ring_process(tx, row.claimant or "")
+def _cancel(tx: Transaction, stored: Stored, event: Event) -> Change:
+    record = stored.record
+    if not record.life.cancel_requested:
+        record = model.noted(record, event, tx.now)
+    after = life.after(record, event)
+    if record.lease is None:
+        return life.finish(tx, stored, after)
+    tx.run("request_cancel", stored.seq, rows.array(after.notes.history))
+    doorbell.ring_process(tx, record.lease.claimant.process)
+    return model.told(record.state, after)
 
 
-def _end_unstarted(tx: Transaction, row: Row) -> None:
-    life.finish(tx, notes.with_event(tx, row, "cancel"), codes.CANCELLED)
+def _rerun(tx: Transaction, stored: Stored) -> Change:
+    record = stored.record
+    holder = keys.holder(tx, record.ref.queue, record.job.key)
+    if holder and holder.id != record.job.id:
+        return model.refused(record, Refusal.KEY_HELD, holder=holder.id)
+    after = model.run_again(record, tx.now)
+    line.put(tx, stored, after)
+    if record.job.options.key_until == "finished":
+        keys.take(tx, after)
+    return model.told(record.state, after)
 
 
-def _other_holder(tx: Transaction, row: Row) -> UUID | None:
-    holder = None if row.key is None else keys.holder(tx, row.queue, row.key)
-    return UUID(bytes=holder.id) if holder and holder.id != row.id else None
-
-
-def _rerun(tx: Transaction, row: Row) -> None:
-    if row.key is not None and row.key_until == "finished":
-        keys.take(tx, row.queue, row.key, row.id, row.key_until, row.enqueued_at)
-    row = notes.with_event(tx, row, "rerun")
-    tx.run("rerun", row.seq, *line.new_seqs(tx, 1), row.history)
-    tx.got_work.add(row.queue)
-
-
-def _promote(tx: Transaction, row: Row) -> None:
-    line.put(tx, row, None)
-
-
-def _delete(tx: Transaction, row: Row) -> None:
-    if row.state in codes.FINISHED:
-        retention.forget(tx, [row.seq], since=tx.now)
-        return
-    retention.drop(tx, row, None)
-    doorbell.tell_waiters(tx, row.id, row.queue)
-    keys.follow(tx, row)
-
-
-_ACTS: Final[Mapping[Event, Callable[[Transaction, Row], None]]] = {
-    Event.CANCEL: _cancel,
-    Event.DRAIN: _end_unstarted,
-    Event.RERUN: _rerun,
-    Event.PROMOTE: _promote,
-    Event.DELETE: _delete,
-    Event.CLEAN: _delete,
-}
+def _delete(tx: Transaction, stored: Stored) -> Change:
+    record = stored.record
+    if record.finished:
+        retention.forget(tx, [stored.seq], since=tx.now)
+    else:
+        retention.drop(tx, stored, record)
+        doorbell.tell_waiters(tx, record.ref)
+        keys.follow(tx, record)
+    return Change(record.ref, record.state, None, record.life.generation)
 
 
 def _page(
@@ -180,6 +173,7 @@ def _page(
         _json(where.tags),
         where.since,
         where.error,
+        tx.now,
     )
     if found and len(found) == limit:
         return found, found[-1]
@@ -202,6 +196,10 @@ def _presence(body: str) -> Presence:
     fields: dict[str, Any] = json.loads(body)
     lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
     return Presence(**{**fields, **lists})
+
+
+def _ref(id_: bytes, queue: str) -> JobRef:
+    return JobRef(queue, UUID(bytes=id_))
 
 
 def _json(values: Sequence[object]) -> str | None:

@@ -1,56 +1,59 @@
 """Unique keys: who holds one, until when, and who comes next."""
 
 from typing import NamedTuple
+from uuid import UUID
 
-from queuekit.job import Micros
+from queuekit.backend import model
+from queuekit.job import JobRef
+from queuekit.record import JobRecord
 from queuekit_sqlite import line, rows
 from queuekit_sqlite.connection import Transaction
-from queuekit_sqlite.rows import Row
+from queuekit_sqlite.rows import Stored
 
 
 class Holder(NamedTuple):
-    """The job that holds a key; `seq` and `state` are None if it is gone and the key is protected still."""
+    """The job that holds a key; `seq` is None if it is gone and the key is protected still."""
 
-    id: bytes
+    id: UUID
     seq: int | None
-    state: int | None
 
 
-def holder(tx: Transaction, queue: str, key: str) -> Holder | None:
+def holder(tx: Transaction, queue: str, key: str | None) -> Holder | None:
     """Who holds a key now."""
-    found = tx.one("find_holder", queue, key, tx.now)
-    return Holder(*found) if found else None
+    found = None if key is None else tx.one("find_holder", queue, key, tx.now)
+    return Holder(UUID(bytes=found[0]), found[1]) if found else None
 
 
-def take(
-    tx: Transaction,
-    queue: str,
-    key: str,
-    id_: bytes,
-    key_until: Micros | str | None,
-    enqueued_at: Micros,
-) -> None:
-    """Hold a key, from now on until the job has started, has finished, or so long from its enqueue."""
-    until = enqueued_at + key_until if isinstance(key_until, int) else None
-    tx.run("take_key", queue, key, id_, until)
+def takes(tx: Transaction, record: JobRecord) -> bool:
+    """Whether a job that comes as it is holds its key, for a time that is not over."""
+    until = model.hold_of(record).until
+    return model.takes_key(record) and (until is None or until > tx.now)
 
 
-def free(tx: Transaction, queue: str, key: str, id_: bytes) -> None:
+def take(tx: Transaction, record: JobRecord) -> None:
+    """Hold the key, until the job has started, has finished, or so long from its enqueue."""
+    if takes(tx, record):
+        id_, until = model.hold_of(record)
+        tx.run("take_key", record.ref.queue, record.job.key, id_.bytes, until)
+
+
+def free(tx: Transaction, ref: JobRef, key: str) -> None:
     """Give a key back, if the job holds it and it is not protected for a time."""
-    tx.run("free_key", queue, key, id_)
+    tx.run("free_key", ref.queue, key, ref.id.bytes)
 
 
-def successor(tx: Transaction, queue: str, id_: bytes) -> Row | None:
+def follower(tx: Transaction, ref: JobRef) -> Stored | None:
     """The job that waits for a job of its key to finish."""
-    found = tx.one("find_successor", queue, id_)
+    found = tx.one("find_follower", ref.queue, ref.id.bytes)
     return rows.at(tx, found[0]) if found else None
 
 
-def follow(tx: Transaction, row: Row) -> None:
-    """A job is gone: its key is free, and its successor takes it and comes into line."""
-    if row.key is None:
+def follow(tx: Transaction, record: JobRecord) -> None:
+    """A job is gone: its key is free, and its follower takes it and comes into line."""
+    if record.job.key is None:
         return
-    free(tx, row.queue, row.key, row.id)
-    if follower := successor(tx, row.queue, row.id):
-        take(tx, row.queue, row.key, follower.id, follower.key_until, follower.enqueued_at)
-        line.put(tx, follower, follower.scheduled_at)
+    free(tx, record.ref, record.job.key)
+    if waiting := follower(tx, record.ref):
+        after = model.followed(waiting.record, tx.now)
+        take(tx, after)
+        line.put(tx, waiting, after)

@@ -33,8 +33,8 @@ def extend(tx: Transaction, tokens: Sequence[Token]) -> Pulse:
 def held(tx: Transaction, process: str) -> list[Held]:
     """The leases of a process."""
     return [
-        Held(Token(queue, UUID(bytes=id_), delivery, -seq if rare else seq), claim)
-        for queue, id_, delivery, seq, rare, claim in tx.all("find_leases", process)
+        Held(Token(queue, UUID(bytes=id_), delivery, -seq if special else seq, generation), claim)
+        for queue, id_, delivery, seq, special, generation, claim in tx.all("find_leases", process)
     ]
 
 

@@ -3,35 +3,44 @@
 from collections.abc import Callable
 
 from queuekit import codes
-from queuekit.job import Micros
+from queuekit.job import State
+from queuekit.record import JobRecord
+from queuekit_sqlite import rows
 from queuekit_sqlite.connection import Transaction
-from queuekit_sqlite.rows import Row
+from queuekit_sqlite.rows import Stored
 
 
 def put(
     tx: Transaction,
-    row: Row,
-    due: Micros | None,
+    stored: Stored,
+    after: JobRecord,
     *,
     old: bool = False,
     ready: Callable[[int], int] = codes.ready,
 ) -> None:
-    """A job is scheduled if it is due later, else ready at the end of the line (with `old`: in its old place)."""
-    code = codes.SCHEDULED if due is not None and due > tx.now else ready(row.lapses)
-    seq = row.seq if old else new_seqs(tx, 1)[0]
-    tx.run("put_in_line", row.seq, seq, code, due, *row.traces)
-    tx.got_work.add(row.queue)
+    """A job comes into line: to its end, or (with `old`) to where it stood."""
+    code = ready(after.life.lapses) if after.state is State.READY else rows.code_of(after)
+    rows.write(tx, stored, after, code)
+    if not old:
+        tx.run("move", stored.seq, *new_seqs(tx, 1))
+    ring(tx, after)
 
 
-def promote(tx: Transaction, limit: int) -> int:
-    """Due jobs become ready; how many."""
-    due = tx.all("find_due", tx.now, limit)
+def ring(tx: Transaction, record: JobRecord) -> None:
+    """Ring who sleeps until there is work, if this is or will be some."""
+    if record.state in {State.READY, State.SCHEDULED}:
+        tx.got_work.add(record.ref.queue)
+
+
+def promote(tx: Transaction, queues: str, limit: int) -> int:
+    """Due jobs of some queues (a JSON array) become ready; how many."""
+    due = tx.all("find_due", queues, tx.now, limit)
     if due:
         seqs = new_seqs(tx, len(due))
-        rows = [
+        moves = [
             (seq, new, codes.ready(lapses)) for (seq, _, lapses), new in zip(due, seqs, strict=True)
         ]
-        tx.run_many("promote", rows)
+        tx.run_many("promote", moves)
         tx.got_work.update(queue for _, queue, _ in due)
     return len(due)
 

@@ -1,10 +1,10 @@
 """Moving time on: leases, due times, expiry, retention."""
 
+import json
+from collections.abc import Sequence
 from typing import Final
-from uuid import UUID
 
-from queuekit.backend import Upkeep
-from queuekit.job import JobRef
+from queuekit.backend import Change, Upkeep, model
 from queuekit.lifecycle import Event
 from queuekit_sqlite import life, line, retention, rows
 from queuekit_sqlite.connection import Transaction
@@ -12,28 +12,34 @@ from queuekit_sqlite.connection import Transaction
 _BATCH: Final = 1000
 
 
-def maintain(tx: Transaction) -> Upkeep:
-    """All that is due, up to a bound."""
-    renewed = _renew(tx)
-    rescued = _rescue(tx)
-    promoted = line.promote(tx, _BATCH)
-    life.expire(tx, _BATCH)
-    tx.got_work.update(queue for (queue,) in tx.all("hand_out_solitary"))
-    for name in ("forget_keys", "forget_presences", "forget_sleepers", "forget_waiters"):
+def tick(tx: Transaction, queues: Sequence[str]) -> Upkeep:
+    """All that is due in some queues, up to a bound."""
+    these = json.dumps(queues)
+    renewed = tx.run("renew", these, tx.now)
+    tx.run("tick", these, tx.now)
+    rescued = _rescue(tx, these)
+    expired = life.expire(tx, these, _BATCH)
+    promoted = line.promote(tx, these, _BATCH)
+    tx.got_work.update(queue for (queue,) in tx.all("hand_out_solitary", these))
+    for name in (
+        "forget_ticks",
+        "forget_keys",
+        "forget_presences",
+        "forget_sleepers",
+        "forget_waiters",
+    ):
         tx.run(name, tx.now)
-    pruned = retention.prune(tx)
-    return Upkeep(promoted, rescued, renewed, pruned, tx.ended)
+    return Upkeep(rescued, expired, promoted, renewed, retention.prune(tx, these))
 
 
-def _renew(tx: Transaction) -> int:
-    """After an outage in which nobody could renew, leases start anew."""
-    ((last,),) = tx.all("read_tick")
-    tx.run("tick", tx.now)
-    return tx.run("renew", tx.now, tx.now - last)
+def unserved(tx: Transaction) -> Sequence[str]:
+    """Queues that hold something and that no present process serves."""
+    return [queue for (queue,) in tx.all("find_unserved", tx.now)]
 
 
-def _rescue(tx: Transaction) -> list[JobRef]:
-    lapsed = [rows.at(tx, seq) for (seq,) in tx.all("find_lapsed", tx.now, _BATCH)]
-    for row in lapsed:
-        life.leave(tx, row, Event.LAPSE)
-    return [JobRef(row.queue, UUID(bytes=row.id)) for row in lapsed]
+def _rescue(tx: Transaction, queues: str) -> Sequence[Change]:
+    lapsed = [rows.at(tx, seq) for (seq,) in tx.all("find_lapsed", queues, tx.now, _BATCH)]
+    return [
+        life.leave(tx, one, model.left(one.record, Event.LAPSE, tx.now), Event.LAPSE)
+        for one in lapsed
+    ]

@@ -5,36 +5,45 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from queuekit import codes
-from queuekit.backend import REMEMBER_IDS
-from queuekit.job import Keep, Micros
+from queuekit.backend import REMEMBER_IDS, Change, Refusal, model
+from queuekit.job import JobRef, Keep, Micros, State
+from queuekit.record import JobRecord
+from queuekit_sqlite import rows
 from queuekit_sqlite.connection import Transaction, Values
-from queuekit_sqlite.rows import Row
+from queuekit_sqlite.rows import Stored
 
 _PRUNED: Final = 10_000
 """Finished jobs that go in one call: they came by the batch, so they must go by the batch."""
 
 
-def of_job(tx: Transaction, row: Row, code: int, asked: Keep | None) -> Keep:
-    """How long the record of a job that ends is kept: as it says itself, else as its worker asks, else as usual."""
-    if row.keep_age is not None:
-        return Keep(row.keep_age, row.keep_count)
-    if asked is not None:
-        return asked
-    settings = tx.settings
-    return settings.keep_succeeded if code == codes.SUCCEEDED else settings.keep_failed
+def known(tx: Transaction, ref: JobRef) -> Change | None:
+    """The refusal of an id that is there, or was."""
+    found = tx.one("find_known", ref.id.bytes, ref.queue, tx.now)
+    if found is None:
+        return None
+    seen = None if found[0] is None else rows.at(tx, found[0]).seen(tx.now)
+    return model.refused(seen or ref, Refusal.KNOWN)
 
 
 def note_growth(tx: Transaction, kinds: Mapping[tuple[str, str], Keep]) -> None:
     """Of some queues and tasks there are more succeeded jobs, that are kept for so long."""
-    rows = [(*kind, keep.count, tx.now + keep.age) for kind, keep in kinds.items()]
-    tx.run_many("note_growth", rows)
+    grown = [(*kind, keep.count, tx.now + keep.age) for kind, keep in kinds.items()]
+    tx.run_many("note_growth", grown)
 
 
-def drop(tx: Transaction, row: Row, code: int | None) -> None:
-    """Remove a job; its id stays remembered, and how it ended and was settled (None: it was deleted)."""
-    point = row.seq, row.id, row.delivery, row.state
-    settled = (None, None) if code is None else (row.settled, row.settled_delivery)
-    tx.run("remember_id", *point, code, tx.now + REMEMBER_IDS, *settled)
+def note_success(tx: Transaction, record: JobRecord, keep: Keep) -> None:
+    """There is one more record; if it is that of a success its kind has grown."""
+    if record.state is State.SUCCEEDED:
+        until = record.times.kept_until
+        tx.run("note_growth", record.ref.queue, record.job.task, keep.count, until)
+
+
+def drop(tx: Transaction, stored: Stored, after: JobRecord) -> None:
+    """Remove a job; its id stays remembered, and how its last run was settled."""
+    point = stored.seq, after.job.id.bytes, after.life.delivery, stored.code
+    settled = after.settled
+    how = (codes.SETTLEMENTS[settled.how], settled.delivery) if settled else (None, None)
+    tx.run("remember_id", *point, tx.now + REMEMBER_IDS, *how)
     tx.run("drop", *point)
 
 
@@ -44,7 +53,7 @@ def drop_plain(tx: Transaction, points: Sequence[Values]) -> int:
         return 0
     # Passes by the door (life.leave): plain successes, in bulk.
     end, until = codes.SUCCEEDED, tx.now + REMEMBER_IDS
-    tx.run_many("remember_id", [(*point, end, until, end, point[2]) for point in points])
+    tx.run_many("remember_id", [(*point, until, end, point[2]) for point in points])
     return tx.run_many("drop", points)
 
 
@@ -59,12 +68,12 @@ def forget(tx: Transaction, seqs: Sequence[int], since: Micros = 0) -> None:
         tx.run("drop_finished", array)
 
 
-def prune(tx: Transaction) -> int:
-    """Remove what is past its retention, up to a bound; how many records."""
+def prune(tx: Transaction, queues: str) -> int:
+    """Remove what is past its retention in some queues (a JSON array), up to a bound; how many records."""
     tx.run("forget_ids", tx.now, _PRUNED)
-    outworn = [seq for (seq,) in tx.all("find_outworn", tx.now, _PRUNED)]
+    outworn = [seq for (seq,) in tx.all("find_outworn", queues, tx.now, _PRUNED)]
     forget(tx, outworn)
-    pruned = len(outworn) + sum(_trim(tx, *kind) for kind in tx.all("find_kinds", tx.now))
+    pruned = len(outworn) + sum(_trim(tx, *kind) for kind in tx.all("find_kinds", queues, tx.now))
     tx.run("forget_kinds")
     return pruned
 

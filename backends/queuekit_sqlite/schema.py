@@ -1,7 +1,6 @@
 """A connection made ready: settings, and a schema that is there and known."""
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -88,7 +87,6 @@ def _migrate(db: sqlite3.Connection) -> list[str]:
         db.execute("INSERT INTO migrations VALUES (?, ?, ?)", (version, name, digest(script)))
     if not done:
         db.execute(f"PRAGMA application_id = {_OURS}")
-        db.execute("INSERT INTO ticks VALUES (?)", (time.time_ns() // 1000,))
     return [name for name, _ in missing]
 
 

@@ -9,22 +9,16 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from queuekit import codes
-from queuekit.backend import Verdict
-from queuekit.job import Ack, Keep, Micros, Reason, Return, State, bounded
-from queuekit.lifecycle import Event
-from queuekit_sqlite import doorbell, life, notes, retention, rows
+from queuekit.backend import Change, Changes, Refusal, model
+from queuekit.job import Ack, Keep, Micros, Return, State
+from queuekit_sqlite import doorbell, life, retention, rows
 from queuekit_sqlite.connection import Transaction, Values
 from queuekit_sqlite.errors import UNSTORABLE
-from queuekit_sqlite.rows import Row
+from queuekit_sqlite.rows import Stored
 
 NUL: Final = "\\u0000"
 """In JSON text; SQLite would cut the text there."""
 _SUCCEEDED: Final = State.SUCCEEDED  # on Python 3.11 a member of an enum is a slow look-up
-_ACKED: Final[Mapping[State, Event]] = {
-    State.SUCCEEDED: Event.ACK_SUCCEEDED,
-    State.FAILED: Event.ACK_FAILED,
-    State.CANCELLED: Event.ACK_CANCELLED,
-}
 
 
 class Plan(NamedTuple):
@@ -63,7 +57,7 @@ def prepare(
     unkept: list[Values] = []
     rest: list[int] = []
     for index, outcome in enumerate(outcomes):
-        queue, id_, delivery, seq = outcome.token
+        queue, id_, delivery, seq, _ = outcome.token
         if (
             not isinstance(outcome, Ack)
             or outcome.state is not _SUCCEEDED
@@ -87,19 +81,16 @@ def prepare(
     return Plan(outcomes, texts, kinds, unkept, rest)
 
 
-def carry_out(tx: Transaction, plan: Plan) -> list[Verdict]:
-    """Carry a plan out; a verdict for each outcome, in order."""
+def carry_out(tx: Transaction, plan: Plan) -> Changes:
+    """Carry a plan out; what became of each job, in order."""
     outcomes = plan.outcomes
     if not outcomes:
-        return []
+        return Changes(outcomes)
     if awaited := doorbell.find_awaited(tx):
         plan = prepare(outcomes, tx.settings.keep_succeeded, awaited)
-    verdicts = [Verdict.DONE] * len(outcomes)
     # if not all of them ended just now, each is looked at for itself
     alone = plan.rest if _succeed(tx, plan) else range(len(outcomes))
-    for index in alone:
-        verdicts[index] = _settle(tx, outcomes[index])
-    return verdicts
+    return Changes(outcomes, {index: _settle(tx, outcomes[index]) for index in alone})
 
 
 def _succeed(tx: Transaction, plan: Plan) -> bool:
@@ -115,42 +106,22 @@ def _succeed(tx: Transaction, plan: Plan) -> bool:
     return ended + retention.drop_plain(tx, plan.unkept) == len(plan.outcomes) - len(plan.rest)
 
 
-def _settle(tx: Transaction, outcome: Ack | Return) -> Verdict:
+def _settle(tx: Transaction, outcome: Ack | Return) -> Change:
     token = outcome.token
-    row = rows.find(tx, token.id.bytes, token.queue)
-    if row is None or row.state != codes.RUNNING or row.delivery != token.delivery:
-        return _repeated(tx, outcome)
-    row = row._replace(settled=codes.settlement(outcome), settled_delivery=row.delivery)
-    if outcome.error is not None:
-        row = notes.with_error(tx, row, outcome.error)
-    if isinstance(outcome, Return):
-        life.leave(tx, row, Event(outcome.kind.value), delay=bounded(outcome.delay))
-        return Verdict.DONE
-    return _end(tx, row, outcome)
+    stored = rows.find(tx, token.ref)
+    if stored is None or stored.record.life[:3:2] != (State.RUNNING, token.delivery):
+        return _repeated(tx, outcome, stored)
+    after, how = model.settled(stored.record, outcome, tx.now), model.how_of(outcome)
+    change = life.leave(tx, stored, after, how, outcome.keep if isinstance(outcome, Ack) else None)
+    if why := model.unstorable(outcome):
+        change = change._replace(refused=Refusal.UNSTORABLE, detail=why)
+    return change
 
 
-def _end(tx: Transaction, row: Row, ack: Ack) -> Verdict:
-    event, keep = _ACKED[ack.state], ack.keep
-    try:
-        life.leave(tx, row, event, reason=ack.reason, result=ack.result, keep=keep)
-    except UNSTORABLE as problem:
-        row = notes.with_error(tx, row, _refusal(row, problem))
-        life.leave(tx, row, Event.ACK_FAILED, reason=Reason.INVALID_RESULT, keep=keep)
-        return Verdict.REFUSED
-    return Verdict.DONE
-
-
-def _refusal(row: Row, problem: Exception) -> str:
-    message = f"SQLite does not take the result: {problem}"
-    error = {"attempt": row.attempt, "type": "InvalidResult", "message": message, "traceback": ""}
-    return json.dumps(error)
-
-
-def _repeated(tx: Transaction, outcome: Ack | Return) -> Verdict:
-    """The verdict on a token that is not the job's present one: done, if it was settled the same way."""
-    token, wanted = outcome.token, codes.settlement(outcome)
-    for settled, delivery, code in tx.all("find_settled", token.id.bytes, token.queue):
-        if (settled, delivery) == (wanted, token.delivery):
-            refused = wanted in codes.STATES and code == codes.FAILED != wanted
-            return Verdict.REFUSED if refused else Verdict.DONE
-    return Verdict.LOST
+def _repeated(tx: Transaction, outcome: Ack | Return, stored: Stored | None) -> Change:
+    """The answer to a token that is not the job's present one."""
+    if stored:
+        record = stored.record
+        return model.repeated(outcome, record.settled, record, stored.seen(tx.now))
+    found = tx.one("find_settled", outcome.token.id.bytes, outcome.token.queue)
+    return model.repeated(outcome, rows.settled_as(*found) if found else None, None, None)

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from queuekit import codes
 from queuekit.backend import KEEP_FOR_WAITERS
 from queuekit.errors import JobNotFound
-from queuekit.job import FINISHED, JobRecord, JobRef, Micros
+from queuekit.job import JobRef, Micros
+from queuekit.record import JobRecord
 from queuekit_sqlite import line, rows
 from queuekit_sqlite.connection import Store, Transaction
 from queuekit_sqlite.doorbell import LOOK_AGAIN, TICK, Doorbell, of_job, of_process
@@ -97,8 +98,8 @@ def _until_work(tx: Transaction, queues: Sequence[str]) -> float:
     served = [queue for queue in queues if queue not in paused]
     if any(tx.one("has_ready", queue) for queue in served):
         return 0
-    due = tx.one("find_next_due", json.dumps(served))
-    pause = inf if due is None else max(0, due[0] - tx.now) / _SECOND
+    ((due,),) = tx.all("find_next_due", json.dumps(served))
+    pause = inf if due is None else max(0, due - tx.now) / _SECOND
     if any(tx.one("has_suspects", queue) for queue in served):
         pause = min(pause, _SUSPECTS)
     return pause
@@ -112,13 +113,14 @@ def _ends(tx: Transaction, jobs: Collection[JobRef]) -> dict[JobRef, JobRecord]:
     """
     found: dict[JobRef, JobRecord] = {}
     for ref in jobs:
-        values = rows.read(tx, ref.id.bytes, ref.queue)
-        if values is None:
+        job = tx.one("find_state", ref.id.bytes, ref.queue, tx.now)
+        if job is None:
             raise JobNotFound(
                 f"Job {ref.id} is not in queue {ref.queue!r}: its record may be past its retention."
             )
-        if codes.STATES[values[2]] in FINISHED:
-            found[ref] = rows.record(values)
+        seq, code = job
+        if code in codes.FINISHED:
+            found[ref] = rows.at(tx, seq).record
     return found
 
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar, Final, TypeVar
 
-from queuekit.backend import BackendSettings, StoreGone
+from queuekit.backend import BackendSettings
 from queuekit.errors import (
     BackendRefused,
     BackendUnavailable,
     ConfigurationError,
     QueuekitError,
     ReplyLost,
+    StoreGone,
 )
 from queuekit_sqlite.connection.file import Identity, files, identity
 from queuekit_sqlite.connection.transaction import Transaction

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
-from queuekit.backend import BackendSettings, Ended
+from queuekit.backend import BackendSettings
 from queuekit.job import Micros
 from queuekit_sqlite.doorbell import Bell
 from queuekit_sqlite.statements import MANY, OF_MANY_ROWS, SQL
@@ -22,10 +22,9 @@ class Transaction:
         settings: of the store.
         got_work: queues that got work; their sleepers are rung.
         bells: where to ring once it has committed.
-        ended: jobs that have failed by it, without an ack.
     """
 
-    __slots__ = ("_db", "bells", "ended", "got_work", "now", "settings")
+    __slots__ = ("_db", "bells", "got_work", "now", "settings")
 
     def __init__(self, db: sqlite3.Connection, now: Micros, settings: BackendSettings) -> None:
         self._db = db
@@ -33,7 +32,6 @@ class Transaction:
         self.settings = settings
         self.got_work: set[str] = set()
         self.bells: set[Bell] = set()
-        self.ended: list[Ended] = []
 
     def run(self, name: str, *values: object) -> int:
         """Run a statement; how many rows it changed."""

@@ -1,8 +1,8 @@
 """Whom a transaction rings: those who sleep until there is work, and those who wait for a job's end."""
 
 from typing import TYPE_CHECKING
-from uuid import UUID
 
+from queuekit.job import JobRef
 from queuekit_sqlite.doorbell.sockets import Bell, of_job, of_process
 
 if TYPE_CHECKING:  # a transaction keeps the bells that it will ring
@@ -26,17 +26,17 @@ def ring_process(tx: "Transaction", process: str) -> None:
     tx.bells.update(Bell(address, of_process(process)) for (address,) in addresses)
 
 
-def tell_waiters(tx: "Transaction", id_: bytes, queue: str) -> None:
+def tell_waiters(tx: "Transaction", ref: JobRef) -> None:
     """Ring who waits for a job's end."""
-    addresses = tx.all("find_waiters", id_, queue, tx.now)
+    addresses = tx.all("find_waiters", ref.id.bytes, ref.queue, tx.now)
     if addresses:
-        tx.run("remove_waiters", id_, queue)
-        tx.bells.update(Bell(address, of_job(UUID(bytes=id_))) for (address,) in addresses)
+        tx.run("remove_waiters", ref.id.bytes, ref.queue)
+        tx.bells.update(Bell(address, of_job(ref.id)) for (address,) in addresses)
 
 
-def is_awaited(tx: "Transaction", id_: bytes, queue: str) -> bool:
+def is_awaited(tx: "Transaction", ref: JobRef) -> bool:
     """Whether somebody waits for a job's end."""
-    return tx.one("find_waiters", id_, queue, tx.now) is not None
+    return tx.one("find_waiters", ref.id.bytes, ref.queue, tx.now) is not None
 
 
 def find_awaited(tx: "Transaction") -> set[tuple[bytes, str]]:

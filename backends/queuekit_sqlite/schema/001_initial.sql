@@ -30,7 +30,7 @@ CREATE TABLE jobs (
     lease INTEGER, -- the length of the present lease
     claimant TEXT, -- the process that has claimed it
     claim INTEGER, -- the number of its fetch
-    settled INTEGER, -- how the run `settled_delivery` was settled last (likewise)
+    settled INTEGER, -- how the last run, of this delivery, was settled; NULL: its lease has lapsed
     settled_delivery INTEGER,
     task TEXT NOT NULL,
     payload TEXT NOT NULL,
@@ -42,36 +42,35 @@ CREATE TABLE jobs (
     max_crashes INTEGER NOT NULL DEFAULT DEATHS_ALLOWED,
     max_lapses INTEGER NOT NULL DEFAULT LAPSES_ALLOWED,
     key TEXT,
-    key_until, -- 'started', 'finished' or microseconds from the enqueue
+    key_until, -- 'started', 'finished' (or NULL) or microseconds from the enqueue
     keep_age INTEGER, -- its own retention
     keep_count INTEGER,
     tags TEXT, -- a JSON array
-    predecessor BLOB, -- the id of the job of its key that it waits for
+    follows BLOB, -- the id of the job of its key that it waits for
     origin BLOB, -- the id of the job that replaced it last
     renewed_at INTEGER, -- its lease was given anew then, after an outage
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     reason TEXT,
-    errors TEXT, -- JSON objects, one a line, newest first
-    history TEXT, -- likewise
-    progress TEXT,
-    logs TEXT -- a JSON array
+    errors TEXT, -- a JSON array, as are the next two
+    history TEXT,
+    logs TEXT,
+    progress TEXT
 );
 
 CREATE UNIQUE INDEX jobs_id ON jobs (id, queue);
 CREATE INDEX jobs_ready ON jobs (queue, priority, seq) WHERE state = READY;
 CREATE INDEX jobs_aside ON jobs (state, queue, priority, seq) WHERE state > READY AND state < RUNNING;
-CREATE INDEX jobs_scheduled ON jobs (scheduled_at, queue) WHERE state = SCHEDULED;
-CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL AND state < WAITING AND attempt = 0;
-CREATE INDEX jobs_successors ON jobs (predecessor) WHERE predecessor IS NOT NULL;
+CREATE INDEX jobs_scheduled ON jobs (queue, scheduled_at) WHERE state = SCHEDULED;
+CREATE INDEX jobs_expiring ON jobs (queue, expires_at) WHERE expires_at IS NOT NULL AND state < WAITING AND attempt = 0;
+CREATE INDEX jobs_followers ON jobs (follows) WHERE follows IS NOT NULL;
 CREATE INDEX jobs_running ON jobs (leased_until) WHERE state = RUNNING;
 CREATE INDEX jobs_cancelling ON jobs (seq) WHERE cancel_requested = 1 AND state = RUNNING;
 CREATE INDEX jobs_succeeded ON jobs (queue, task, kept_until) WHERE state = SUCCEEDED;
-CREATE INDEX jobs_failed ON jobs (kept_until, queue, state) WHERE state > SUCCEEDED;
+CREATE INDEX jobs_failed ON jobs (queue, kept_until, state) WHERE state > SUCCEEDED;
 
 CREATE TABLE ids ( -- of jobs that are gone
     id BLOB NOT NULL,
     queue TEXT NOT NULL,
-    state INTEGER, -- NULL: deleted
     settled INTEGER,
     settled_delivery INTEGER,
     forget_at INTEGER NOT NULL,
@@ -125,4 +124,7 @@ CREATE TABLE waiters ( -- for a job's end
     PRIMARY KEY (id, queue, address)
 ) WITHOUT ROWID;
 
-CREATE TABLE ticks (last INTEGER NOT NULL); -- one row: when somebody maintained last
+CREATE TABLE ticks ( -- when somebody maintained a queue last
+    queue TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
+) WITHOUT ROWID;

@@ -39,9 +39,10 @@ WHERE seq IN (SELECT value FROM json_each(?1));
 SELECT json_group_array(json_array(
     seq, hex(id), delivery, task, payload, attempt, max_attempts, lease,
     CASE
-        WHEN lapses + crashes > 0 OR expires_at IS NOT NULL OR extra <> '' OR key IS NOT NULL OR keep_age IS NOT NULL
+        WHEN lapses + crashes + generation > 0 OR expires_at IS NOT NULL OR extra <> '' OR key IS NOT NULL OR keep_age IS NOT NULL
         THEN json_array(
-            lapses, crashes, iif(attempt = 1, expires_at - ?2, NULL), extra, key IS NOT NULL OR keep_age IS NOT NULL
+            lapses, crashes, generation, iif(attempt = 1, expires_at - ?2, NULL), extra,
+            key IS NOT NULL OR keep_age IS NOT NULL, iif(key_until = 'started', key, NULL)
         )
     END
 ))

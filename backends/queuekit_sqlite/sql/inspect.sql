@@ -1,17 +1,17 @@
 -- name: locate
 -- The queue of an id; of the job that was enqueued last if it is in several.
--- ?1 id
-SELECT queue FROM jobs WHERE id = ?1 ORDER BY enqueued_at DESC LIMIT 1;
+-- ?1 id, ?2 now
+SELECT queue FROM jobs WHERE id = ?1 AND (kept_until IS NULL OR kept_until > ?2) ORDER BY enqueued_at DESC LIMIT 1;
 
 -- name: find_page
 -- A page of jobs, the newest ids first; only so many are looked at.
 -- ?1 after this id, ?2 in this queue, ?3 at most so many are looked at, ?4 at most so many are answered;
 -- lists (as JSON arrays) and values, NULL: any: ?5 queues, ?6 tasks, ?7 codes, ?8 tags, ?9 since,
--- ?10 a part of the last error
+-- ?10 a part of the last error; ?11 now
 WITH page AS (
     SELECT
-        id, queue, task, state, enqueued_at, tags,
-        iif(?10 IS NULL, NULL, substr(errors, 1, instr(errors || char(10), char(10)) - 1)) AS last_error
+        id, queue, task, state, enqueued_at, kept_until, tags,
+        iif(?10 IS NULL, NULL, json_extract(errors, '$[#-1]')) AS last_error
     FROM jobs
     WHERE (id, queue) < (?1, ?2)
     ORDER BY id DESC, queue DESC
@@ -19,7 +19,8 @@ WITH page AS (
 )
 SELECT id, queue FROM page
 WHERE
-    (?5 IS NULL OR queue IN (SELECT value FROM json_each(?5)))
+    (kept_until IS NULL OR kept_until > ?11)
+    AND (?5 IS NULL OR queue IN (SELECT value FROM json_each(?5)))
     AND (?6 IS NULL OR task IN (SELECT value FROM json_each(?6)))
     AND (?7 IS NULL OR state IN (SELECT value FROM json_each(?7)))
     AND (
@@ -64,16 +65,6 @@ SELECT body, seen_at FROM presences WHERE until > ?1 ORDER BY process;
 -- name: request_cancel
 -- ?1 seq, ?2 history
 UPDATE jobs SET cancel_requested = 1, history = ?2 WHERE seq = ?1;
-
--- name: rerun
--- A finished job becomes ready, at the end of the line.
--- ?1 seq, ?2 new seq, ?3 history
-UPDATE jobs
-SET
-    seq = ?2, state = READY, attempt = 0, lapses = 0, crashes = 0, generation = generation + 1, history = ?3,
-    started_at = NULL, finished_at = NULL, kept_until = NULL, spared_until = NULL, scheduled_at = NULL,
-    expires_at = NULL, cancel_requested = 0, result = NULL, reason = NULL, progress = NULL
-WHERE seq = ?1;
 
 -- name: pause
 -- ?1 queue

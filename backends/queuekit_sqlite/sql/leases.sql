@@ -13,7 +13,7 @@ SELECT id, queue, delivery FROM jobs WHERE cancel_requested = 1 AND state = RUNN
 
 -- name: find_leases
 -- ?1 claimant
-SELECT queue, id, delivery, seq, key IS NOT NULL OR keep_age IS NOT NULL, claim FROM jobs
+SELECT queue, id, delivery, seq, key IS NOT NULL OR keep_age IS NOT NULL, generation, claim FROM jobs
 WHERE state = RUNNING AND claimant = ?1;
 
 -- name: register_presence

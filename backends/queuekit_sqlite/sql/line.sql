@@ -1,16 +1,14 @@
--- name: put_in_line
--- Put a job that does not run into (or back into) line.
--- ?1 seq, ?2 new seq, ?3 state, ?4 scheduled_at (NULL: unchanged), ?5... in the order of `rows.Row.traces`
-UPDATE jobs
-SET
-    seq = ?2, state = ?3, scheduled_at = coalesce(?4, scheduled_at),
-    attempt = ?5, lapses = ?6, crashes = ?7, settled = ?8, settled_delivery = ?9, errors = ?10, history = ?11,
-    leased_until = NULL, lease = NULL, claimant = NULL, claim = NULL, renewed_at = NULL, predecessor = NULL
-WHERE seq = ?1;
+-- name: move
+-- Give a job another place in line.
+-- ?1 seq, ?2 new seq
+UPDATE jobs SET seq = ?2 WHERE seq = ?1;
 
 -- name: find_due
--- ?1 now, ?2 limit
-SELECT seq, queue, lapses FROM jobs WHERE state = SCHEDULED AND scheduled_at <= ?1 ORDER BY scheduled_at, queue, seq LIMIT ?2;
+-- Of some queues, in the order in which they were due within each of them, as the index gives them.
+-- ?1 a JSON array of the queues, ?2 now, ?3 limit
+SELECT seq, queue, lapses FROM jobs
+WHERE state = SCHEDULED AND queue IN (SELECT value FROM json_each(?1)) AND scheduled_at <= ?2
+LIMIT ?3;
 
 -- name: promote
 -- ?1 seq, ?2 new seq, ?3 state

@@ -1,8 +1,15 @@
+-- name: find_known
+-- Whether an id is there or was, and its seq (NULL: only the id is remembered).
+-- ?1 id, ?2 queue, ?3 now
+SELECT seq FROM jobs WHERE id = ?1 AND queue = ?2
+UNION ALL
+SELECT NULL FROM ids WHERE id = ?1 AND queue = ?2 AND forget_at > ?3;
+
 -- name: remember_id
 -- Remember the id of a job that goes, if it is at the given point of its life.
--- ?1 seq, ?2 id, ?3 delivery, ?4 state; ?5 state at the end, ?6 forget_at, ?7 settled, ?8 settled_delivery
-INSERT OR REPLACE INTO ids (id, queue, state, settled, settled_delivery, forget_at)
-SELECT id, queue, ?5, ?7, ?8, ?6 FROM jobs
+-- ?1 seq, ?2 id, ?3 delivery, ?4 state; ?5 forget_at, ?6 settled, ?7 settled_delivery
+INSERT OR REPLACE INTO ids (id, queue, settled, settled_delivery, forget_at)
+SELECT id, queue, ?6, ?7, ?5 FROM jobs
 WHERE seq = ?1 AND id = ?2 AND delivery = ?3 AND +state = ?4;
 
 -- name: drop
@@ -13,8 +20,8 @@ DELETE FROM jobs WHERE seq = ?1 AND id = ?2 AND delivery = ?3 AND +state = ?4;
 -- name: remember_finished
 -- Remember the ids of finished jobs that go, if they are not old enough to be forgotten.
 -- ?1 a JSON array of seqs, ?2 for how long, ?3 at least from this moment on, ?4 now
-INSERT OR REPLACE INTO ids (id, queue, state, settled, settled_delivery, forget_at)
-SELECT id, queue, state, settled, settled_delivery, max(finished_at, ?3) + ?2 FROM jobs
+INSERT OR REPLACE INTO ids (id, queue, settled, settled_delivery, forget_at)
+SELECT id, queue, settled, settled_delivery, max(finished_at, ?3) + ?2 FROM jobs
 WHERE seq IN (SELECT value FROM json_each(?1)) AND max(finished_at, ?3) + ?2 > ?4;
 
 -- name: drop_finished
@@ -26,14 +33,17 @@ DELETE FROM jobs WHERE seq IN (SELECT value FROM json_each(?1));
 DELETE FROM ids WHERE (id, queue) IN (SELECT id, queue FROM ids WHERE forget_at <= ?1 ORDER BY forget_at LIMIT ?2);
 
 -- name: find_outworn
--- Failed and cancelled jobs past their retention.
--- ?1 now, ?2 limit
-SELECT seq FROM jobs WHERE state > SUCCEEDED AND kept_until <= ?1 ORDER BY kept_until LIMIT ?2;
+-- Failed and cancelled jobs of some queues past their retention.
+-- ?1 a JSON array of the queues, ?2 now, ?3 limit
+SELECT seq FROM jobs
+WHERE state > SUCCEEDED AND queue IN (SELECT value FROM json_each(?1)) AND kept_until <= ?2
+LIMIT ?3;
 
 -- name: find_kinds
--- Kinds of succeeded jobs of which some may have to go.
--- ?1 now
-SELECT queue, task, coalesce(most, -1) FROM kinds WHERE grown = 1 OR next_end <= ?1;
+-- Kinds of succeeded jobs of some queues of which some may have to go.
+-- ?1 a JSON array of the queues, ?2 now
+SELECT queue, task, coalesce(most, -1) FROM kinds
+WHERE queue IN (SELECT value FROM json_each(?1)) AND (grown = 1 OR next_end <= ?2);
 
 -- name: find_outworn_of_kind
 -- Succeeded jobs of a kind past their retention.

@@ -1,22 +1,55 @@
--- name: read_record
--- A job with all that is known of it, in the order of `rows.record`.
--- ?1 id, ?2 queue
-SELECT
-    id, queue, state, task, payload, priority, attempt, max_attempts, delivery, lapses, crashes, generation,
-    reason, result, errors, history, enqueued_at, scheduled_at, started_at, finished_at, expires_at,
-    leased_until, cancel_requested, key, tags, extra, progress, logs
-FROM jobs
-WHERE id = ?1 AND queue = ?2;
+-- name: add_job
+-- A job with all that is known of it, in the order of `rows.values`, at the end of the line.
+INSERT INTO jobs (
+    id, task, payload, queue, enqueued_at, key,
+    state, priority, max_attempts, own_lease, max_crashes, max_lapses, key_until, keep_age, keep_count, tags, extra, origin,
+    attempt, delivery, lapses, crashes, generation, cancel_requested, reason,
+    scheduled_at, started_at, finished_at, expires_at, leased_until, kept_until,
+    result, errors, history, progress, logs, claimant, claim, lease, settled, settled_delivery, follows
+)
+VALUES (
+    ?, ?, ?, ?, ?, ?,
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    ?, ?, ?, ?, ?, ?, ?,
+    ?, ?, ?, ?, ?, ?,
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+)
+ON CONFLICT (id, queue) DO NOTHING;
 
--- name: read_row
--- What deciding needs of a job, in the order of `rows.Row`.
+-- name: read_job
+-- The same, with its place in line.
 -- ?1 seq
 SELECT
-    seq, id, queue, state, task, attempt, delivery, lapses, crashes, generation, enqueued_at, scheduled_at,
-    claimant, cancel_requested, max_crashes, max_lapses, key, key_until, keep_age, keep_count,
-    settled, settled_delivery, errors, history
+    seq,
+    id, task, payload, queue, enqueued_at, key,
+    state, priority, max_attempts, own_lease, max_crashes, max_lapses, key_until, keep_age, keep_count, tags, extra, origin,
+    attempt, delivery, lapses, crashes, generation, cancel_requested, reason,
+    scheduled_at, started_at, finished_at, expires_at, leased_until, kept_until,
+    result, errors, history, progress, logs, claimant, claim, lease, settled, settled_delivery, follows
 FROM jobs
 WHERE seq = ?1;
+
+-- name: write_job
+-- What has become of a job that does not run (any more): all but what no event changes, in the order of `rows.values`; then
+-- spared_until and its seq.
+UPDATE jobs
+SET
+    (
+        task, payload,
+        state, priority, max_attempts, own_lease, max_crashes, max_lapses, key_until, keep_age, keep_count, tags, extra, origin,
+        attempt, delivery, lapses, crashes, generation, cancel_requested, reason,
+        scheduled_at, started_at, finished_at, expires_at, leased_until, kept_until,
+        result, errors, history, progress, logs, claimant, claim, lease, settled, settled_delivery, follows,
+        spared_until, renewed_at
+    ) = (
+        ?, ?,
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+        ?, ?, ?, ?, ?, ?, ?,
+        ?, ?, ?, ?, ?, ?,
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+        ?, NULL
+    )
+WHERE seq = ?;
 
 -- name: find_seq
 -- ?1 id, ?2 queue

@@ -14,8 +14,6 @@ WHERE
     AND +state = RUNNING;
 
 -- name: find_settled
--- How a job's last settled run was settled.
+-- How the last run of a job that is gone was settled.
 -- ?1 id, ?2 queue
-SELECT settled, settled_delivery, state FROM jobs WHERE id = ?1 AND queue = ?2
-UNION ALL
-SELECT settled, settled_delivery, state FROM ids WHERE id = ?1 AND queue = ?2;
+SELECT settled, settled_delivery FROM ids WHERE id = ?1 AND queue = ?2;

@@ -342,8 +342,8 @@ class TransferCases:
 
 def _pair() -> tuple[JobRecord, JobRecord]:
     """A running job, and the one that follows it."""
-    holder = in_state(State.RUNNING, job=a_job(KEY))
-    return holder, in_state(State.WAITING, job=a_job(KEY), follows=holder.job.id)
+    holder = in_state(State.RUNNING, job=a_job(KEY, **OPTIONS))
+    return holder, in_state(State.WAITING, job=a_job(KEY, **OPTIONS), follows=holder.job.id)
 
 
 def _ack(token: Token) -> Ack:
