@@ -1,6 +1,7 @@
 """Handles: a job's result, its state, and how it is cancelled."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -20,7 +21,8 @@ from queuekit import (
     State,
 )
 from queuekit.handle import failures_of, info_of
-from queuekit.record import JobRecord
+from queuekit.job import Job, JobOptions
+from queuekit.record import JobRecord, Life, Notes, Times
 
 
 @pytest.fixture
@@ -229,22 +231,13 @@ async def test_a_handle_of_a_task_that_was_renamed(qk: Queuekit) -> None:
 
 
 def record(**fields: Any) -> JobRecord:
-    known: dict[str, Any] = {
-        "id": uuid4(),
-        "task": "send",
-        "queue": "mail",
-        "state": State.SUCCEEDED,
-        "payload": '{"v":1,"a":{"to":"ada"}}',
-        "priority": 0,
-        "attempt": 1,
-        "max_attempts": 5,
-        "delivery": 7,
-    }
-    return JobRecord(**{**known, **fields})
+    job = Job(uuid4(), "send", '{"v":1,"a":{"to":"ada"}}', JobOptions(queue="mail"))
+    made = JobRecord(job=job, life=Life(State.SUCCEEDED, 1, 7), times=Times(0))
+    return replace(made, **fields)
 
 
 def test_times_are_aware_datetimes_and_those_that_are_not_known_are_none() -> None:
-    info = info_of(record(enqueued_at=1_500_000, finished_at=2_000_000))
+    info = info_of(record(times=Times(1_500_000, finished_at=2_000_000)))
     assert info.enqueued_at == datetime(1970, 1, 1, 0, 0, 1, 500_000, UTC)
     assert info.finished_at == datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)
     assert (info.scheduled_at, info.started_at) == (None, None)
@@ -254,7 +247,8 @@ def test_values_have_the_types_of_their_task_where_that_is_known(qk: Queuekit) -
     @qk.task(name="send")
     async def send(to: complex) -> complex: ...  # type: ignore[empty-body]
 
-    stored = record(payload='{"v":1,"a":{"to":"1+2j"}}', result='"3+4j"')
+    job = Job(uuid4(), "send", '{"v":1,"a":{"to":"1+2j"}}', JobOptions())
+    stored = record(job=job, notes=Notes('"3+4j"'))
     assert (info_of(stored, send).arguments, info_of(stored, send).result) == (
         {"to": 1 + 2j},
         3 + 4j,
@@ -263,7 +257,8 @@ def test_values_have_the_types_of_their_task_where_that_is_known(qk: Queuekit) -
 
 
 def test_extras_progress_and_logs_are_shown() -> None:
-    info = info_of(record(extra='{"meta":{"a":1}}', progress='{"value":1}', logs=["x"], tags=["t"]))
+    job = Job(uuid4(), "send", "{}", JobOptions(extra='{"meta":{"a":1}}', tags=("t",)))
+    info = info_of(record(job=job, notes=Notes(progress='{"value":1}', logs=["x"])))
     assert (info.meta, info.progress, info.logs, info.tags) == (
         {"a": 1},
         {"value": 1},

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from queuekit import Queuekit
+from queuekit.backend import Ask
 from queuekit.job import Claimant, Job, JobRef, Token
 from queuekit.record import JobRecord
 from queuekit.worker.options import WorkerOptions
@@ -39,9 +40,8 @@ class Bench(Parts):
     async def claim(self, number: int = 1, *, process: str = ME, lease: float = 60) -> list[Run]:
         """Jobs that this worker (or another one) has claimed, and that are nowhere on its board."""
         claimant, asked_at = Claimant(process, next(self._numbers)), monotonic()
-        fetched = await self._fetch(
-            ["default"], number, claimant, lease=int(lease * 1_000_000), suspects=number
-        )
+        length = int(lease * 1_000_000)
+        fetched = await self._fetch(Ask(["default"], number, claimant, length, number))
         return [Run(self.board, claim, asked_at) for claim in fetched.claims]
 
     async def run(self, **options: Any) -> Run:

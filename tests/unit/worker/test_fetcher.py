@@ -26,7 +26,7 @@ class Fetches(Calls):
 
     @property
     def limits(self) -> list[int]:
-        return [args[1] for args, _ in self.asked]
+        return [ask.limit for (ask,), _ in self.asked]
 
     @property
     def settled(self) -> list[int]:
@@ -85,8 +85,9 @@ async def test_without_work_outcomes_go_at_once_and_alone(
         bench.outbox.settle(run, DONE)
         await settled_all(bench)
     assert (fetches.limits, fetches.settled) == ([4, 0], [0, 1])
-    asked, named = fetches.asked[1]
-    assert (asked[0], named["suspects"]) == ((), 0)
+    asked, _ = fetches.asked[1]
+    (ask,) = asked
+    assert (ask.queues, ask.suspects) == ((), 0)
 
 
 async def busy(bench: Bench) -> None:
@@ -150,7 +151,7 @@ async def test_no_more_suspects_are_asked_for_than_children_are_free(make_bench:
     fetches = Fetches(bench)
     async with background(bench.fetcher.run):
         await eventually(lambda: bench.doorbell.for_work)
-    assert (fetches.limits, fetches.asked[0][1]["suspects"]) == ([10], 1)
+    assert (fetches.limits, fetches.asked[0][0][0].suspects) == ([10], 1)
 
 
 async def test_claims_that_come_after_the_stop_are_given_back(
