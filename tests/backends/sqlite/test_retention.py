@@ -4,13 +4,19 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from queuekit.backend import KEEP_FOR_WAITERS, Backend, JobFilter
+import pytest
+
+from queuekit.backend import KEEP_FOR_WAITERS, Backend, Change, JobFilter, Refusal
+from queuekit.errors import JobNotFound
 from queuekit.job import Keep
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
+    DONE,
     LONG,
     ack,
+    answers_of,
     failed,
+    job,
     running,
     state_of,
     succeeded,
@@ -37,3 +43,24 @@ async def test_only_ids_of_records_that_go_are_kept_apart(backend: Backend, file
     assert await sweep(backend, Event.CLEAN, JobFilter(tasks=["gone"])) == 1
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("SELECT id FROM ids").fetchall() == [(gone.token.id.bytes,)]
+
+
+async def test_a_record_past_its_retention_is_not_seen_though_it_was_not_pruned_yet(
+    backend: Backend, file: Path
+) -> None:
+    one = await running(backend)
+    await ack(backend, succeeded(one))
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute("UPDATE jobs SET kept_until = 1")
+    inspector, ref = backend.inspector, one.token.ref
+    assert await inspector.get([ref]) == [None]
+    assert await inspector.locate([ref.id]) == [None]
+    assert await inspector.find(JobFilter()) == []
+    assert [some async for some in inspector.refs(JobFilter())] == []
+    with pytest.raises(JobNotFound):
+        await backend.results([ref], 0)
+    (change,) = await inspector.steer(Event.CLEAN, [ref])
+    assert change.refused is Refusal.GONE
+    (answer,) = await backend.enqueue([job(id=ref.id)])
+    assert answer == Change(ref, None, None, refused=Refusal.KNOWN)
+    assert answers_of(await backend.ack([succeeded(one)])) == [DONE]
