@@ -17,11 +17,12 @@ from queuekit.backend import (
 from queuekit.errors import BackendUnavailable, InvalidOption
 from queuekit.job import Ack, Job, JobRef, Return, Token
 from queuekit.record import JobRecord
-from queuekit_sqlite import enqueue, leases, maintain, schema, wait
+from queuekit_sqlite import enqueue, leases, schema, wait
 from queuekit_sqlite.connection import Store, Transaction, check_file, file_of
 from queuekit_sqlite.doorbell import Doorbell, ring_process
 from queuekit_sqlite.fetch import claim
 from queuekit_sqlite.inspect import SqliteInspector
+from queuekit_sqlite.maintain import maintain, unserved
 from queuekit_sqlite.settle import carry_out, prepare
 from queuekit_sqlite.statements import MIGRATIONS
 from queuekit_sqlite.transfer import SqliteTransfer
@@ -140,11 +141,11 @@ class SqliteBackend:
 
     async def unserved(self) -> Sequence[str]:
         """Queues that hold a job or a record and that no present process serves."""
-        return await self._store.read(maintain.unserved)
+        return await self._store.read(unserved)
 
     async def maintain(self, queues: Sequence[str]) -> Upkeep:
         """Move time on in these queues."""
-        return await self._store.write(lambda tx: maintain.tick(tx, queues), durable=False)
+        return await self._store.write(lambda tx: maintain(tx, queues), durable=False)
 
     async def schema_apply(self) -> list[str]:
         """Bring the schema up to date, as `open` does; the names of the migrations that ran."""

@@ -56,7 +56,7 @@ def together(tx: Transaction, given: Sequence[Job[Any]]) -> Changes:
             tx.got_work.add(options.queue)
         values.append((id_.bytes, task, payload, *rest))
     try:
-        stored = tx.insert("enqueue_plain", values) if plain else rows.add_all(tx, values)
+        stored = tx.insert("insert_plain", values) if plain else rows.add_all(tx, values)
     except UNSTORABLE as error:
         raise NotAlike from error
     if stored != len(values):
@@ -84,7 +84,7 @@ def one_by_one(tx: Transaction, given: Sequence[Job[Any]], *, atomic: bool) -> C
 
 
 def _plain_shape(job: Job[Any], now: Micros) -> Values:
-    """What jobs of the same options have in common, as `enqueue_plain` takes it."""
+    """What jobs of the same options have in common, as `insert_plain` takes it."""
     options = job.options
     return options.queue, now, options.priority, options.max_attempts
 

@@ -12,11 +12,10 @@ from queuekit_sqlite.connection import Transaction
 _BATCH: Final = 1000
 
 
-def tick(tx: Transaction, queues: Sequence[str]) -> Upkeep:
+def maintain(tx: Transaction, queues: Sequence[str]) -> Upkeep:
     """All that is due in some queues, up to a bound."""
     these = json.dumps(queues)
-    renewed = tx.run("renew", these, tx.now)
-    tx.run("tick", these, tx.now)
+    renewed = _renew(tx, these)
     rescued = _rescue(tx, these)
     expired = life.expire(tx, these, _BATCH)
     promoted = line.promote(tx, these, _BATCH)
@@ -35,6 +34,13 @@ def tick(tx: Transaction, queues: Sequence[str]) -> Upkeep:
 def unserved(tx: Transaction) -> Sequence[str]:
     """Queues that hold something and that no present process serves."""
     return [queue for (queue,) in tx.all("find_unserved", tx.now)]
+
+
+def _renew(tx: Transaction, queues: str) -> int:
+    """After an outage in which nobody could renew, leases start anew."""
+    renewed = tx.run("renew", queues, tx.now)
+    tx.run("tick", queues, tx.now)
+    return renewed
 
 
 def _rescue(tx: Transaction, queues: str) -> Sequence[Change]:

@@ -36,7 +36,8 @@ class Stored(NamedTuple):
 
 def at(tx: Transaction, seq: int) -> Stored:
     """The job of a seq."""
-    return _stored(*tx.all("read_job", seq)[0])
+    seq, code, *row = tx.all("read_job", seq)[0]
+    return Stored(seq, code, record(*row))
 
 
 def find(tx: Transaction, ref: JobRef) -> Stored | None:
@@ -97,18 +98,8 @@ def values(record: JobRecord) -> Values:
     )  # fmt: skip
 
 
-def array(texts: Sequence[str]) -> str | None:
-    """Texts as they are stored."""
-    return json.dumps([*texts]) if texts else None
-
-
-def settled_as(number: int | None, delivery: int | None) -> Settled | None:
-    """How a run was settled, by its number."""
-    return None if number is None or delivery is None else Settled(codes.HOW[number], delivery)
-
-
-def _stored(
-    seq: int, id_: bytes, task: str, payload: str, queue: str, enqueued_at: Micros, key: str | None,
+def record(
+    id_: bytes, task: str, payload: str, queue: str, enqueued_at: Micros, key: str | None,
     code: int, priority: int, max_attempts: int, own_lease: Micros | None,
     max_crashes: int, max_lapses: int, key_until: Micros | str | None,
     keep_age: Micros | None, keep_count: int | None, tags: str | None, extra: str, origin: bytes | None,
@@ -118,7 +109,8 @@ def _stored(
     result: str | None, errors: str | None, history: str | None, progress: str | None, logs: str | None,
     claimant: str | None, claim: int | None, lease: Micros | None,
     settled: int | None, settled_delivery: int | None, follows: bytes | None,
-) -> Stored:  # fmt: skip
+) -> JobRecord:  # fmt: skip
+    """The job that `values` tells."""
     options = JobOptions(
         queue=queue,
         priority=priority,
@@ -133,7 +125,7 @@ def _stored(
     )
     # a plain success leaves the request to cancel where it is
     asked = bool(cancel_requested) and code not in codes.FINISHED
-    record = JobRecord(
+    return JobRecord(
         job=Job(UUID(bytes=id_), task, payload, options, key, fresh=False),
         life=Life(
             codes.STATES[code], attempt, delivery, lapses, crashes, generation, asked, reason, max_lapses, max_crashes,
@@ -147,7 +139,16 @@ def _stored(
         follows=_uuid(follows),
         origin=_uuid(origin),
     )  # fmt: skip
-    return Stored(seq, code, record)
+
+
+def array(texts: Sequence[str]) -> str | None:
+    """Texts as they are stored."""
+    return json.dumps([*texts]) if texts else None
+
+
+def settled_as(number: int | None, delivery: int | None) -> Settled | None:
+    """How a run was settled, by its number."""
+    return None if number is None or delivery is None else Settled(codes.HOW[number], delivery)
 
 
 def _lease(process: str | None, number: int | None, length: Micros | None) -> Lease | None:

@@ -41,4 +41,4 @@ def _of_many_rows(insert: str) -> str:
     return f"{before}VALUES {', '.join([f'({row})'] * MANY)}{rest}"
 
 
-OF_MANY_ROWS: Final[Mapping[str, str]] = {"enqueue_plain": _of_many_rows(SQL["enqueue_plain"])}
+OF_MANY_ROWS: Final[Mapping[str, str]] = {"insert_plain": _of_many_rows(SQL["insert_plain"])}

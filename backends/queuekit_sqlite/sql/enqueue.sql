@@ -1,4 +1,4 @@
--- name: enqueue_plain
+-- name: insert_plain
 -- In order: id, task, payload, queue, enqueued_at, priority, max_attempts; see OF_MANY_ROWS.
 INSERT INTO jobs (state, id, task, payload, queue, enqueued_at, priority, max_attempts)
 VALUES (READY, ?, ?, ?, ?, ?, ?, ?)

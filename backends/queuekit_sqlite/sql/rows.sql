@@ -17,10 +17,10 @@ VALUES (
 ON CONFLICT (id, queue) DO NOTHING;
 
 -- name: read_job
--- The same, with its place in line.
+-- The same, after its place in line and the code of its state.
 -- ?1 seq
 SELECT
-    seq,
+    seq, state,
     id, task, payload, queue, enqueued_at, key,
     state, priority, max_attempts, own_lease, max_crashes, max_lapses, key_until, keep_age, keep_count, tags, extra, origin,
     attempt, delivery, lapses, crashes, generation, cancel_requested, reason,

@@ -45,7 +45,7 @@ async def half_done(backend: SqliteBackend) -> None:
     def body(tx: Transaction) -> None:
         ((seqs,),) = tx.all("find_ready", "default", 0, 10)
         assert tx.run("claim", seqs, tx.now, "half", 1, 60_000_000) == 3
-        tx.run("enqueue_plain", new_id().bytes, "half", "{}", "default", tx.now, 0, 5)
+        tx.run("insert_plain", new_id().bytes, "half", "{}", "default", tx.now, 0, 5)
         say("half done")
         time.sleep(3600)
 
