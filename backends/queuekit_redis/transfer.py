@@ -1,6 +1,6 @@
 """Whole jobs that come from another store: one script for the jobs of a queue."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from queuekit_redis.statements import Scripts, bounded, by_queue, raised
 AT_ONCE: Final = 250
 
 
-class _Written(NamedTuple):
+class Written(NamedTuple):
     """A record as the script takes it, and its place in the call."""
 
     place: int
@@ -24,6 +24,7 @@ class _Written(NamedTuple):
 
     @property
     def size(self) -> int:
+        """About how many bytes go to the server."""
         return sum(len(one) for one in self.arguments if not isinstance(one, int))
 
 
@@ -36,55 +37,49 @@ class RedisTransfer:
     async def store(self, records: Sequence[JobRecord]) -> list[Change]:
         """Store jobs as their records say; one answer each, in order."""
         changes = [told(None, record) for record in records]
-        written: list[_Written] = []
+        written: list[Written] = []
         for place, record in enumerate(records):
             try:
                 arguments = tuple(written_record(record))
             except UnicodeEncodeError as error:
                 changes[place] = refused(record.ref, Refusal.UNSTORABLE, detail=str(error))
             else:
-                written.append(_Written(place, record.ref.queue, arguments))
+                written.append(Written(place, record.ref.queue, arguments))
         await self._scripts.register({one.queue for one in written})
-        refusal = await self._store(written, changes)
-        if refusal and all(changes[one.place].refused is Refusal.UNSTORABLE for one in written):
-            raise refusal
-        return changes
-
-    async def _store(
-        self, written: Iterable[_Written], changes: list[Change]
-    ) -> BackendRefused | None:
-        """Store what can be stored; what the server refuses as a whole is halved. The last refusal."""
-        last: BackendRefused | None = None
         parts = [
             part
             for _, some in by_queue(written, lambda one: one.queue, AT_ONCE)
             for part in bounded(some, lambda one: one.size, AT_ONCE)
         ]
+        guilty: dict[int, BackendRefused] = {}
         while parts:
-            halves: list[list[_Written]] = []
-            for some, reply in zip(parts, await self._run(parts), strict=True):
-                if not isinstance(reply, BackendRefused):
-                    for place, change in read_odd(some[0].queue, *raised([reply])):
-                        changes[some[place].place] = change
-                    continue
-                last = reply
-                if len(some) > 1:
-                    middle = len(some) // 2
-                    halves += [some[:middle], some[middle:]]
-                else:
-                    ref = changes[some[0].place].ref
-                    why = refused(ref, Refusal.UNSTORABLE, detail=str(reply))
-                    changes[some[0].place] = why
-            parts = halves
-        return last
+            parts = await self._store(parts, changes, guilty)
+        if guilty and len(guilty) == len(written):
+            raise guilty[written[0].place]
+        for place, why in guilty.items():
+            ref = records[place].ref
+            changes[place] = refused(ref, Refusal.UNSTORABLE, detail=str(why))
+        return changes
 
-    async def _run(self, parts: Sequence[Sequence[_Written]]) -> list[object]:
+    async def _store(
+        self,
+        parts: Sequence[Sequence[Written]],
+        changes: list[Change],
+        guilty: dict[int, BackendRefused],
+    ) -> list[Sequence[Written]]:
+        """One round trip; the halves of what the server refused as a whole."""
+        halves: list[Sequence[Written]] = []
         calls = [
-            self._scripts.call(
-                "transfer",
-                some[0].queue,
-                chain.from_iterable(one.arguments for one in some),
-            )
-            for some in parts
+            self._scripts.call("transfer", part[0].queue, chain(*(one.arguments for one in part)))
+            for part in parts
         ]
-        return await self._scripts.run(calls)
+        for part, reply in zip(parts, await self._scripts.run(calls), strict=True):
+            if not isinstance(reply, BackendRefused):
+                for place, change in read_odd(part[0].queue, *raised([reply])):
+                    changes[part[place].place] = change
+            elif len(part) == 1:
+                guilty[part[0].place] = reply
+            else:
+                middle = len(part) // 2
+                halves += [part[:middle], part[middle:]]
+        return halves
