@@ -4,29 +4,30 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from queuekit.backend import (
-    Answer,
+    Ask,
     BackendSettings,
-    Claimant,
+    Changes,
     Fetched,
     Held,
     Presence,
     Pulse,
     Report,
     Upkeep,
-    Verdict,
 )
 from queuekit.errors import InvalidOption
-from queuekit.job import Ack, Job, JobRecord, JobRef, Micros, Return, Token
+from queuekit.job import Ack, Job, JobRef, Return, Token
+from queuekit.record import JobRecord
 from queuekit_redis import leases
 from queuekit_redis.connection import check_server, connections_to
 from queuekit_redis.doorbell import Doorbells
-from queuekit_redis.enqueue import Enqueuing
+from queuekit_redis.enqueue import store
 from queuekit_redis.fetch import Fetch
 from queuekit_redis.inspect import RedisInspector
-from queuekit_redis.maintain import maintain
+from queuekit_redis.maintain import maintain, unserved
 from queuekit_redis.rows import presence_text
 from queuekit_redis.settle import Settlement
 from queuekit_redis.statements import Scripts
+from queuekit_redis.transfer import RedisTransfer
 from queuekit_redis.wait import Waiting
 
 
@@ -48,7 +49,7 @@ class RedisBackend:
         self._doorbells = Doorbells(self._connections, self._scripts.keys.bells)
         self._inspector = RedisInspector(self._scripts)
         self._waiting = Waiting(self._scripts, self._doorbells, self._inspector)
-        self._enqueuing = Enqueuing(self._scripts)
+        self._transfer = RedisTransfer(self._scripts)
         self._turn = 0
 
     def __repr__(self) -> str:
@@ -58,6 +59,11 @@ class RedisBackend:
     def inspector(self) -> RedisInspector:
         """The same store, for people's eyes and hands."""
         return self._inspector
+
+    @property
+    def transfer(self) -> RedisTransfer:
+        """The same store, for whole jobs that come from another one."""
+        return self._transfer
 
     async def open(self) -> None:
         """Connect, and look at the server's version and settings."""
@@ -70,30 +76,20 @@ class RedisBackend:
 
     async def enqueue(
         self, jobs: Sequence[Job[Any]], *, atomic: bool = False, connection: object | None = None
-    ) -> list[Answer]:
+    ) -> Changes:
         """Store jobs; one answer each, in order."""
         if connection is not None:
             raise InvalidOption(
                 "Redis has no transaction of a caller to join: enqueue without connection."
             )
-        return await self._enqueuing.store(jobs, atomic=atomic)
+        return await store(self._scripts, jobs, atomic=atomic)
 
-    async def fetch(
-        self,
-        queues: Sequence[str],
-        limit: int,
-        claimant: Claimant,
-        *,
-        lease: Micros,
-        suspects: int = 0,
-        settle: Sequence[Ack | Return] = (),
-    ) -> Fetched:
-        """Claim up to `limit` ready jobs, and settle outcomes on the way."""
+    async def fetch(self, ask: Ask, *, settle: Sequence[Ack | Return] = ()) -> Fetched:
+        """Claim up to `ask.limit` ready jobs, and settle outcomes on the way."""
         settlement = self._settlement(settle)
-        fetch = Fetch(self._scripts, claimant, lease, self._in_turn(queues), limit, suspects)
+        fetch = Fetch(self._scripts, ask, self._in_turn(ask.queues))
         claims = await fetch.run(settlement)
-        verdicts = await settlement.finish()
-        return Fetched(claims, verdicts, [*fetch.ended, *settlement.ended])
+        return Fetched(claims, await settlement.finish(), fetch.expired)
 
     def _in_turn(self, queues: Sequence[str]) -> list[str]:
         """The queues, each call beginning with another, so that none starves."""
@@ -102,11 +98,11 @@ class RedisBackend:
         self._turn = (self._turn + 1) % len(queues)
         return [*queues[self._turn :], *queues[: self._turn]]
 
-    async def ack(self, acks: Sequence[Ack]) -> list[Verdict]:
+    async def ack(self, acks: Sequence[Ack]) -> Changes:
         """End running jobs."""
         return await self._settlement(acks).finish()
 
-    async def retry(self, returns: Sequence[Return]) -> list[Verdict]:
+    async def retry(self, returns: Sequence[Return]) -> Changes:
         """Put running jobs back."""
         return await self._settlement(returns).finish()
 
@@ -145,6 +141,10 @@ class RedisBackend:
     async def wake(self, process: str) -> None:
         """End that process's `wait`, on whatever machine it sleeps."""
         await self._scripts.command("PUBLISH", f"{self._scripts.keys.bells}{process}", "wake")
+
+    async def unserved(self) -> list[str]:
+        """Queues that hold a job or a record and that no present process serves."""
+        return await unserved(self._scripts, self._inspector)
 
     async def maintain(self, queues: Sequence[str]) -> Upkeep:
         """Move time on in these queues."""

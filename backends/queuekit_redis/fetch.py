@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from queuekit.backend import Claimant, Ended
+from queuekit.backend import Ask, Change
 from queuekit.errors import QueuekitError
-from queuekit.job import SUSPECT_AFTER, Claim, Micros
-from queuekit_redis.rows import read_claims, read_ended
+from queuekit.job import SUSPECT_AFTER, Claim
+from queuekit_redis.rows import read_change, read_claims
 from queuekit_redis.settle import Settlement
 from queuekit_redis.statements import Scripts
 
@@ -26,21 +26,24 @@ class Fetch:
     """One fetch.
 
     Attributes:
+        ask: what it was asked for.
         queues: those that may have more, in turn.
         limit: how many jobs are still wanted.
         suspects: how many of them may be suspects.
         with_suspects: queues that have suspects beyond what their share allowed.
-        ended: jobs that had expired.
+        expired: what became of jobs that had expired.
     """
 
     scripts: Scripts
-    claimant: Claimant
-    lease: Micros
+    ask: Ask
     queues: list[str]
-    limit: int
-    suspects: int
+    limit: int = field(init=False)
+    suspects: int = field(init=False)
     with_suspects: list[str] = field(default_factory=list)
-    ended: list[Ended] = field(default_factory=list)
+    expired: list[Change] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.limit, self.suspects = self.ask.limit, self.ask.suspects
 
     async def run(self, settlement: Settlement) -> list[Claim]:
         """Claim until there is enough or nothing is left. Raises an error only if it claimed nothing before."""
@@ -61,7 +64,7 @@ class Fetch:
         bulks = [settlement.take_bulk(share.queue) for share in shares]
         calls = [call for _, call in others]
         for share, (_, bulk) in zip(shares, bulks, strict=True):
-            head = (*self.claimant, self.lease, share.limit, share.suspects)
+            head = (*self.ask.claimant, self.ask.lease, share.limit, share.suspects)
             calls.append(self.scripts.call("fetch", share.queue, chain(head, bulk)))
         answers = await self.scripts.run(calls)
         for (indices, _), answer in zip(others, answers[: len(others)], strict=True):
@@ -74,9 +77,9 @@ class Fetch:
             if isinstance(answer, QueuekitError):
                 errors.append(answer)
             else:
-                taken = read_claims(share.queue, self.lease, answer)
+                taken = read_claims(share.queue, self.ask.lease, answer)
                 claims += self._took(share, taken, suspects_left=answer[6] == 1)
-                self.ended += read_ended(share.queue, answer[7])
+                self.expired += [read_change(share.queue, raw) for raw in answer[7]]
         if errors and not claims:
             raise errors[0]
         if self.suspects > 0:

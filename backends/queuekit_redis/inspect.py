@@ -1,15 +1,16 @@
 """The same store, for people's eyes and hands."""
 
-import json
 from collections.abc import AsyncIterator, Sequence
 from heapq import nlargest
-from typing import Any, Final, cast
+from typing import Final
 from uuid import UUID
 
-from queuekit.backend import Change, JobFilter, QueueInfo, Refusal, WorkerInfo
-from queuekit.job import JobRecord, JobRef, Micros, State
+from queuekit.backend import Change, JobFilter, QueueInfo, WorkerInfo
+from queuekit.backend.base import matches
+from queuekit.job import JobRef, State
 from queuekit.lifecycle import ALLOWED, Event
-from queuekit_redis.rows import read_record, read_worker
+from queuekit.record import JobRecord
+from queuekit_redis.rows import read_change, read_record, read_worker
 from queuekit_redis.statements import Scripts, by_queue
 
 PAGE: Final = 250
@@ -56,10 +57,10 @@ class RedisInspector:
         newest: dict[UUID, JobRecord] = {}
         queues = await self._scripts.queues()
         for record in await self.get([JobRef(queue, id_) for queue in queues for id_ in ids]):
-            if record is not None and (
-                record.id not in newest or newest[record.id].enqueued_at < record.enqueued_at
-            ):
-                newest[record.id] = record
+            if record is not None:
+                before = newest.setdefault(record.job.id, record)
+                if before.times.enqueued_at < record.times.enqueued_at:
+                    newest[record.job.id] = record
         return [newest[id_].ref if id_ in newest else None for id_ in ids]
 
     async def find(
@@ -89,10 +90,13 @@ class RedisInspector:
 
     async def queues(self) -> list[QueueInfo]:
         """All queues that hold a job or a record, or are paused."""
-        names = await self._scripts.queues()
-        answers = await self._scripts.run_everywhere("inspect_count", names)
-        infos = (_queue_info(name, *answer) for name, answer in zip(names, answers, strict=True))
+        infos = await self.count(await self._scripts.queues())
         return [info for info in infos if info.paused or info.counts]
+
+    async def count(self, queues: Sequence[str]) -> list[QueueInfo]:
+        """These queues, whether they hold something or not."""
+        answers = await self._scripts.run_everywhere("inspect_count", queues)
+        return [_queue_info(name, *answer) for name, answer in zip(queues, answers, strict=True)]
 
     async def workers(self) -> list[WorkerInfo]:
         """All processes that are present."""
@@ -107,8 +111,8 @@ class RedisInspector:
         for queue, some in by_queue(enumerate(refs), lambda item: item[1].queue, PAGE):
             ids = (ref.id.bytes for _, ref in some)
             answer = await self._scripts.run_one("inspect_steer", queue, event.value, states, *ids)
-            for (index, ref), became in zip(some, answer, strict=True):
-                changes[index] = _change(ref, *became)
+            for (index, _), raw in zip(some, answer, strict=True):
+                changes[index] = read_change(queue, raw)
         return [changes[index] for index in range(len(refs))]
 
     async def pause(self, queues: Sequence[str], *, paused: bool) -> None:
@@ -152,46 +156,8 @@ class RedisInspector:
         return [(queue, source) for queue in queues for source in (sources or ("jobs",))]
 
 
-def matches(record: JobRecord, where: JobFilter) -> bool:
-    """Whether all conditions hold."""
-    return (
-        (not where.tasks or record.task in where.tasks)
-        and (not where.states or record.state in where.states)
-        and set(where.tags) <= set(record.tags)
-        and (where.since is None or record.enqueued_at >= cast("Micros", where.since))
-        and (where.error is None or any(where.error in _shown(text) for text in record.errors[-1:]))
-    )
-
-
-def _shown(error: str) -> str:
-    """An error as people read it; as it is stored if it can't be read, so that no job spoils the search for others."""
-    try:
-        fields: Any = json.loads(error)
-    except ValueError:
-        return error
-    return f"{fields.get('type')}: {fields.get('message')}"
-
-
 def _order(ref: JobRef) -> tuple[UUID, str]:
     return ref.id, ref.queue
-
-
-def _change(
-    ref: JobRef,
-    found: bytes | None,
-    now: bytes | None,
-    generation: int,
-    refused: bytes | None,
-    holder: bytes | None,
-) -> Change:
-    return Change(
-        ref,
-        State(found.decode()) if found else None,
-        State(now.decode()) if now else None,
-        generation,
-        Refusal(refused.decode()) if refused else None,
-        UUID(bytes=holder) if holder else None,
-    )
 
 
 def _queue_info(name: str, paused: int, *counts: int) -> QueueInfo:

@@ -1,11 +1,10 @@
 """Time moves on: what a script did for each queue, as one answer."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from queuekit.backend import Upkeep
-from queuekit.job import JobRef
-from queuekit_redis.rows import read_ended
+from queuekit_redis.inspect import RedisInspector
+from queuekit_redis.rows import read_change
 from queuekit_redis.statements import Scripts
 
 
@@ -14,9 +13,16 @@ async def maintain(scripts: Scripts, queues: Sequence[str]) -> Upkeep:
     answers = await scripts.run_everywhere("maintain", queues)
     done = list(zip(queues, answers, strict=True))
     return Upkeep(
+        rescued=[read_change(queue, raw) for queue, one in done for raw in one[3]],
+        expired=[read_change(queue, raw) for queue, one in done for raw in one[4]],
         promoted=sum(promoted for promoted, *_ in answers),
-        rescued=[JobRef(queue, UUID(bytes=id_)) for queue, one in done for id_ in one[3]],
         renewed=sum(renewed for _, renewed, *_ in answers),
         pruned=sum(pruned for _, _, pruned, *_ in answers),
-        ended=[ended for queue, one in done for ended in read_ended(queue, one[4])],
     )
+
+
+async def unserved(scripts: Scripts, inspector: RedisInspector) -> list[str]:
+    """Queues that hold something and that no present process serves."""
+    served = {queue for one in await inspector.workers() for queue in one.presence.queues}
+    names = [queue for queue in await scripts.queues() if queue not in served]
+    return [info.name for info in await inspector.count(names) if info.counts]

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from queuekit.backend import Ended, Verdict
+from queuekit.backend import Change, Changes, Refusal
+from queuekit.backend.changes import as_asked
+from queuekit.backend.model import unstorable
 from queuekit.errors import QueuekitError
-from queuekit.job import Ack, Keep, Reason, Return, State, bounded
+from queuekit.job import Ack, Keep, Reason, Return, ReturnKind, State, bounded
 from queuekit_redis.connection import Argument
-from queuekit_redis.rows import address_of, count_of, read_address, read_ended
+from queuekit_redis.rows import address_of, count_of, read_odd, read_run
 from queuekit_redis.statements import Call, Scripts
 
 AT_ONCE: Final = 1000
@@ -19,6 +21,7 @@ ONE_BY_ONE: Final = 250
 """Most other outcomes of one script."""
 NOTHING: tuple[Argument, ...] = (0,)
 """What ``life.succeed`` takes when there is nothing to settle."""
+_DELAYED: Final = frozenset({ReturnKind.RETRY, ReturnKind.SNOOZE})
 
 
 @dataclass(slots=True)
@@ -30,23 +33,20 @@ class _OfQueue:
 
 
 class Settlement:
-    """Outcomes on their way to the server, and their verdicts.
+    """Outcomes on their way to the server, and what became of them.
 
     Args:
         scripts: of the backend.
         outcomes: to be settled.
         keep: the backend's default retention of succeeded jobs.
-
-    Attributes:
-        ended: jobs that have failed by it, without an ack.
     """
 
     def __init__(self, scripts: Scripts, outcomes: Sequence[Ack | Return], keep: Keep) -> None:
         self._scripts = scripts
         self._keep = keep
-        self.ended: list[Ended] = []
-        self._verdicts: list[Verdict | None] = [None] * len(outcomes)
-        self._refused: set[int] = set()
+        self._odd: dict[int, Change] = {}
+        self._unstorable: dict[int, str] = {}
+        self._unsettled = len(outcomes)
         self._error: QueuekitError | None = None
         self._outcomes = outcomes
         self._by_queue: dict[str, _OfQueue] = defaultdict(_OfQueue)
@@ -72,8 +72,7 @@ class Settlement:
         if isinstance(answer, QueuekitError):
             self.failed(answer)
         elif answer[0]:
-            for index in indices:
-                self._verdicts[index] = Verdict.DONE
+            self._unsettled -= len(indices)
         else:
             self._by_queue[self._outcomes[indices[0]].token.queue].others += indices
 
@@ -87,30 +86,43 @@ class Settlement:
             indices, of_queue.others = of_queue.others, []
             for start in range(0, len(indices), ONE_BY_ONE):
                 some = indices[start : start + ONE_BY_ONE]
-                stored = [_storable(self._outcomes[index]) for index in some]
-                for index, outcome in zip(some, stored, strict=True):
-                    if outcome is not self._outcomes[index]:
-                        self._refused.add(index)
+                stored = [self._storable(index) for index in some]
                 yield some, self._scripts.call("settle", queue, _arguments(stored))
+
+    def _storable(self, index: int) -> Ack | Return:
+        """An outcome, or the failure that takes its place if it holds text that can't be stored."""
+        outcome = self._outcomes[index]
+        why = unstorable(outcome)
+        if why is None:
+            return outcome
+        self._unstorable[index] = why
+        return _invalid(outcome, why)
 
     def took_others(self, indices: Sequence[int], answer: Any) -> None:
         """Note the answer to what `take_others` gave."""
         if isinstance(answer, QueuekitError):
             self.failed(answer)
             return
-        verdicts, ended = answer
-        for index, done in zip(indices, verdicts, strict=True):
-            settled = Verdict.REFUSED if index in self._refused else Verdict.DONE
-            self._verdicts[index] = settled if done else Verdict.LOST
-        self.ended += read_ended(self._outcomes[indices[0]].token.queue, ended)
+        self._unsettled -= len(indices)
+        queue = self._outcomes[indices[0]].token.queue
+        self._odd |= {indices[place]: change for place, change in read_odd(queue, answer)}
+        for index in self._unstorable.keys() & set(indices):
+            failed = _invalid(self._outcomes[index], self._unstorable[index])
+            change = self._odd.get(index) or as_asked(failed)._replace(
+                task=failed.task, reason=failed.reason
+            )
+            if change.done:
+                self._odd[index] = change._replace(
+                    refused=Refusal.UNSTORABLE, detail=self._unstorable[index]
+                )
 
     @property
     def _queues_left(self) -> list[str]:
         """Queues with plain acks that were not taken yet."""
         return [queue for queue, of_queue in self._by_queue.items() if of_queue.bulk]
 
-    async def finish(self) -> list[Verdict]:
-        """Settle what is left, and give all verdicts. Raises the first error that the server answered."""
+    async def finish(self) -> Changes:
+        """Settle what is left; all changes. Raises the first error that the server answered."""
         while queues := self._queues_left:
             taken = [(queue, *self.take_bulk(queue)) for queue in queues]
             calls = [
@@ -125,10 +137,9 @@ class Settlement:
             answers = await self._scripts.run([call for _, call in others])
             for (indices, _), answer in zip(others, answers, strict=True):
                 self.took_others(indices, answer)
-        settled = [verdict for verdict in self._verdicts if verdict is not None]
-        if len(settled) < len(self._verdicts) and self._error is not None:
+        if self._unsettled and self._error is not None:
             raise self._error
-        return settled
+        return Changes(self._outcomes, self._odd)
 
 
 def _in_bulk(outcome: Ack | Return) -> bool:
@@ -178,7 +189,7 @@ def _arguments(outcomes: Sequence[Ack | Return]) -> Iterator[Argument]:
                 outcome.kind,
                 token.id.bytes,
                 address_of(token),
-                bounded(outcome.delay),
+                bounded(outcome.delay) if outcome.kind in _DELAYED else 0,
                 error,
             )
             yield from ("", "", "", "", "")
@@ -191,21 +202,16 @@ def _arguments(outcomes: Sequence[Ack | Return]) -> Iterator[Argument]:
             yield from (outcome.keep.age, count_of(outcome.keep))
 
 
-def _storable(outcome: Ack | Return) -> Ack | Return:
-    """The same, or the failure that takes its place if it holds text that can't be stored."""
-    try:
-        for _ in _arguments([outcome]):
-            pass
-    except UnicodeEncodeError as error:
-        _, attempt, _ = read_address(address_of(outcome.token))
-        told = {"attempt": attempt, "type": "InvalidResult", "message": str(error), "traceback": ""}
-        task = outcome.task if isinstance(outcome, Ack) else ""
-        return Ack(
-            outcome.token,
-            task,
-            State.FAILED,
-            reason=Reason.INVALID_RESULT,
-            error=json.dumps(told),
-            keep=outcome.keep if isinstance(outcome, Ack) else None,
-        )
-    return outcome
+def _invalid(outcome: Ack | Return, why: str) -> Ack:
+    """The failure that takes the place of an outcome that can't be stored."""
+    attempt = read_run(address_of(outcome.token)).attempt
+    error = {"attempt": attempt, "type": "InvalidResult", "message": why, "traceback": ""}
+    task, keep = (outcome.task, outcome.keep) if isinstance(outcome, Ack) else ("", None)
+    return Ack(
+        outcome.token,
+        task,
+        State.FAILED,
+        reason=Reason.INVALID_RESULT,
+        error=json.dumps(error),
+        keep=keep,
+    )

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from queuekit.errors import BackendRefused, BackendUnavailable, JobNotFound
-from queuekit.job import JobRecord, JobRef
+from queuekit.job import JobRef
+from queuekit.record import JobRecord
 from queuekit_redis.doorbell import WORK, Doorbells
 from queuekit_redis.inspect import RedisInspector
 from queuekit_redis.statements import Scripts, by_queue

@@ -150,7 +150,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
         Row(
             "An outcome comes again",
             "backend/model.py: repeated",
-            "lua/settle.lua: settled_before",
+            "lua/settle.lua: repeated",
             "sql/settle.sql: settled",
             "settle.py: _repeated",
             "lost_replies.py; changes.py: SettleChangeCases",
@@ -292,7 +292,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
         Row(
             "A record from another store is stored",
             "backend/transfer.py: Transfer",
-            "transfer.py",
+            "transfer.py; lua/transfer.lua",
             "transfer.py",
             "transfer.py",
             "transfer.py: TransferCases",

@@ -1,8 +1,8 @@
 -- Settles plain jobs that succeeded, and claims the next.
 -- ARGV: claimant, number of the claim, lease, limit, at most how many suspects, what `life.succeed` takes
 -- Returns whether it settled, the time in ms, and of the claimed jobs: ids, addresses, records; then for those that are not
--- at their first claim or have the flag o: index, attempt, delivery, lapses, crashes, lease, expires in (-1: never); then
--- whether suspects are left (1 or 0); of those that had expired: id, task, reason.
+-- at their first claim or have the flag o: index, attempt, delivery, lapses, crashes, lease, expires in (-1: never),
+-- generation; then whether suspects are left (1 or 0), and the changes of those that had expired.
 -- uses: life line leases keys record doorbell
 -- keys: jobs ready suspects running leases expiring counts paused
 
@@ -11,26 +11,26 @@ local claimant, number, lease = ARGV[SETTINGS + 1], ARGV[SETTINGS + 2], ARGV[SET
 local limit, suspects = tonumber(ARGV[SETTINGS + 4]), tonumber(ARGV[SETTINGS + 5])
 local ms = math.floor(now / 1000)
 local settled = life.succeed(SETTINGS + 6) and 1 or 0
-local ids, addresses, records, odd, taken, suspects_left = {}, {}, {}, {}, 0, 0
+local ids, addresses, records, odd, expired, taken, suspects_left = {}, {}, {}, {}, {}, 0, 0
 local head, tail = 'p:' .. text(ms) .. ':1:' .. stamp .. ':' .. lease .. ':', ':' .. number .. ':' .. claimant
 local usual_end = text(now + lease)
 
 -- The address and the end of the lease of a job that needs a closer look; nil if it has expired.
 local function claim_odd(id, blob, score, counts)
-  local own, c = record.own(blob), record.parse_counts(counts)
-  local left = own.expires and c.attempt == 0 and c.generation == 0 and record.stored_at(blob) + own.expires - now
-  if own.expires then redis.call('ZREM', key.expiring, id) end
+  local own, c, _, expires = record.own(blob), record.parse_counts(counts), record.times(blob)
+  local left = expires > 0 and c.attempt == 0 and expires - now
+  if expires > 0 then redis.call('ZREM', key.expiring, id) end
   if left and left <= 0 then
-    life.finish(id, blob, own, {state = 'failed', reason = 'expired', event = 'expire', attempt = c.attempt})
+    expired[#expired + 1] = life.expire(id, blob, own, c, 'ready')
     return nil
   end
   if own['until'] == 'started' then keys.free(id, own) end
   local attempt, delivery, length = text(c.attempt + 1), text(math.max(c.delivery + 1, ms)), text(own.lease or lease)
-  for _, value in ipairs({taken, attempt, delivery, c.lapses, c.crashes, length, text(left or -1)}) do
+  for _, value in ipairs({taken, attempt, delivery, c.lapses, c.crashes, length, text(left or -1), c.generation}) do
     odd[#odd + 1] = value
   end
   -- Its ack may go with others unless it has to look at the record.
-  local flag = (own.key or own.age or own.expires) and 'o' or 'p'
+  local flag = (own.key or own.age or expires > 0) and 'o' or 'p'
   return table.concat({flag, delivery, attempt, stamp, length, score}, ':') .. tail, text(now + length)
 end
 
@@ -62,7 +62,7 @@ end
 
 local function claim_from(name, most)
   local left = math.min(most, limit - taken)
-  while left > 0 and #life.failed < 3 * BULK do
+  while left > 0 and #expired < BULK do
     local before, popped = taken, redis.call('ZPOPMIN', name, math.min(left, BULK))
     if #popped == 0 then return end
     claim(popped)
@@ -79,4 +79,4 @@ if limit > 0 and not present(key.paused) then
   doorbell.announce(math.max(promoted - taken, 0))
 end
 doorbell.ring()
-return {settled, text(ms), ids, addresses, records, odd, suspects_left, life.failed}
+return {settled, text(ms), ids, addresses, records, odd, suspects_left, expired}

@@ -1,7 +1,6 @@
 -- Carries out what a person asks for on each job whose state allows it.
 -- ARGV: the event, the states in which it is allowed (each with a space before and after), ids
--- Returns for each: the state that was found (false: no such job), the state that it has now (false: it is gone), its
--- generation, why nothing was done (false: it was), and the id that holds its key if that is why.
+-- Returns the change of each.
 -- uses: life record line keys notes retention doorbell
 -- keys: jobs ended running cancels succeeded failed cancelled progress waiters
 
@@ -18,7 +17,7 @@ local function request_cancel(id)
   local run = record.run(redis.call('HGET', key.running, id))
   if redis.call('HSETNX', key.cancels, id, stamp) == 1 then notes.event(id, 'cancel', run.delivery) end
   redis.call('PUBLISH', ARGV[4] .. run.claimant, 'wake')
-  return {now = 'running'}
+  return 'running'
 end
 
 local function cancel(id, state, c)
@@ -27,31 +26,33 @@ local function cancel(id, state, c)
   notes.event(id, 'cancel', c.delivery)
   local blob = redis.call('HGET', key.jobs, id)
   life.finish(id, blob, record.own(blob), {state = 'cancelled', event = 'cancel', attempt = c.attempt})
-  return {now = 'cancelled'}
+  return 'cancelled'
 end
 
 local function rerun(id, state, c)
   local blob = redis.call('HGET', key.jobs, id)
   local own = record.own(blob)
   local holder = own.key and keys.holder_of(own.key)
-  if holder and holder ~= id then return {now = state, refused = 'key held', holder = holder} end
-  local was, by, address = retention.ending(id)
-  c.attempt, c.lapses, c.crashes, c.due = 0, 0, 0, 0
-  c.generation, c.settled = c.generation + 1, retention.settlement(by, was)
-  if address ~= '' then c.delivery = record.run(address).delivery end
+  if holder and holder ~= id then return state, {refused = 'key held', holder = holder} end
+  local settled, delivery = retention.settled(id)
+  c.attempt, c.lapses, c.crashes, c.due, c.started = 0, 0, 0, 0, 0
+  c.generation, c.settled, c.delivery = c.generation + 1, settled, tonumber(delivery)
+  local timed = blob
+  blob = record.without_times(timed)
+  if blob ~= timed then redis.call('HSET', key.jobs, id, blob) end
   redis.call('HDEL', key.ended, id)
   redis.call('ZREM', ENDED[state], id)
   redis.call('HDEL', key.progress, id)
   record.set_counts(id, c)
   notes.event(id, 'rerun', c.delivery)
   if own.key and own['until'] == 'finished' then keys.hold(id, blob, own) end
-  return {now = line.make_ready(id, blob, own, c)}
+  return line.make_ready(id, blob, c)
 end
 
 local function promote(id)
   line.promote({id})
   doorbell.announce(1)
-  return {now = 'ready'}
+  return 'ready'
 end
 
 local function delete(id, state)
@@ -68,18 +69,18 @@ local function delete(id, state)
   retention.remember({id})
   if channels then doorbell.tell(id, channels) end
   if own.key then keys.follow(id, own) end
-  return {now = false}
+  return nil
 end
 
 local ACTS = {cancel = cancel, drain = cancel, rerun = rerun, promote = promote, delete = delete, clean = delete}
 
 local function steer(id)
   local state = line.state_of(id)
-  if not state then return {false, false, 0, 'gone', false} end
+  if not state then return record.unchanged(id, nil, {refused = 'gone'}) end
+  if not string.find(allowed, ' ' .. state .. ' ', 1, true) then return record.unchanged(id, state, {refused = 'state'}) end
   local c = record.counts(id)
-  if not string.find(allowed, ' ' .. state .. ' ', 1, true) then return {state, state, c.generation, 'state', false} end
-  local became = ACTS[event](id, state, c)
-  return {state, became.now, c.generation, became.refused or false, became.holder or false}
+  local became, refusal = ACTS[event](id, state, c)
+  return record.change(id, state, became, c.generation, refusal or NONE)
 end
 
 pass_when_full('HDEL', key.cancels)

@@ -1,13 +1,13 @@
 -- Moves time on, a bounded amount of work a call.
--- Returns how many were promoted, renewed, pruned; the ids of the rescued; of those that have failed: id, task, reason.
+-- Returns how many were promoted, renewed, pruned; the changes of the rescued, and of the expired.
 -- uses: life line leases keys retention record doorbell
 -- keys: jobs running leases renewed cancels expiring tick solo solitary suspects
 
 local function lapse(id)
   local address = redis.call('HGET', key.running, id)
   redis.call('HDEL', key.renewed, id)
-  if not address then return redis.call('ZREM', key.leases, id) end
-  life.leave(id, address, 'lapse', {delay = 0, error = ''})
+  if address then return life.leave(id, address, 'lapse', {delay = 0, error = ''}) end
+  redis.call('ZREM', key.leases, id)
 end
 
 local function hand_out_solitary()
@@ -23,24 +23,29 @@ end
 local function expire(id)
   local blob = redis.call('HGET', key.jobs, id)
   redis.call('ZREM', key.expiring, id)
-  if not blob or redis.call('HEXISTS', key.running, id) == 1 then return end
+  if not blob or redis.call('HEXISTS', key.running, id) == 1 then return nil end
+  local state = line.state_of(id)
   line.take_out(id)
-  life.finish(id, blob, record.own(blob), {
-    state = 'failed', reason = 'expired', event = 'expire', attempt = record.counts(id).attempt,
-  })
+  return life.expire(id, blob, record.own(blob), record.counts(id), state)
+end
+
+-- The changes that a function makes of jobs whose time has come.
+local function of_due(name, change)
+  local changes = {}
+  for _, id in ipairs(due(name)) do changes[#changes + 1] = change(id) end
+  return changes
 end
 
 pass_when_full('HDEL', key.cancels)
 local tick = redis.call('GET', key.tick)
 redis.call('SET', key.tick, stamp)
 local renewed = tick and leases.renew(now - tick) or 0
-local rescued = due(key.leases)
-for _, id in ipairs(rescued) do lapse(id) end
+local rescued = of_due(key.leases, lapse)
 hand_out_solitary()
-for _, id in ipairs(due(key.expiring)) do expire(id) end
+local expired = of_due(key.expiring, expire)
 local promoted = line.promote_due()
 doorbell.announce(promoted)
 local pruned = retention.prune()
 keys.prune()
 doorbell.ring()
-return {promoted, renewed, pruned, rescued, life.failed}
+return {promoted, renewed, pruned, rescued, expired}

@@ -1,33 +1,38 @@
 -- Settles any outcomes, one after the other.
 -- ARGV: event (ack or a ReturnKind), id, address, delay, error, state, reason, result, age and count ('': not asked for);
 -- for each
--- Returns 1 (done, now or earlier) or 0 (lost) for each; of those whose death was their last: id, task, reason.
--- uses: life record retention doorbell
+-- Returns the places and changes of those that are not where they were asked to be.
+-- uses: life record line retention doorbell
 -- keys: jobs running
 
 local FIELDS = 10
 
-local function settled_before(id, address, event, state)
-  local how = retention.settlement(event, state)
-  local was, by, of = retention.ending(id)
-  if was and of == address and retention.settlement(by, was) == how then return 1 end
-  local c = record.counts(id)
-  if c.settled == how and c.delivery == record.run(address).delivery then return 1 end
-  local gone = redis.call('HEXISTS', key.jobs, id) == 0
-  return gone and retention.remembers_run(id, address, how) and 1 or 0
+-- The answer to an outcome whose run is over: the same again if it has settled that run itself.
+local function repeated(id, address, event, state)
+  local how, delivery = retention.settlement(event, state), retention.delivery(address)
+  local before, of = retention.settled(id)
+  local blob = redis.call('HGET', key.jobs, id)
+  if blob and before == how and of == delivery then
+    local over = retention.ending(id)
+    if not over or (event == 'ack' and over.reason ~= 'invalid_result') then return nil end
+    return life.told(id, blob, 'running', over.state, record.counts(id).generation, over.reason)
+  end
+  if not blob and retention.remembers_run(id, delivery, how) then return nil end
+  return record.unchanged(id, line.state_of(id), {refused = 'lost'})
 end
 
 local function settle(event, id, address, delay, error, state, reason, result, age, count)
-  if redis.call('HGET', key.running, id) ~= address then return settled_before(id, address, event, state) end
+  if redis.call('HGET', key.running, id) ~= address then return repeated(id, address, event, state) end
   return life.leave(id, address, event, {
     delay = tonumber(delay), error = error, state = state, reason = reason, result = result, age = tonumber(age),
     count = tonumber(count),
-  }) and 1 or 0
+  })
 end
 
-local verdicts = {}
+local odd = {}
 for i = SETTINGS + 1, #ARGV, FIELDS do
-  verdicts[#verdicts + 1] = settle(unpack(ARGV, i, i + FIELDS - 1))
+  local change = settle(unpack(ARGV, i, i + FIELDS - 1))
+  if change then odd[#odd + 1], odd[#odd + 2] = (i - SETTINGS - 1) / FIELDS, change end
 end
 doorbell.ring()
-return {verdicts, life.failed}
+return odd

@@ -1,7 +1,8 @@
 """How the scripts are called, and what comes back."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 from redis.exceptions import NoScriptError
 
@@ -14,6 +15,10 @@ from queuekit_redis.statements.keys import Keys
 from queuekit_redis.statements.lua import Script, script
 
 T = TypeVar("T")
+
+REGISTER_EVERY: Final = 60.0
+MOST_BYTES: Final = 4_000_000
+"""About so much goes in one script."""
 
 
 class Call(NamedTuple):
@@ -52,6 +57,7 @@ class Scripts:
             self.keys.bells,
         )
         self._wait = ("WAIT", 1, int(settings.timeout * 800))
+        self._registered: dict[str, float] = {}
         self._known_keys: dict[tuple[str, str | None], tuple[Argument, ...]] = {}
 
     def call(self, name: str, queue: str | None, arguments: Iterable[Argument] = ()) -> Call:
@@ -105,6 +111,15 @@ class Scripts:
         answers = await self.connections.run([Request(key, (name, *arguments))])
         return raised([self._checked(answers[0])])[0]
 
+    async def register(self, queues: Collection[str]) -> None:
+        """Put queues on the list of all queues, now and then again, in case the list was lost."""
+        now = asyncio.get_running_loop().time()
+        new = [queue for queue in queues if self._registered.get(queue, 0) < now]
+        if not new:
+            return
+        await self.run_one("enqueue_register", None, *new)
+        self._registered |= dict.fromkeys(new, now + REGISTER_EVERY)
+
     async def queues(self) -> list[str]:
         """The names of all queues that ever had a job."""
         (key,) = self.keys.of_namespace(("queues",))
@@ -152,3 +167,16 @@ def by_queue(
     for queue, all_of_them in found.items():
         for start in range(0, len(all_of_them), most):
             yield queue, all_of_them[start : start + most]
+
+
+def bounded(items: Sequence[T], size_of: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """Items as scripts take them: at most so many, and of a bounded size."""
+    some: list[T] = []
+    size = 0
+    for item in items:
+        size += size_of(item)
+        if some and (len(some) == most or size > MOST_BYTES):
+            yield some
+            some, size = [], size_of(item)
+        some.append(item)
+    yield some

@@ -30,6 +30,7 @@ from queuekit.testing.conformance._make import (
     succeeded,
     sweep,
 )
+from queuekit.testing.conformance.transfer import ALONE, in_state
 from queuekit.testing.servers import redis_server
 from tests.backends.redis.kinds import KINDS
 
@@ -70,6 +71,8 @@ async def test_an_enqueue_is_refused(backend: Backend, control: redis.Redis) -> 
         await backend.enqueue(numbered(2, tags=("a",)), atomic=True)
     with pytest.raises(BackendRefused, match="is full"):
         await backend.enqueue([job(queue="left"), job(queue="right")], atomic=True)
+    with pytest.raises(BackendRefused, match="is full"):
+        await backend.transfer.store([in_state(state) for state in ALONE])
     control.config_set("maxmemory", 0)
     assert not await backend.inspector.queues()
 

@@ -31,7 +31,7 @@ Make = Callable[..., Awaitable[Backend]]
 async def test_text_that_is_no_unicode(backend: Backend, guilty: object) -> None:
     answers = await backend.enqueue([job("0"), guilty, job("2")])  # type: ignore[list-item]
     assert [answer_of(answer) for answer in answers] == [STORED, Refusal.UNSTORABLE, STORED]
-    assert "UTF-8" in (answers[1].detail or "")
+    assert "utf-8" in (answers[1].detail or "")
     assert [one.payload for one in await claim(backend, 2)] == ["0", "2"]
     with pytest.raises(BackendRefused, match="Job 1 of the batch"):
         await backend.enqueue([job("0"), guilty], atomic=True)  # type: ignore[list-item]

@@ -18,7 +18,7 @@ function keys.hold(id, blob, own)
     redis.call('HSET', key.keyed, own.key, id)
     return
   end
-  local ends = record.stored_at(blob) + own['until']
+  local ends = record.enqueued_at(blob) + own['until']
   redis.call('HSET', key.keyed, own.key, id .. text(ends))
   redis.call('ZADD', key.protected, ends, own.key)
 end
@@ -63,7 +63,7 @@ function keys.follow(id, own)
   if not successor then return end
   keys.wait_no_more(successor)
   local blob = redis.call('HGET', key.jobs, successor)
-  local options = record.own(blob)
-  keys.hold(successor, blob, options)
-  line.schedule(successor, blob, options, record.parse_counts(), record.first_due(blob, options))
+  keys.hold(successor, blob, record.own(blob))
+  local at = record.times(blob)
+  line.schedule(successor, blob, record.counts(successor), at)
 end

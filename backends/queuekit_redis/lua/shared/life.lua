@@ -2,8 +2,11 @@
 -- uses: record line keys notes retention doorbell
 -- keys: jobs running leases cancels waiters ended succeeded tasks
 
--- Id, task and reason of jobs that have failed without an ack, so that nobody else can tell of them.
-life.failed = {}
+-- What the store has made of a job; of one that it has failed it tells the task and the reason, too.
+function life.told(id, blob, found, became, generation, reason)
+  local own = became == 'failed' and {task = record.task(blob), reason = reason}
+  return record.change(id, found, became, generation, own or NONE)
+end
 
 -- Ends a job that is neither in line nor running any more. `over`: state, event and attempt; where there is one, address of
 -- the run, reason, result, age and count of the ack.
@@ -13,16 +16,19 @@ function life.finish(id, blob, own, over)
   retention.keep(id, blob, own, over, channels)
   if channels then doorbell.tell(id, channels) end
   if own.key then keys.follow(id, own) end
-  if over.state == 'failed' and over.event ~= 'ack' then
-    for _, value in ipairs({id, record.task(blob), over.reason}) do life.failed[#life.failed + 1] = value end
-  end
+end
+
+-- Fails a job that has not begun in time, and is out of line; the change.
+function life.expire(id, blob, own, c, found)
+  life.finish(id, blob, own, {state = 'failed', reason = 'expired', event = 'expire', attempt = c.attempt})
+  return life.told(id, blob, found, 'failed', c.generation, 'expired')
 end
 
 -- The counts of a job after a run without an ack.
 local function counted(id, event, run)
   local c = record.counts(id)
   c.attempt = event == 'retry' and run.attempt or run.attempt - 1
-  c.delivery, c.settled = run.delivery, event
+  c.delivery, c.started, c.settled = run.delivery, run.started, event
   if event == 'death' then c.crashes = c.crashes + 1 end
   if event == 'lapse' then c.lapses = c.lapses + 1 end
   return c
@@ -36,27 +42,26 @@ local function decided(event, c, own, cancelled)
 end
 
 -- In line again: after a release or a lapse at the old place, else as late as was asked for.
-local function put_back(id, blob, own, c, event, run, delay)
-  if event == 'release' or event == 'lapse' then
-    line.make_ready(id, blob, own, c, run.score)
-  else
-    line.schedule(id, blob, own, c, now + delay)
-  end
+local function put_back(id, blob, c, event, run, delay)
+  if event == 'release' or event == 'lapse' then return line.make_ready(id, blob, c, run.score) end
+  return line.schedule(id, blob, c, now + delay)
 end
 
 -- The one door out of running, for any event: ack, retry, snooze, release, death, lapse. `told` is what is known of the
--- run: its error; for an ack state, reason, result, age and count; for the others the delay. False if the job is gone.
+-- run: its error; for an ack state, reason, result, age and count; for the others the delay. The change, unless the job
+-- is where it was asked to be: then nothing.
 function life.leave(id, address, event, told)
   local blob, run = redis.call('HGET', key.jobs, id), record.run(address)
   redis.call('HDEL', key.running, id)
   redis.call('ZREM', key.leases, id)
-  if not blob then return false end
+  if not blob then return record.unchanged(id, nil, {refused = 'lost'}) end
   local own = record.own(blob)
   notes.error(id, told.error)
   if event == 'ack' then
+    local generation = told.reason == 'invalid_result' and record.counts(id).generation
     told.event, told.attempt, told.address = event, run.attempt, address
     life.finish(id, blob, own, told)
-    return true
+    return generation and life.told(id, blob, 'running', told.state, generation, told.reason)
   end
   local c, cancelled = counted(id, event, run), redis.call('HEXISTS', key.cancels, id) == 1
   local state, reason = decided(event, c, own, cancelled)
@@ -66,9 +71,11 @@ function life.leave(id, address, event, told)
   if state then
     life.finish(id, blob, own, {state = state, reason = reason, event = event, attempt = c.attempt, address = address})
   else
-    put_back(id, blob, own, c, event, run, told.delay)
+    local back = put_back(id, blob, c, event, run, told.delay)
+    if event ~= 'lapse' then return nil end
+    state = back
   end
-  return true
+  return life.told(id, blob, 'running', state, c.generation, reason)
 end
 
 -- In ARGV the ids of a group begin at first, the addresses at first + total, and the results at first + 2 * total.
@@ -91,7 +98,8 @@ local function end_all(first, total, group)
   end
   if group.age == 0 then return retention.forget(arguments(first, last)) end
   local records, scores, n = {}, {}, 0
-  local head, ends = 'succeeded ' .. stamp .. ' - ack 0\n', text(now + group.age)
+  local ends = text(now + group.age)
+  local head = 'succeeded ' .. stamp .. ' - ack 0 ' .. ends .. '\n'
   for i = first, last do
     local id = ARGV[i]
     records[n + 1], records[n + 2] = id, head .. ARGV[i + total] .. '\n' .. ARGV[i + 2 * total]

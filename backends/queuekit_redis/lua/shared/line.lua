@@ -8,27 +8,35 @@ local function line_of(lapses)
 end
 
 -- A job is ready or scheduled: its expiry, which counts until the first attempt has begun, is watched, and sleepers rung.
-local function entered(id, blob, own, c)
-  if own.expires and c.attempt == 0 and c.generation == 0 then
-    redis.call('ZADD', key.expiring, record.stored_at(blob) + own.expires, id)
-  end
+local function entered(id, blob, c)
+  local _, expires = record.times(blob)
+  if expires > 0 and c.attempt == 0 then redis.call('ZADD', key.expiring, expires, id) end
   doorbell.announce(1)
 end
 
+-- The score of the end of the line.
+function line.last(blob)
+  return record.priority(blob) * RANK + redis.call('INCR', key.seq)
+end
+
 -- Puts a job at the end of its line, or at its old place by the score of that.
-function line.make_ready(id, blob, own, c, score)
-  score = score or record.priority(blob) * RANK + redis.call('INCR', key.seq)
-  redis.call('ZADD', line_of(c.lapses), score, id)
-  entered(id, blob, own, c)
+function line.make_ready(id, blob, c, score)
+  redis.call('ZADD', line_of(c.lapses), score or line.last(blob), id)
+  entered(id, blob, c)
   return 'ready'
 end
 
--- Puts a job aside until it is due, or at the end of its line if it is; its state.
-function line.schedule(id, blob, own, c, at)
-  if at <= now then return line.make_ready(id, blob, own, c) end
+-- Puts a job aside until it is due.
+function line.put_aside(id, blob, c, at)
   redis.call('ZADD', key.scheduled, at, id)
-  entered(id, blob, own, c)
+  entered(id, blob, c)
   return 'scheduled'
+end
+
+-- Puts a job aside until it is due, or at the end of its line if it is; its state.
+function line.schedule(id, blob, c, at)
+  if at <= now then return line.make_ready(id, blob, c) end
+  return line.put_aside(id, blob, c, at)
 end
 
 -- Makes scheduled jobs ready, in the order in which they were due.

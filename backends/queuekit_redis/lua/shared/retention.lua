@@ -28,14 +28,32 @@ function retention.settlement(event, state)
   return event == 'ack' and state or event
 end
 
-local function settled_run(id, address, how)
-  return id .. string.match(address, '^%a:(%d+)') .. how
+-- How a run was settled, as it is remembered.
+function retention.settled_run(id, delivery, how)
+  return id .. delivery .. how
 end
 
--- How a job has ended: its state, by which event, and the address of its last run.
+-- The number of a run, as text; of its address.
+function retention.delivery(address)
+  return string.match(address, '^%a:(%d+)')
+end
+
+-- How a job has ended: its state, by which event, the address of its last run, and the reason; nil if it has not.
 function retention.ending(id)
   local over = redis.call('HGET', key.ended, id)
-  if over then return string.match(over, '^(%a+) %d+ %S+ (%a+) %d+\n([^\n]*)\n') end
+  if not over then return nil end
+  local state, event, size, address, reason = string.match(over, '^(%a+) %d+ %S+ (%a+) (%d+) %d+\n([^\n]*)\n(.*)$')
+  return {state = state, event = event, address = address, reason = string.sub(reason, 1, tonumber(size))}
+end
+
+-- How the last settled run of a job was settled, and its delivery as text.
+function retention.settled(id)
+  local over = retention.ending(id)
+  if over and over.address ~= '' then
+    return retention.settlement(over.event, over.state), retention.delivery(over.address)
+  end
+  local c = record.counts(id)
+  return c.settled, text(c.delivery)
 end
 
 -- Remembers ids and how their last runs were settled; without addresses their records are asked. Hardly any job has more
@@ -45,8 +63,8 @@ function retention.remember_runs(ids, addresses, how)
   local several = redis.call('EXISTS', key.counts) == 1 and redis.call('HMGET', key.counts, unpack(ids))
   for i, id in ipairs(ids) do
     if several and several[i] then
-      local address = addresses and addresses[i] or select(3, retention.ending(id))
-      members[n + 1], members[n + 2], n = id, settled_run(id, address, how), n + 2
+      local delivery = addresses and retention.delivery(addresses[i]) or select(2, retention.settled(id))
+      members[n + 1], members[n + 2], n = id, retention.settled_run(id, delivery, how), n + 2
     else
       members[n + 1], n = id .. ACKED[how], n + 1
     end
@@ -68,8 +86,8 @@ function retention.remembers(id)
   return any_remembered(id, id .. ACKED.succeeded, id .. ACKED.failed, id .. ACKED.cancelled)
 end
 
-function retention.remembers_run(id, address, how)
-  local run = settled_run(id, address, how)
+function retention.remembers_run(id, delivery, how)
+  local run = retention.settled_run(id, delivery, how)
   return any_remembered(run, ACKED[how] and id .. ACKED[how] or run)
 end
 
@@ -100,11 +118,18 @@ function retention.trim(task, count)
   return #old + #ids
 end
 
--- Puts a succeeded record where its age and a count cut it.
-local function limit(id, task, ends, count)
+-- Puts a record where its age cuts it.
+function retention.put(id, blob, state, ends)
+  if state ~= 'succeeded' then return redis.call('ZADD', state == 'failed' and key.failed or key.cancelled, ends, id) end
+  local task = record.task(blob)
   redis.call('ZADD', key.succeeded .. ':' .. task, ends, id)
   redis.call('SADD', key.tasks, task)
-  retention.trim(task, count)
+end
+
+-- Puts a succeeded record where its age and a count cut it.
+local function limit(id, blob, ends, count)
+  retention.put(id, blob, 'succeeded', ends)
+  retention.trim(record.task(blob), count)
 end
 
 -- Puts succeeded records under the count limit whose one-minute grace for waiters is over.
@@ -113,7 +138,7 @@ local function limit_spared(bound)
     redis.call('ZREM', key.spared, spared)
     local ends, count, id = string.match(spared, '^(%d+) (%d+) (.*)$')
     if redis.call('HEXISTS', key.ended, id) == 1 then
-      limit(id, record.task(redis.call('HGET', key.jobs, id)), ends, tonumber(count))
+      limit(id, redis.call('HGET', key.jobs, id), ends, tonumber(count))
     end
   end
 end
@@ -127,18 +152,19 @@ local function wanted(own, over)
 end
 
 local function write(id, blob, over, age, count, awaited)
+  local ends = text(now + age)
   redis.call('HSET', key.ended, id, table.concat({
-    over.state, ' ', stamp, ' ', over.attempt, ' ', over.event, ' ', #over.reason, '\n', over.address, '\n', over.reason,
-    over.result,
+    over.state, ' ', stamp, ' ', over.attempt, ' ', over.event, ' ', #over.reason, ' ', ends, '\n', over.address, '\n',
+    over.reason, over.result,
   }))
   if over.state ~= 'succeeded' then
-    redis.call('ZADD', over.state == 'failed' and key.failed or key.cancelled, now + age, id)
+    retention.put(id, blob, over.state, ends)
   elseif awaited and count >= 0 then
-    redis.call('ZADD', key.spared, now + KEEP_FOR_WAITERS, text(now + age) .. ' ' .. count .. ' ' .. id)
+    redis.call('ZADD', key.spared, now + KEEP_FOR_WAITERS, ends .. ' ' .. count .. ' ' .. id)
     -- by more than comes, so that they never pile up
     limit_spared(2)
   else
-    limit(id, record.task(blob), now + age, count)
+    limit(id, blob, ends, count)
   end
 end
 
