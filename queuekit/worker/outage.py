@@ -3,7 +3,8 @@
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from queuekit.errors import BackendRefused, BackendUnavailable
@@ -46,15 +47,20 @@ class Outage:
         """Probe while there is an outage, for ever."""
         while True:
             await self._begun.wait()
-            delay = PROBE_FIRST
-            while self._begun.is_set():
-                await asyncio.sleep(delay * random.uniform(0.5, 1))
-                delay = min(delay * 2, PROBE_LAST)
-                try:
+            for delay in delays():
+                await asyncio.sleep(delay)
+                with suppress(BackendUnavailable, BackendRefused):
                     await self._probe()
-                except (BackendUnavailable, BackendRefused):
-                    continue
-                self._begun.clear()
+                    break
+            self._begun.clear()
             self.ended_at = asyncio.get_running_loop().time()
             self.over.set()
             log.info("the server is back")
+
+
+def delays() -> Iterator[float]:
+    """Seconds before each probe, with jitter, so that the server is not asked by all workers at once."""
+    delay = PROBE_FIRST
+    while True:
+        yield delay * random.uniform(0.5, 1)
+        delay = min(delay * 2, PROBE_LAST)

@@ -1,7 +1,6 @@
 """Progress and log lines of running jobs, sent in batches in the background."""
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Generator
 from typing import Final
 
@@ -18,19 +17,14 @@ class Receipt(Awaitable[None]):
     """What a task gets for a report; awaited, it waits until that is stored."""
 
     def __init__(self) -> None:
-        self._done = threading.Event()
-        self._future: asyncio.Future[None] | None = None
+        self._settled = asyncio.Event()
 
     def __await__(self) -> Generator[object, None, None]:
-        if not self._done.is_set():
-            self._future = self._future or asyncio.get_running_loop().create_future()
-            yield from self._future.__await__()
+        yield from self._settled.wait().__await__()
 
     def settle(self) -> None:
         """End the waiting: the report is stored, or never will be."""
-        self._done.set()
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
+        self._settled.set()
 
 
 class Reporter:

@@ -86,12 +86,12 @@ async def turns() -> None:
 
 
 class Calls:
-    """Counts the calls of a verb of one backend object, and keeps what they asked for."""
+    """Counts the calls of a verb of one object, and keeps what they asked for."""
 
-    def __init__(self, backend: Any, verb: str) -> None:
-        self._carry_out: Callable[..., Awaitable[Any]] = getattr(backend, verb)
+    def __init__(self, of: Any, verb: str) -> None:
+        self._carry_out: Callable[..., Awaitable[Any]] = getattr(of, verb)
         self.asked: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-        setattr(backend, verb, self)
+        setattr(of, verb, self)
 
     def __len__(self) -> int:
         return len(self.asked)

@@ -2,9 +2,11 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from time import monotonic
 
 import pytest
 
+from queuekit.loops import current_task
 from queuekit.worker.run import Interruption, NotBegun, Run
 from tests.unit.worker.conftest import Bench, Make
 from tests.waiting import eventually
@@ -24,6 +26,7 @@ async def test_jobs_go_to_idle_slots_first_and_the_rest_waits(bench: Bench) -> N
     got = [await slot for slot in slots]
     assert board.running == set(got)
     assert len(board.buffer) == 3
+    assert set(board.held()) == set(runs)
     assert [await board.take() for _ in range(3)] == [run for run in runs if run not in got]
     assert set(board.held()) == set(runs) == board.running
 
@@ -100,9 +103,19 @@ async def test_the_pace_is_that_of_claimed_jobs_that_begin(bench: Bench) -> None
     board.deliver(await claimed(bench, 2))
     for _ in range(2):
         await board.take()
-    pace = board.pace.per_second(0.0, 0)
+    # As none is left, it stays what it was.
+    pace = board.pace.per_second(monotonic() + 1_000, 0)
     assert pace is not None
-    assert pace > 0
+    assert pace > 0.1
+
+
+async def test_what_a_run_reports_goes_where_the_board_says(bench: Bench) -> None:
+    run = await bench.run()
+    run.report('{"value":1}', ("one",))
+    assert run.reported
+    await bench.reporter.flush()
+    record = await bench.record(run.claim.token)
+    assert (record.progress, list(record.logs)) == ('{"value":1}', ["one"])
 
 
 # Threads and children
@@ -120,6 +133,12 @@ class Places:
         async with self.board.place(self.places, self.run):
             self.entered = True
 
+    async def none_is_missing(self) -> None:
+        """There is one, and not more."""
+        await asyncio.wait_for(self.places.acquire(), 10)
+        assert self.places.locked()
+        self.places.release()
+
     async def started(self) -> "asyncio.Task[None]":
         waiting = asyncio.ensure_future(self.wait())
         self.run.slot = waiting
@@ -135,11 +154,15 @@ async def places(bench: Bench) -> Places:
 async def test_a_free_place_is_held_and_given_back(places: Places) -> None:
     board = places.board
     board.changed.clear()
+    places.run.slot = current_task()
     async with board.place(places.places, places.run):
         assert places.places.locked()
         assert board.queued_inside == 0
-    assert not places.places.locked()
+        # Who has a place is told, but not cancelled.
+        places.run.interrupt(Interruption.CANCELLED)
+        await asyncio.sleep(0)
     assert board.changed.is_set()
+    await places.none_is_missing()
 
 
 async def test_runs_that_wait_for_a_place_are_counted(places: Places) -> None:
@@ -160,7 +183,7 @@ async def test_a_run_that_is_interrupted_while_it_waits_never_begins(places: Pla
             await waiting
         assert places.board.queued_inside == 0
         assert not waiting.cancelling()
-    assert not places.places.locked()
+    await places.none_is_missing()
 
 
 async def test_a_slot_that_is_cancelled_while_its_run_waits_is_cancelled(places: Places) -> None:
@@ -170,6 +193,7 @@ async def test_a_slot_that_is_cancelled_while_its_run_waits_is_cancelled(places:
         with pytest.raises(asyncio.CancelledError):
             await waiting
     assert places.board.queued_inside == 0
+    await places.none_is_missing()
 
 
 async def test_a_run_that_waited_never_begins_once_the_worker_stops(places: Places) -> None:
@@ -178,7 +202,7 @@ async def test_a_run_that_waited_never_begins_once_the_worker_stops(places: Plac
         places.board.stopping.set()
     with pytest.raises(NotBegun):
         await waiting
-    assert not places.places.locked()
+    await places.none_is_missing()
     # One that need not wait goes on.
     await places.wait()
     assert places.entered
@@ -190,4 +214,4 @@ async def test_a_run_whose_lease_is_over_never_begins(places: Places) -> None:
         places.run.renewed_at -= 61
     with pytest.raises(NotBegun):
         await waiting
-    assert not places.places.locked()
+    await places.none_is_missing()

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import islice
 
 import pytest
 from structlog.testing import capture_logs
 
 from queuekit.errors import BackendRefused, BackendUnavailable
 from queuekit.loops import background
+from queuekit.worker.outage import delays
 from tests.unit.worker.conftest import ME, Bench, Calls
 from tests.waiting import eventually
 from tests.worker.faults import Fault
@@ -30,6 +32,7 @@ async def fault(bench: Bench) -> AsyncIterator[Fault]:
 async def test_it_is_over_until_a_call_fails(bench: Bench) -> None:
     outage = bench.outage
     assert outage.over.is_set()
+    assert outage.ended_at < 0, "there was none yet"
     assert repr(outage) == "<Outage: over>"
     with capture_logs() as lines:
         for _ in range(3):
@@ -37,6 +40,15 @@ async def test_it_is_over_until_a_call_fails(bench: Bench) -> None:
     assert not outage.over.is_set()
     assert repr(outage) == "<Outage: now>"
     assert [(line["log_level"], line["error"]) for line in lines] == [("warning", "gone")]
+
+
+def test_probes_come_at_once_and_then_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("queuekit.worker.outage.PROBE_FIRST", 1.0)
+    monkeypatch.setattr("queuekit.worker.outage.PROBE_LAST", 5.0)
+    workers = [list(islice(delays(), 5)) for _ in range(100)]
+    for number, longest in enumerate([1, 2, 4, 5, 5]):
+        seconds = [worker[number] for worker in workers]
+        assert longest / 2 <= min(seconds) < max(seconds) <= longest
 
 
 async def test_one_prober_tries_until_the_server_is_back(bench: Bench, fault: Fault) -> None:

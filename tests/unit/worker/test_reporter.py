@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from queuekit.errors import BackendRefused, BackendUnavailable
 from queuekit.job import Token
 from queuekit.loops import background
-from tests.unit.worker.conftest import Bench, Calls
+from tests.unit.worker.conftest import Bench, Calls, turns
 from tests.worker.faults import Fault
 
 
@@ -39,6 +39,45 @@ async def test_what_gathers_goes_in_one_call_and_in_order(bench: Bench, token: T
             await receipt  # as often as one likes
     assert len(calls) == 1
     assert await lines_of(bench, token) == [f"line {n}" for n in range(50)]
+
+
+async def test_reports_gather_for_a_moment(
+    bench: Bench, token: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.worker.reporter.GATHER_FOR", 600)
+    calls = Calls(bench.backend, "report")
+    async with background(bench.reporter.run):
+        bench.reporter.add(token, None, ("one",))
+        await turns()
+        bench.reporter.add(token, None, ("two",))
+        assert len(calls) == 0
+    assert len(calls) == 1
+    assert await lines_of(bench, token) == ["one", "two"]
+
+
+async def test_without_reports_nothing_is_done(
+    bench: Bench, token: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.worker.reporter.GATHER_FOR", 0)
+    flushed = Calls(bench.reporter, "flush")
+    async with background(bench.reporter.run):
+        await turns()
+        assert len(flushed) == 0
+        await asyncio.wait_for(bench.reporter.add(token, None, ("one",)), 10)
+        await turns()
+        assert len(flushed) == 1
+
+
+async def test_who_gives_up_waiting_spoils_it_for_nobody(bench: Bench, token: Token) -> None:
+    receipt = bench.reporter.add(token, None, ("one",))
+    waiting = asyncio.ensure_future(asyncio.wait_for(receipt, 10))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(receipt, 0.01)
+    await turns()
+    assert not waiting.done()
+    await bench.reporter.flush()
+    await waiting
+    await receipt
 
 
 async def test_reports_come_from_threads_too(bench: Bench, token: Token) -> None:
