@@ -1,7 +1,6 @@
 """A whole backend in one file: jobs in this process's memory, as records.
 
-It passes the conformance suite; docs/writing-a-backend.md walks through it. `queuekit.backend.model` says what each
-event makes of a record. Nothing here awaits anything, so each method is one atomic step.
+It passes the conformance suite; docs/writing-a-backend.md walks through it. Nothing here awaits, so a method is one step.
 """
 
 import time
@@ -166,7 +165,8 @@ class MemoryBackend(BackendBase):
             last = over.record.settled if over else gone.settled if gone else None
             return model.repeated(outcome, last, over.record if over else None, self._seen(ref))
         after, how = model.settled(entry.record, outcome, _now()), model.how_of(outcome)
-        return self._leave(entry, after, how, getattr(outcome, "keep", None))
+        keep = outcome.keep if isinstance(outcome, Ack) else None
+        return model.answered(outcome, self._leave(entry, after, how, keep))
 
     def _leave(
         self, entry: Entry, after: JobRecord, how: object, keep: Keep | None = None

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from queuekit import codes
-from queuekit.backend import Change, Changes, Refusal, model
+from queuekit.backend import Change, Changes, model
 from queuekit.job import Ack, Keep, Micros, Return, State
 from queuekit_sqlite import doorbell, life, retention, rows
 from queuekit_sqlite.connection import Transaction, Values
@@ -113,9 +113,7 @@ def _settle(tx: Transaction, outcome: Ack | Return) -> Change:
         return _repeated(tx, outcome, stored)
     after, how = model.settled(stored.record, outcome, tx.now), model.how_of(outcome)
     change = life.leave(tx, stored, after, how, outcome.keep if isinstance(outcome, Ack) else None)
-    if why := model.unstorable(outcome):
-        change = change._replace(refused=Refusal.UNSTORABLE, detail=why)
-    return change
+    return model.answered(outcome, change)
 
 
 def _repeated(tx: Transaction, outcome: Ack | Return, stored: Stored | None) -> Change:

@@ -168,13 +168,8 @@ class BackendBase(ABC):
         return await self._settle(returns)
 
     async def _settle(self, outcomes: Sequence[Ack | Return]) -> Changes:
-        changes: dict[int, Change] = {}
-        for place, outcome in enumerate(outcomes):
-            change, why = await self.settle_one(outcome), unstorable(outcome)
-            if why and change.done:
-                change = change._replace(refused=Refusal.UNSTORABLE, detail=why)
-            changes[place] = change
-        return Changes(outcomes, changes)
+        changes = [await self.settle_one(outcome) for outcome in outcomes]
+        return Changes(outcomes, dict(enumerate(changes)))
 
     async def wait(self, queues: Sequence[str], wait_for: float, process: str) -> None:
         """Return as soon as one of the queues may have work."""

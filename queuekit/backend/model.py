@@ -204,6 +204,13 @@ def _invalid(record: JobRecord, why: str, now: Micros) -> JobRecord:
     )
 
 
+def answered(outcome: Ack | Return, change: Change) -> Change:
+    """What is told of a run that was settled; who has acked it as failed knows why, unless the store would not take it."""
+    if why := unstorable(outcome):
+        return change._replace(refused=Refusal.UNSTORABLE, detail=why)
+    return change._replace(task=None, reason=None) if isinstance(outcome, Ack) else change
+
+
 def repeated(
     outcome: Ack | Return, before: Settled | None, record: JobRecord | None, seen: JobRecord | None
 ) -> Change:

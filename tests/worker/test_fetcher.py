@@ -131,7 +131,7 @@ async def test_a_burst_goes_on_with_what_a_job_enqueued_while_a_claim_found_noth
 
         async def held(*asked: Any, **more: Any) -> Any:
             fetched = await fetch(*asked, **more)
-            if worker.running and asked[1] and not fetched.claims:
+            if worker.running and asked[0].limit and not fetched.claims:
                 claim_is_held.set()
                 await eventually(lambda: not worker.running)
             return fetched

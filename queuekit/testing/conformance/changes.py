@@ -36,6 +36,8 @@ Settled = Callable[[Claim], Ack | Return]
 ENDS: Final[Sequence[tuple[Settled, State]]] = [
     (succeeded, State.SUCCEEDED),
     (failed, State.FAILED),
+    (lambda claim: failed(claim, Reason.EXPIRED), State.FAILED),
+    (lambda claim: failed(claim, Reason.INVALID_RESULT), State.FAILED),
     (cancelled, State.CANCELLED),
 ]
 WAYS_BACK: Final[Sequence[tuple[Settled, State]]] = [
