@@ -115,7 +115,7 @@ async def test_what_a_run_reports_goes_where_the_board_says(bench: Bench) -> Non
     assert run.reported
     await bench.reporter.flush()
     record = await bench.record(run.claim.token)
-    assert (record.progress, list(record.logs)) == ('{"value":1}', ["one"])
+    assert (record.notes.progress, list(record.notes.logs)) == ('{"value":1}', ["one"])
 
 
 # Threads and children
