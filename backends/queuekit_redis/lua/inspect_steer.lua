@@ -34,9 +34,9 @@ local function rerun(id, state, c)
   local own = record.own(blob)
   local holder = own.key and keys.holder_of(own.key)
   if holder and holder ~= id then return state, {refused = 'key held', holder = holder} end
-  local settled, delivery = retention.settled(id)
+  c.settled, c.delivery = retention.settled(id)
   c.attempt, c.lapses, c.crashes, c.due, c.started = 0, 0, 0, 0, 0
-  c.generation, c.settled, c.delivery = c.generation + 1, settled, tonumber(delivery)
+  c.generation = c.generation + 1
   local timed = blob
   blob = record.without_times(timed)
   if blob ~= timed then redis.call('HSET', key.jobs, id, blob) end

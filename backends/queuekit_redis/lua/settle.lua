@@ -9,7 +9,7 @@ local FIELDS = 10
 
 -- The answer to an outcome whose run is over: the same again if it has settled that run itself.
 local function repeated(id, address, event, state)
-  local how, delivery = retention.settlement(event, state), retention.delivery(address)
+  local how, delivery = retention.settlement(event, state), record.run(address).delivery
   local before, of = retention.settled(id)
   local blob = redis.call('HGET', key.jobs, id)
   if blob and before == how and of == delivery then

@@ -4,7 +4,7 @@
 -- cancel was requested (1 or 0), errors, history, progress, logs ('': there is none); for each job
 -- Returns the places and changes of those that were refused.
 -- uses: record line keys retention doorbell
--- keys: jobs running leases counts ended errors history progress logs cancels
+-- keys: jobs seq running leases counts ended errors history progress logs cancels
 
 local FIELDS = 17
 local NOTES = {key.counts, key.errors, key.history, key.progress, key.logs}
@@ -23,7 +23,8 @@ local function refusal(job)
 end
 
 local function run(job)
-  redis.call('HSET', key.running, job.id, job.before .. text(line.last(job.blob)) .. job.behind)
+  local score = record.priority(job.blob) * RANK + redis.call('INCR', key.seq)
+  redis.call('HSET', key.running, job.id, job.before .. text(score) .. job.behind)
   redis.call('ZADD', key.leases, job.ends, job.id)
   if job.cancel == '1' then redis.call('HSET', key.cancels, job.id, stamp) end
 end
@@ -61,7 +62,7 @@ end
 local function read(id, state, blob, takes_key, counts, follows, before, behind, over, ends, how, delivery, cancel, ...)
   local job = {
     id = id, state = state, blob = blob, own = record.own(blob), takes_key = takes_key == '1', follows = follows,
-    before = before, behind = behind, over = over, ends = ends, how = how, delivery = delivery, cancel = cancel,
+    before = before, behind = behind, over = over, ends = ends, how = how, delivery = tonumber(delivery), cancel = cancel,
     counts = record.parse_counts(counts ~= '' and counts or nil),
   }
   return job, {counts, ...}

@@ -21,7 +21,7 @@ end
 -- Fails a job that has not begun in time, and is out of line; the change.
 function life.expire(id, blob, own, c, found)
   life.finish(id, blob, own, {state = 'failed', reason = 'expired', event = 'expire', attempt = c.attempt})
-  return life.told(id, blob, found, 'failed', c.generation, 'expired')
+  return record.change(id, found, 'failed', c.generation, {task = record.task(blob), reason = 'expired'})
 end
 
 -- The counts of a job after a run without an ack.

@@ -14,14 +14,10 @@ local function entered(id, blob, c)
   doorbell.announce(1)
 end
 
--- The score of the end of the line.
-function line.last(blob)
-  return record.priority(blob) * RANK + redis.call('INCR', key.seq)
-end
-
 -- Puts a job at the end of its line, or at its old place by the score of that.
 function line.make_ready(id, blob, c, score)
-  redis.call('ZADD', line_of(c.lapses), score or line.last(blob), id)
+  score = score or record.priority(blob) * RANK + redis.call('INCR', key.seq)
+  redis.call('ZADD', line_of(c.lapses), score, id)
   entered(id, blob, c)
   return 'ready'
 end

@@ -30,12 +30,7 @@ end
 
 -- How a run was settled, as it is remembered.
 function retention.settled_run(id, delivery, how)
-  return id .. delivery .. how
-end
-
--- The number of a run, as text; of its address.
-function retention.delivery(address)
-  return string.match(address, '^%a:(%d+)')
+  return id .. text(delivery) .. how
 end
 
 -- How a job has ended: its state, by which event, the address of its last run, and the reason; nil if it has not.
@@ -46,14 +41,14 @@ function retention.ending(id)
   return {state = state, event = event, address = address, reason = string.sub(reason, 1, tonumber(size))}
 end
 
--- How the last settled run of a job was settled, and its delivery as text.
+-- How the last settled run of a job was settled, and its delivery.
 function retention.settled(id)
   local over = retention.ending(id)
   if over and over.address ~= '' then
-    return retention.settlement(over.event, over.state), retention.delivery(over.address)
+    return retention.settlement(over.event, over.state), record.run(over.address).delivery
   end
   local c = record.counts(id)
-  return c.settled, text(c.delivery)
+  return c.settled, c.delivery
 end
 
 -- Remembers ids and how their last runs were settled; without addresses their records are asked. Hardly any job has more
@@ -63,7 +58,7 @@ function retention.remember_runs(ids, addresses, how)
   local several = redis.call('EXISTS', key.counts) == 1 and redis.call('HMGET', key.counts, unpack(ids))
   for i, id in ipairs(ids) do
     if several and several[i] then
-      local delivery = addresses and retention.delivery(addresses[i]) or select(2, retention.settled(id))
+      local delivery = addresses and record.run(addresses[i]).delivery or select(2, retention.settled(id))
       members[n + 1], members[n + 2], n = id, retention.settled_run(id, delivery, how), n + 2
     else
       members[n + 1], n = id .. ACKED[how], n + 1
@@ -126,19 +121,15 @@ function retention.put(id, blob, state, ends)
   redis.call('SADD', key.tasks, task)
 end
 
--- Puts a succeeded record where its age and a count cut it.
-local function limit(id, blob, ends, count)
-  retention.put(id, blob, 'succeeded', ends)
-  retention.trim(record.task(blob), count)
-end
-
 -- Puts succeeded records under the count limit whose one-minute grace for waiters is over.
 local function limit_spared(bound)
   for _, spared in ipairs(redis.call('ZRANGEBYSCORE', key.spared, '-inf', now, 'LIMIT', 0, bound)) do
     redis.call('ZREM', key.spared, spared)
     local ends, count, id = string.match(spared, '^(%d+) (%d+) (.*)$')
     if redis.call('HEXISTS', key.ended, id) == 1 then
-      limit(id, redis.call('HGET', key.jobs, id), ends, tonumber(count))
+      local blob = redis.call('HGET', key.jobs, id)
+      retention.put(id, blob, 'succeeded', ends)
+      retention.trim(record.task(blob), tonumber(count))
     end
   end
 end
@@ -157,14 +148,13 @@ local function write(id, blob, over, age, count, awaited)
     over.state, ' ', stamp, ' ', over.attempt, ' ', over.event, ' ', #over.reason, ' ', ends, '\n', over.address, '\n',
     over.reason, over.result,
   }))
-  if over.state ~= 'succeeded' then
-    retention.put(id, blob, over.state, ends)
-  elseif awaited and count >= 0 then
+  if over.state == 'succeeded' and awaited and count >= 0 then
     redis.call('ZADD', key.spared, now + KEEP_FOR_WAITERS, ends .. ' ' .. count .. ' ' .. id)
     -- by more than comes, so that they never pile up
     limit_spared(2)
   else
-    limit(id, blob, ends, count)
+    retention.put(id, blob, over.state, ends)
+    if over.state == 'succeeded' then retention.trim(record.task(blob), count) end
   end
 end
 
