@@ -46,7 +46,7 @@ class RedisTransfer:
             else:
                 written.append(Written(place, record.ref.queue, arguments))
         await self._scripts.register({one.queue for one in written})
-        parts = [
+        parts: list[Sequence[Written]] = [
             part
             for _, some in by_queue(written, lambda one: one.queue, AT_ONCE)
             for part in bounded(some, lambda one: one.size, AT_ONCE)
