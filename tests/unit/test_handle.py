@@ -219,6 +219,18 @@ async def test_a_handle_of_another_tasks_job_says_so(qk: Queuekit) -> None:
             assert await right.result() == (await right.info()).result == 8
 
 
+async def test_who_has_another_tasks_handle_does_not_wait_for_its_job(qk: Queuekit) -> None:
+    send = add_task(qk)
+
+    @qk.task
+    async def other() -> None: ...
+
+    async with qk:
+        job = await send.enqueue("ada")
+        with pytest.raises(JobNotFound, match="is one of task 'send', not of 'other'"):
+            await qk.handle(job.id, task=other).result(timeout=10)
+
+
 async def test_the_job_that_holds_a_key_may_be_another_tasks(qk: Queuekit) -> None:
     @qk.task(key="one")
     async def double(n: int) -> int:
