@@ -134,8 +134,8 @@ class MemoryBackend(BackendBase):
     # Claiming
 
     async def claim_from(self, queue: str, ask: contract.Ask) -> Claimed:
-        expired = self._expire(queue, 2 * BULK)
         self._promote(queue)
+        expired = self._expire(queue, 2 * BULK)
         claimable = self._claimable(queue, ask.suspects, ask.limit)
         return Claimed([self._claim(entry, ask) for entry in claimable], expired)
 

@@ -13,6 +13,7 @@ from queuekit import (
     GiveUp,
     Handle,
     InvalidOption,
+    InvalidPayload,
     InvalidTransition,
     JobCancelled,
     JobFailed,
@@ -116,6 +117,27 @@ async def test_a_wait_that_can_not_be(qk: Queuekit, timeout: Any) -> None:
             await qk.handle(uuid4()).result(timeout=timeout)
 
 
+async def test_a_result_that_fits_no_more_is_shown_as_it_is_stored(qk: Queuekit) -> None:
+    @qk.task(name="report")
+    async def of_yesterday() -> dict[str, str]:
+        return {"a": "b"}
+
+    @Queuekit("sqlite://").task(name="report")
+    async def of_today() -> int: ...  # type: ignore[empty-body]
+
+    async with qk:
+        job = await of_yesterday.enqueue()
+        await qk.run_worker(burst=True, signals=False)
+        handle = qk.handle(job.id, task=of_today)
+        assert (await handle.info()).result == {"a": "b"}
+        with pytest.raises(
+            InvalidPayload,
+            match=r"its stored result can't be read: .*valid integer.* Stored is "
+            r'\{"a":"b"\}\. Annotate .* or read it as it is: \(await handle.info\(\)\).result',
+        ):
+            await handle.result(timeout=5)
+
+
 def test_a_result_comes_without_an_event_loop(qk: Queuekit) -> None:
     send = add_task(qk)
     try:
@@ -129,11 +151,12 @@ def test_a_result_comes_without_an_event_loop(qk: Queuekit) -> None:
 # Which job
 
 
-async def test_a_job_that_never_was(qk: Queuekit) -> None:
+@pytest.mark.parametrize("queue", [None, "mail"])
+async def test_a_job_that_never_was(qk: Queuekit, queue: str | None) -> None:
     async with qk:
-        handle = qk.handle(uuid4())
+        handle = qk.handle(uuid4(), queue=queue)
         for ask in (handle.info, handle.status, handle.result, handle.cancel):
-            with pytest.raises(JobNotFound):
+            with pytest.raises(JobNotFound, match=str(handle.id)):
                 await ask()
 
 
@@ -196,6 +219,18 @@ async def test_a_handle_of_another_tasks_job_says_so(qk: Queuekit) -> None:
             assert await wrong.status() is State.SUCCEEDED
         for right in (qk.handle(job.id, task=double), qk.handle(job.id)):
             assert await right.result() == (await right.info()).result == 8
+
+
+async def test_who_has_another_tasks_handle_does_not_wait_for_its_job(qk: Queuekit) -> None:
+    send = add_task(qk)
+
+    @qk.task
+    async def other() -> None: ...
+
+    async with qk:
+        job = await send.enqueue("ada")
+        with pytest.raises(JobNotFound, match="is one of task 'send', not of 'other'"):
+            await qk.handle(job.id, task=other).result(timeout=10)
 
 
 async def test_the_job_that_holds_a_key_may_be_another_tasks(qk: Queuekit) -> None:

@@ -11,7 +11,7 @@ from queuekit.job import Return, ReturnKind
 from queuekit.lifecycle import Event, Succeeded
 from queuekit.loops import background
 from queuekit.worker.run import Interruption, Run
-from tests.unit.worker.conftest import Bench, Calls, Make
+from tests.unit.worker.conftest import Bench, Calls, Make, turns
 from tests.waiting import eventually
 from tests.worker.faults import Fault
 
@@ -125,6 +125,17 @@ async def test_it_beats_three_times_a_lease_and_goes_on(make_bench: Make) -> Non
     async with background(bench.heartbeat.run):
         await eventually(lambda: len(calls) >= 5)
     assert run.interruption is None
+
+
+async def test_a_ring_or_a_shorter_lease_is_one_beat(bench: Bench) -> None:
+    beats = Calls(bench.heartbeat, "beat")
+    async with background(bench.heartbeat.run):
+        await turns()
+        for number, why in enumerate([bench.board.shortened, bench.doorbell.rung]):
+            assert len(beats) == number
+            why.set()
+            await turns()
+    assert [named["everything"] for _, named in beats.asked] == [False, True]
 
 
 async def test_it_beats_at_once_when_the_doorbell_rings(bench: Bench) -> None:

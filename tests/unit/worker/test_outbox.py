@@ -105,6 +105,7 @@ async def test_what_was_not_delivered_goes_before_what_came_later(bench: Bench) 
     outbox.settle(runs[2], Succeeded("1"))
     outbox.put_back()
     assert not outbox.settled_all.is_set()
+    assert repr(outbox) == "<Outbox: 3 waiting, 0 sent>"
     assert [one.token for one in outbox.take()] == [run.claim.token for run in runs]
 
 
