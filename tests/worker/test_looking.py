@@ -8,15 +8,9 @@ from typing import Any
 
 import pytest
 
-<<<<<<< HEAD
-from queuekit import InvalidPayload, JobFailed, JobInfo, Queuekit, State
+from queuekit import JobFailed, JobInfo, Queuekit, State
 from queuekit.backend import Ask, Backend, Report
 from queuekit.job import Ack, Claim, Claimant, Job, JobOptions, new_id
-=======
-from queuekit import JobFailed, JobInfo, Queuekit, State
-from queuekit.backend import Backend, Claimant, Report, Stored, Verdict
-from queuekit.job import Ack, Claim, Job, JobOptions, new_id
->>>>>>> h-core
 
 LONG = 60_000_000
 DEEP = "[" * 100_000
