@@ -4,28 +4,29 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from queuekit.backend import (
-    Answer,
+    Ask,
     BackendSettings,
-    Claimant,
+    Changes,
     Fetched,
     Held,
     Presence,
     Pulse,
     Report,
     Upkeep,
-    Verdict,
 )
-from queuekit.job import Ack, Job, JobRecord, JobRef, Micros, Return, Token
+from queuekit.job import Ack, Job, JobRef, Return, Token
+from queuekit.record import JobRecord
 from queuekit_postgres import schema
 from queuekit_postgres.connection import Dialer, Lane, Lanes, check
 from queuekit_postgres.doorbell import Doorbell
 from queuekit_postgres.enqueue import Enqueuing
-from queuekit_postgres.fetch import Claims, Fetching, Wish
+from queuekit_postgres.fetch import Claims, Fetching
 from queuekit_postgres.inspect import PostgresInspector
 from queuekit_postgres.leases import Leases
 from queuekit_postgres.maintain import Maintenance
 from queuekit_postgres.settle import Settling
 from queuekit_postgres.statements import Statements
+from queuekit_postgres.transfer import PostgresTransfer
 from queuekit_postgres.wait import Waiting
 
 OTHER_CONNECTIONS = 4
@@ -54,11 +55,17 @@ class PostgresBackend:
         self._waiting = Waiting(statements, lanes, self._doorbell)
         self._maintenance = Maintenance(statements, lanes, keep_failed, claims.went_back)
         self._inspector = PostgresInspector(statements, lanes, keep_failed)
+        self._transfer = PostgresTransfer(statements, lanes)
 
     @property
     def inspector(self) -> PostgresInspector:
         """The same store, for people's eyes and hands."""
         return self._inspector
+
+    @property
+    def transfer(self) -> PostgresTransfer:
+        """The same store, for whole jobs that come from another one."""
+        return self._transfer
 
     async def open(self) -> None:
         """Connect, and make or check the schema."""
@@ -73,30 +80,21 @@ class PostgresBackend:
 
     async def enqueue(
         self, jobs: Sequence[Job[Any]], *, atomic: bool = False, connection: object | None = None
-    ) -> list[Answer]:
+    ) -> Changes:
         """Store jobs; one transaction spans all queues."""
         return await self._enqueuing.enqueue(jobs, atomic=atomic, connection=connection)
 
-    async def fetch(
-        self,
-        queues: Sequence[str],
-        limit: int,
-        claimant: Claimant,
-        *,
-        lease: Micros,
-        suspects: int = 0,
-        settle: Sequence[Ack | Return] = (),
-    ) -> Fetched:
+    async def fetch(self, ask: Ask, *, settle: Sequence[Ack | Return] = ()) -> Fetched:
         """Claim and settle, side by side."""
-        return await self._fetching.fetch(queues, Wish(limit, claimant, lease, suspects), settle)
+        return await self._fetching.fetch(ask, settle)
 
-    async def ack(self, acks: Sequence[Ack]) -> list[Verdict]:
+    async def ack(self, acks: Sequence[Ack]) -> Changes:
         """End running jobs."""
-        return await self._settling.settle(acks, [])
+        return await self._settling.settle(acks)
 
-    async def retry(self, returns: Sequence[Return]) -> list[Verdict]:
+    async def retry(self, returns: Sequence[Return]) -> Changes:
         """Put running jobs back."""
-        return await self._settling.settle(returns, [])
+        return await self._settling.settle(returns)
 
     async def heartbeat(self, tokens: Sequence[Token]) -> Pulse:
         """Extend leases."""
@@ -129,6 +127,10 @@ class PostgresBackend:
     async def wake(self, process: str) -> None:
         """End that process's `wait`."""
         await self._waiting.wake(process)
+
+    async def unserved(self) -> list[str]:
+        """Queues that nobody serves."""
+        return await self._leases.unserved()
 
     async def maintain(self, queues: Sequence[str]) -> Upkeep:
         """Move time on."""

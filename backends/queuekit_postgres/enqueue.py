@@ -6,12 +6,13 @@ from typing import Any
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from queuekit.backend import Answer, Stored
+from queuekit.backend import Change, Changes, Refusal
+from queuekit.backend.model import refused
 from queuekit.errors import BackendRefused, InvalidOption
-from queuekit.job import Job, State
+from queuekit.job import Job
 from queuekit_postgres.connection import Connection, Lanes
 from queuekit_postgres.errors import Unstorable, halved
-from queuekit_postgres.rows import answers, options
+from queuekit_postgres.rows import odd, options
 from queuekit_postgres.statements import Statements
 
 Batch = Sequence[Job[Any]]
@@ -24,25 +25,23 @@ class Enqueuing:
         self._statements = statements
         self._lanes = lanes
 
-    async def enqueue(
-        self, jobs: Batch, *, atomic: bool, connection: object | None
-    ) -> list[Answer]:
+    async def enqueue(self, jobs: Batch, *, atomic: bool, connection: object | None) -> Changes:
         """Store jobs over a connection of our own, or in the transaction that is open on a caller's."""
         if not jobs:
-            return []
+            return Changes(jobs)
         if connection is not None:
-            return await self._within(jobs, connection)
+            return Changes(jobs, await self._within(jobs, connection))
         if not atomic:
-            return await halved(self._send, _refused, jobs)
+            return Changes(jobs, await halved(self._send, _refuse, jobs))
         try:
-            return await self._send(jobs)
+            return Changes(jobs, await self._send(jobs))
         except Unstorable as error:
             guilty = await self._guilty(jobs)
             raise BackendRefused(
                 f"Job {guilty} of the batch: {error} Nothing was stored."
             ) from error
 
-    async def _within(self, jobs: Batch, connection: object) -> list[Answer]:
+    async def _within(self, jobs: Batch, connection: object) -> dict[int, Change]:
         if not isinstance(connection, asyncpg.Connection | PoolConnectionProxy):
             raise InvalidOption(
                 f"connection= takes an asyncpg connection here, not {type(connection).__name__}."
@@ -51,19 +50,21 @@ class Enqueuing:
             raise InvalidOption(
                 "Open a transaction on the connection first: `async with conn.transaction():`."
             )
-        return answers(await connection.fetch(self._statements["store"], *_columns(jobs), False))
+        return odd(await connection.fetch(self._statements["store"], *_columns(jobs), False))
 
-    async def _send(self, jobs: Batch) -> list[Answer]:
+    async def _send(self, jobs: Batch) -> dict[int, Change]:
         if all(job.options.plain and job.key is None and job.fresh for job in jobs):
             try:
-                return await self._insert(jobs)
+                await self._insert(jobs)
             except Unstorable as error:
                 if not isinstance(error.__cause__, asyncpg.UniqueViolationError):
                     raise
+            else:
+                return {}
         rows = await self._lanes.fetch(self._statements["store"], *_columns(jobs), True)
-        return answers(rows)
+        return odd(rows)
 
-    async def _insert(self, jobs: Batch) -> list[Answer]:
+    async def _insert(self, jobs: Batch) -> None:
         await self._lanes.execute(
             self._statements["insert"],
             [job.id for job in jobs],
@@ -73,7 +74,6 @@ class Enqueuing:
             [job.options.priority for job in jobs],
             [job.options.max_attempts for job in jobs],
         )
-        return [Answer(Stored.STORED, State.READY)] * len(jobs)
 
     async def _guilty(self, jobs: Batch) -> int:
         """The index of the first job that the server refuses, found by trials that are all rolled back."""
@@ -98,8 +98,8 @@ class Enqueuing:
         return True
 
 
-async def _refused(_job: Job[Any], error: Unstorable) -> Answer:
-    return Answer(Stored.REFUSED, error=str(error))
+async def _refuse(job: Job[Any], error: Unstorable) -> Change:
+    return refused(job.ref, Refusal.UNSTORABLE, detail=str(error))
 
 
 def _columns(jobs: Batch) -> tuple[list[Any], ...]:

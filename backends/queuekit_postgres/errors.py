@@ -56,21 +56,24 @@ class Pooled(BackendRefused):
 
 
 async def halved(
-    send: Callable[[Sequence[T]], Awaitable[list[A]]],
+    send: Callable[[Sequence[T]], Awaitable[dict[int, A]]],
     refuse: Callable[[T, Unstorable], Awaitable[A]],
     batch: Sequence[T],
-) -> list[A]:
-    """Send a batch; what the server refuses is halved until the guilty element stands alone."""
+) -> dict[int, A]:
+    """Send a batch; what the server refuses is halved until the guilty element stands alone.
+
+    Returns:
+        The odd answers, by their places in the batch.
+    """
     try:
         return await send(batch)
     except Unstorable as error:
         if len(batch) == 1:
-            return [await refuse(batch[0], error)]
+            return {0: await refuse(batch[0], error)}
     middle = len(batch) // 2
-    return [
-        *await halved(send, refuse, batch[:middle]),
-        *await halved(send, refuse, batch[middle:]),
-    ]
+    first = await halved(send, refuse, batch[:middle])
+    second = await halved(send, refuse, batch[middle:])
+    return first | {middle + n: answer for n, answer in second.items()}
 
 
 def unreachable(error: BaseException) -> QueuekitError:

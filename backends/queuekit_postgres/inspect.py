@@ -8,8 +8,9 @@ from uuid import UUID
 
 from queuekit.backend import Change, JobFilter, Presence, QueueInfo, WorkerInfo
 from queuekit.codes import STATES, codes_of
-from queuekit.job import JobRecord, JobRef, Micros, State
+from queuekit.job import JobRef, Micros, State
 from queuekit.lifecycle import ALLOWED, Event
+from queuekit.record import JobRecord
 from queuekit_postgres.connection import Lanes, Rows
 from queuekit_postgres.rows import change, record
 from queuekit_postgres.statements import Statements
@@ -90,7 +91,7 @@ class PostgresInspector:
             [ref.queue for ref in refs],
             self._keep_failed,
         )
-        return [change(ref, row) for ref, row in zip(refs, rows, strict=True)]
+        return [change(row) for row in rows]
 
     async def pause(self, queues: Sequence[str], *, paused: bool) -> None:
         """Whether claims give nothing."""

@@ -35,7 +35,7 @@ class Leases:
     async def held(self, process: str) -> list[Held]:
         """All leases that a process holds."""
         rows = await self._lanes.fetch(self._statements["leases"], process)
-        return [Held(Token(queue, job, delivery, seq), n) for queue, job, delivery, seq, n in rows]
+        return [Held(Token(*run), number) for *run, number in rows]
 
     async def report(self, reports: Sequence[Report]) -> None:
         """Keep progress and log lines; what can't be stored is left out."""
@@ -51,7 +51,11 @@ class Leases:
         """The process leaves."""
         await self._lanes.execute(self._statements["absent"], process)
 
-    async def _report(self, given: Sequence[Report]) -> list[None]:
+    async def unserved(self) -> list[str]:
+        """Queues that nobody serves."""
+        return [name for (name,) in await self._lanes.fetch(self._statements["unserved"])]
+
+    async def _report(self, given: Sequence[Report]) -> dict[int, None]:
         reports = sorted(given, key=lambda report: (report.token.address, report.token.delivery))
         await self._lanes.execute(
             self._statements["report"],
@@ -61,7 +65,7 @@ class Leases:
             [json.dumps(list(r.logs)) for r in reports],
             LOGS_KEPT,
         )
-        return [None] * len(reports)
+        return {}
 
 
 async def _leave_out(_report: Report, _error: Unstorable) -> None:

@@ -7,7 +7,7 @@ from queuekit.backend import Upkeep
 from queuekit.job import Micros
 from queuekit_postgres.connection import Lanes
 from queuekit_postgres.fetch import Floors
-from queuekit_postgres.rows import ended, refs
+from queuekit_postgres.rows import changes
 from queuekit_postgres.schema import DAYS_AHEAD
 from queuekit_postgres.statements import Statements
 
@@ -42,16 +42,16 @@ class Maintenance:
         (row,) = await self._lanes.fetch(
             self._statements["maintain"], names, self._keep_failed, self._rescued.since(queues)
         )
-        rescued = refs(row["lapsed"])
+        rescued = changes(row["rescued"])
         self._rescued.done(queues, row["now"], len(rescued))
         if rescued:
             self._went_back(names)
         return Upkeep(
-            promoted=row["promoted"],
             rescued=rescued,
+            expired=changes(row["expired"]),
+            promoted=row["promoted"],
             renewed=row["renewed"],
             pruned=await self._prune(names),
-            ended=[*ended(row["expired"]), *ended(row["lapsed"])],
         )
 
     async def _prune(self, queues: list[str]) -> int:

@@ -29,6 +29,7 @@ FUNCTIONS: Final = (
     "enqueue",
     "maintain",
     "inspect",
+    "transfer",
 )
 """Their files in an order in which each finds what it refers to."""
 DAYS_AHEAD: Final = 16

@@ -5,12 +5,13 @@ from collections.abc import Callable, Collection, Sequence
 from operator import itemgetter
 from typing import Any, Final, TypeVar, cast
 
-from queuekit.backend import BackendSettings, Ended, Verdict
+from queuekit.backend import BackendSettings, Change, Changes, Refusal
+from queuekit.backend.changes import as_asked
 from queuekit.codes import settlement
 from queuekit.job import Ack, Keep, Reason, Return, ReturnKind, State, bounded
 from queuekit_postgres.connection import Lane
 from queuekit_postgres.errors import Unstorable, halved
-from queuekit_postgres.rows import ended
+from queuekit_postgres.rows import odd
 from queuekit_postgres.statements import Statements
 
 T = TypeVar("T")
@@ -37,28 +38,27 @@ class Settling:
         self._keep_failed = settings.keep_failed.age
         self._went_back = went_back
 
-    async def settle(self, outcomes: Outcomes, failed: list[Ended]) -> list[Verdict]:
-        """End jobs or put them back; those that have failed by a death are added to the list."""
+    async def settle(self, outcomes: Outcomes) -> Changes:
+        """End jobs or put them back."""
         if {*map(_state, outcomes)} == {_SUCCEEDED}:
-            return await halved(self._succeed, self._refuse, cast("Sequence[Ack]", outcomes))
+            acks = cast("Sequence[Ack]", outcomes)
+            return Changes(acks, await halved(self._succeed, self._refuse, acks))
         plain = {
             n: o for n, o in enumerate(outcomes) if isinstance(o, Ack) and o.state == _SUCCEEDED
         }
         others = {n: o for n, o in enumerate(outcomes) if n not in plain}
-        verdicts: dict[int, Verdict] = {}
+        changes: dict[int, Change] = {}
         if plain:
-            done = await halved(self._succeed, self._refuse, [*plain.values()])
-            verdicts |= zip(plain, done, strict=True)
+            found = await halved(self._succeed, self._refuse, [*plain.values()])
+            changes |= _at([*plain], found)
         if others:
-            done = await halved(
-                lambda some: self._leave(some, failed), self._refuse, [*others.values()]
-            )
-            verdicts |= zip(others, done, strict=True)
-        return [verdicts[n] for n in range(len(outcomes))]
+            found = await halved(self._leave, self._refuse, [*others.values()])
+            changes |= _at([*others], found)
+        return Changes(outcomes, changes)
 
-    async def _succeed(self, given: Sequence[Ack]) -> list[Verdict]:
+    async def _succeed(self, given: Sequence[Ack]) -> dict[int, Change]:
         tokens, _, _, results, _, _, keeps = zip(*sorted(given, key=_by_seq), strict=True)
-        _, _, deliveries, seqs = zip(*tokens, strict=True)
+        _, _, deliveries, seqs, _ = zip(*tokens, strict=True)
         done = await self._lane.execute(
             self._statements["succeed"],
             seqs,
@@ -68,9 +68,9 @@ class Settling:
             self._keep.age,
             self._keep.count,
         )
-        return [Verdict.DONE] * done if done == len(given) else await self._settled(given)
+        return {} if done == len(given) else await self._settled(given)
 
-    async def _leave(self, given: Outcomes, failed: list[Ended]) -> list[Verdict]:
+    async def _leave(self, given: Outcomes) -> dict[int, Change]:
         outcomes = sorted(given, key=_by_seq)
         acks = [o if isinstance(o, Ack) else None for o in outcomes]
         (row,) = await self._lane.fetch(
@@ -85,11 +85,9 @@ class Settling:
             *_ages_and_counts([ack and ack.keep for ack in acks]),
         )
         self._went_back({o.token.queue for o in outcomes if _is_release(o)})
-        failed += ended(row["crashed"])
-        done = row["settled"] == len(given)
-        return [Verdict.DONE] * len(given) if done else await self._settled(given)
+        return {} if row["as_asked"] == len(given) else await self._settled(given)
 
-    async def _settled(self, outcomes: Outcomes) -> list[Verdict]:
+    async def _settled(self, outcomes: Outcomes) -> dict[int, Change]:
         rows = await self._lane.fetch(
             self._statements["settled"],
             [o.token.id for o in outcomes],
@@ -97,21 +95,26 @@ class Settling:
             [o.token.delivery for o in outcomes],
             [settlement(o) for o in outcomes],
         )
-        done = {row["n"] for row in rows}
-        return [Verdict.DONE if n in done else Verdict.LOST for n in range(1, len(outcomes) + 1)]
+        return odd(rows)
 
-    async def _refuse(self, outcome: Ack | Return, error: Unstorable) -> Verdict:
+    async def _refuse(self, outcome: Ack | Return, error: Unstorable) -> Change:
         """Settle as failed what the server would not store; a repeat finds it so."""
         token = outcome.token
-        task = outcome.task if isinstance(outcome, Ack) else ""
         keep = outcome.keep if isinstance(outcome, Ack) else None
         found = await self._lane.fetch(self._statements["get"], [token.id], [token.queue])
-        attempt = found[0]["attempt"] if found else 0
+        attempt, task = (found[0]["attempt"], found[0]["task"]) if found else (0, "")
         told = {"attempt": attempt, "type": "InvalidResult", "message": str(error), "traceback": ""}
         text = json.dumps(told)
         ack = Ack(token, task, State.FAILED, None, Reason.INVALID_RESULT, text, keep)
-        (verdict,) = await self._leave([ack], [])
-        return Verdict.REFUSED if verdict is Verdict.DONE else verdict
+        lost = await self._leave([ack])
+        return lost.get(0) or as_asked(ack)._replace(
+            refused=Refusal.UNSTORABLE, detail=str(error), task=task, reason=ack.reason
+        )
+
+
+def _at(places: Sequence[int], found: dict[int, Change]) -> dict[int, Change]:
+    """Answers to some outcomes of a batch, by their places in all of it."""
+    return {places[n]: change for n, change in found.items()}
 
 
 def _is_release(outcome: Ack | Return) -> bool:

@@ -6,7 +6,8 @@ from itertools import chain, repeat
 
 from queuekit.backend import KEEP_FOR_WAITERS
 from queuekit.errors import JobNotFound
-from queuekit.job import JobRecord, JobRef, new_id
+from queuekit.job import JobRef, new_id
+from queuekit.record import JobRecord
 from queuekit_postgres.connection import Lanes
 from queuekit_postgres.doorbell import Doorbell
 from queuekit_postgres.rows import record

@@ -17,7 +17,7 @@ Make = Callable[[str], Awaitable[Backend]]
 TABLES = """
 SELECT string_agg(format('DELETE FROM %I.%I', $1::text, relname), ';') FROM pg_class
 WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p') AND NOT relispartition
-  AND relname NOT IN ('migrations', 'meta')
+  AND relname NOT IN ('migrations', 'functions')
 """
 
 
@@ -34,7 +34,6 @@ class TestPostgres(Conformance):
         yield schema
         connection = await asyncpg.connect(postgres_url)
         await connection.execute(await connection.fetchval(TABLES, schema))
-        await connection.execute(f"UPDATE {schema}.meta SET last_tick = NULL")
         await connection.close()
 
     @pytest.fixture

@@ -4,14 +4,13 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from operator import itemgetter
-from typing import NamedTuple
 
-from queuekit.backend import Claimant, Ended
+from queuekit.backend import Ask, Change
 from queuekit.job import SUSPECT_AFTER, Claim, Micros
 from queuekit_postgres.connection import Lane
 from queuekit_postgres.fetch.cursors import Cursor
 from queuekit_postgres.fetch.floors import Floors
-from queuekit_postgres.rows import claimed, ended
+from queuekit_postgres.rows import changes, claimed
 from queuekit_postgres.statements import Statements
 
 ADVANCE_EVERY = 0.05
@@ -19,17 +18,8 @@ ADVANCE_EVERY = 0.05
 ADVANCE_FROM_START_EVERY = 1.0
 
 # columns of claim.sql
-_order = itemgetter(12, 0)  # priority, seq
-_lapses = itemgetter(7)
-
-
-class Wish(NamedTuple):
-    """What a fetch asks for."""
-
-    limit: int
-    claimant: Claimant
-    lease: Micros
-    suspects: int
+_order = itemgetter(13, 0)  # priority, seq
+_lapses = itemgetter(8)
 
 
 class Claims:
@@ -44,24 +34,25 @@ class Claims:
         self._advanced: dict[tuple[str, ...], float] = {}
         self._turn = 0
 
-    async def take(self, queues: Sequence[str], wish: Wish, expired: list[Ended]) -> list[Claim]:
+    async def take(self, ask: Ask, expired: list[Change]) -> list[Claim]:
         """Claim ready jobs, due ones among them; those that have expired are added to the list.
 
         If a claim returns fewer jobs than asked for, due jobs are promoted and the cursors reset, and it claims once
         more: what came due, or was committed behind a cursor, would be missed.
         """
+        queues = ask.queues
         stale = time.monotonic() - self._advanced.get(tuple(queues), 0.0) > ADVANCE_EVERY
         if stale:
             await self._advance(queues, expired)
-        claims = await self._sweep(queues, wish)
-        if len(claims) == wish.limit:
+        claims = await self._sweep(ask)
+        if len(claims) == ask.limit:
             self._rewind(queues, found=True, short=False)
             return claims
         moved = not stale and await self._advance(queues, expired)
         if self._rewind(queues, found=bool(claims), short=True) or moved:
-            suspects = wish.suspects - sum(c.lapses >= SUSPECT_AFTER for c in claims)
-            rest = wish._replace(limit=wish.limit - len(claims), suspects=suspects)
-            claims += await self._sweep(queues, rest)
+            suspects = ask.suspects - sum(c.lapses >= SUSPECT_AFTER for c in claims)
+            rest = ask._replace(limit=ask.limit - len(claims), suspects=suspects)
+            claims += await self._sweep(rest)
         return claims
 
     def went_back(self, queues: Collection[str]) -> None:
@@ -69,14 +60,14 @@ class Claims:
         for queue in queues:
             self._cursors.pop(queue, None)
 
-    async def _advance(self, queues: Sequence[str], expired: list[Ended]) -> bool:
+    async def _advance(self, queues: Sequence[str], expired: list[Change]) -> bool:
         (row,) = await self._lane.fetch(
             self._statements["advance"],
             list(queues),
             self._keep_failed,
             self._due.since(queues),
         )
-        late = ended(row["expired"])
+        late = changes(row["expired"])
         expired += late
         self._due.done(queues, row["now"], row["promoted"] + len(late))
         self._advanced[tuple(queues)] = time.monotonic()
@@ -93,11 +84,11 @@ class Claims:
             cursor.rewind()
         return bool(worth)
 
-    async def _sweep(self, queues: Sequence[str], wish: Wish) -> list[Claim]:
+    async def _sweep(self, ask: Ask) -> list[Claim]:
         claims: list[Claim] = []
-        limit, suspects = wish.limit, wish.suspects
-        for queue in await self._in_turn(queues, wish):
-            claimed = await self._claim(queue, wish._replace(limit=limit, suspects=suspects))
+        limit, suspects = ask.limit, ask.suspects
+        for queue in await self._in_turn(ask):
+            claimed = await self._claim(queue, ask._replace(limit=limit, suspects=suspects))
             claims += claimed
             limit -= len(claimed)
             if not limit:
@@ -105,8 +96,9 @@ class Claims:
             suspects -= sum(claim.lapses >= SUSPECT_AFTER for claim in claimed)
         return claims
 
-    async def _in_turn(self, queues: Sequence[str], wish: Wish) -> Sequence[str]:
-        """Those that have something, each time beginning with another one."""
+    async def _in_turn(self, ask: Ask) -> Sequence[str]:
+        """Queues that have something, each time beginning with another one."""
+        queues = ask.queues
         if len(queues) < 2:
             return queues
         names: list[str] = []
@@ -120,7 +112,7 @@ class Claims:
             seqs += ranges.seqs
             below += ranges.below
         rows = await self._lane.fetch(
-            self._statements["nonempty"], names, priorities, seqs, below, wish.suspects > 0
+            self._statements["nonempty"], names, priorities, seqs, below, ask.suspects > 0
         )
         self._turn += 1
         full = {row[0] for row in rows}
@@ -129,17 +121,17 @@ class Claims:
         start = self._turn % len(queues)
         return [queue for queue in [*queues[start:], *queues[:start]] if queue in full]
 
-    async def _claim(self, queue: str, wish: Wish) -> list[Claim]:
+    async def _claim(self, queue: str, ask: Ask) -> list[Claim]:
         cursor = self._cursors[queue]
         began = time.monotonic()
         rows = await self._lane.fetch(
             self._statements["claim"],
             queue,
-            wish.limit,
-            wish.claimant.process,
-            wish.claimant.number,
-            wish.lease,
-            max(wish.suspects, 0),
+            ask.limit,
+            ask.claimant.process,
+            ask.claimant.number,
+            ask.lease,
+            max(ask.suspects, 0),
             *cursor.ranges(),
         )
         took = time.monotonic() - began
@@ -147,5 +139,5 @@ class Claims:
         ready = rows
         if max(map(_lapses, rows), default=0) >= SUSPECT_AFTER:
             ready = [row for row in rows if _lapses(row) < SUSPECT_AFTER]
-        cursor.advance([*map(_order, ready)], short=len(rows) < wish.limit, took=took)
+        cursor.advance([*map(_order, ready)], short=len(rows) < ask.limit, took=took)
         return [claimed(queue, row) for row in rows]

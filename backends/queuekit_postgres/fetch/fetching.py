@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
-from queuekit.backend import Ended, Fetched
+from queuekit.backend import Ask, Change, Changes, Fetched
 from queuekit.job import Ack, Return
-from queuekit_postgres.fetch.claims import Claims, Wish
+from queuekit_postgres.fetch.claims import Claims
 from queuekit_postgres.settle import Settling
 
 T = TypeVar("T")
@@ -20,23 +20,21 @@ class Fetching:
         self._claims = claims
         self._settling = settling
 
-    async def fetch(
-        self, queues: Sequence[str], wish: Wish, settle: Sequence[Ack | Return]
-    ) -> Fetched:
+    async def fetch(self, ask: Ask, settle: Sequence[Ack | Return]) -> Fetched:
         """Claim and settle; claims more if there was too little and something went back."""
-        ended: list[Ended] = []
+        expired: list[Change] = []
         if not settle:
-            claims = await self._claims.take(queues, wish, ended) if wish.limit else []
-            return Fetched(claims, [], ended)
-        if not wish.limit:
-            return Fetched([], await self._settling.settle(settle, ended), ended)
-        claims, verdicts = await _both(
-            self._claims.take(queues, wish, ended), self._settling.settle(settle, ended)
+            claims = await self._claims.take(ask, expired) if ask.limit else []
+            return Fetched(claims, Changes([]), expired)
+        if not ask.limit:
+            return Fetched([], await self._settling.settle(settle))
+        claims, settled = await _both(
+            self._claims.take(ask, expired), self._settling.settle(settle)
         )
-        left = wish.limit - len(claims)
+        left = ask.limit - len(claims)
         if left and any(isinstance(outcome, Return) for outcome in settle):
-            claims += await self._claims.take(queues, wish._replace(limit=left), ended)
-        return Fetched(claims, verdicts, ended)
+            claims += await self._claims.take(ask._replace(limit=left), expired)
+        return Fetched(claims, settled, expired)
 
 
 async def _both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:

@@ -2,23 +2,25 @@
 
 -- Gives an unfinished job the payload, options and due time of another one, and its place in line; of that one the id
 -- is remembered.
-CREATE OR REPLACE FUNCTION queuekit.replace(job uuid, job_queue text, new queuekit.jobs) RETURNS queuekit.answer
+CREATE OR REPLACE FUNCTION queuekit.replace(job uuid, job_queue text, new queuekit.jobs) RETURNS queuekit.change
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  given queuekit.answer;
+  found smallint;
+  became queuekit.change;
 BEGIN
+  SELECT j.state INTO found FROM queuekit.jobs j WHERE j.id = job AND j.queue = job_queue;
   PERFORM queuekit.finish_as_cancelled(new.seq, 0), queuekit.forget(ARRAY[new.id], ARRAY[job_queue]);
   UPDATE queuekit.jobs
   SET origin = new.id, task = new.task, payload = new.payload, priority = new.priority, max_attempts = new.max_attempts,
     scheduled_at = new.scheduled_at, expires_at = new.expires_at, own_lease = new.own_lease,
-    max_lapses = new.max_lapses, max_crashes = new.max_crashes, key_hold = new.key_hold,
-    key_expires = new.key_expires, keep_age = new.keep_age, keep_count = new.keep_count, tags = new.tags,
-    extra = new.extra, seq = new.seq,
+    max_lapses = new.max_lapses, max_crashes = new.max_crashes, key_for = new.key_for, keep_age = new.keep_age,
+    keep_count = new.keep_count, tags = new.tags, extra = new.extra, seq = new.seq,
     state = CASE WHEN state = WAITING THEN state ELSE queuekit.ready_or_scheduled(lapses, new.scheduled_at) END
   WHERE id = job AND queue = job_queue
-  RETURNING 'replaced'::text, state, id INTO given;
-  UPDATE queuekit.keys SET expires_at = new.key_expires WHERE queue = job_queue AND key = new.key AND id = job;
-  RETURN given;
+  RETURNING NULL, queue, id, found, state, generation, NULL, id, NULL, NULL INTO became;
+  UPDATE queuekit.keys SET expires_at = queuekit.key_expires(new)
+  WHERE queue = job_queue AND key = new.key AND id = job;
+  RETURN became;
 END
 $$;
 
@@ -26,12 +28,12 @@ $$;
 -- taken out again if the history knows it.
 CREATE OR REPLACE FUNCTION queuekit.store(
   job uuid, job_task text, job_payload text, job_key text, fresh boolean, o queuekit.options, patient boolean
-) RETURNS queuekit.answer LANGUAGE plpgsql VOLATILE AS $$
+) RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   now bigint := queuekit.now_us();
   due bigint := coalesce(o.due, now + nullif(o.delay, 0));
   new queuekit.jobs;
-  given queuekit.answer;
+  known queuekit.change;
 BEGIN
   IF o.replicated AND current_setting('synchronous_standby_names') = '' THEN
     RAISE 'The server has no synchronous replica; set synchronous_standby_names or leave out durability="replicated".'
@@ -41,49 +43,55 @@ BEGIN
   END IF;
   INSERT INTO queuekit.jobs (
     id, queue, task, payload, state, priority, max_attempts, enqueued_at, scheduled_at, expires_at, own_lease,
-    max_crashes, max_lapses, key, key_hold, key_expires, keep_age, keep_count, tags, extra
+    max_crashes, max_lapses, key, key_for, keep_age, keep_count, tags, extra
   ) VALUES (
     job, o.queue, job_task, job_payload, queuekit.ready_or_scheduled(0::smallint, due), o.priority, o.max_attempts,
-    now, due, now + o.expires, o.lease, o.max_crashes, o.max_lapses, job_key,
-    CASE WHEN job_key IS NOT NULL THEN o.key_hold END, CASE WHEN job_key IS NOT NULL THEN now + o.key_for END,
+    now, CASE WHEN due > now THEN due END, now + o.expires, o.lease, o.max_crashes, o.max_lapses, job_key, o.key_for,
     o.keep_age, o.keep_count, o.tags, o.extra
   )
   ON CONFLICT (id, queue) DO NOTHING RETURNING * INTO new;
   IF NOT FOUND THEN
-    RETURN coalesce(queuekit.known(job, o.queue), ('known', NULL, NULL)::queuekit.answer);
+    RETURN coalesce(queuekit.known(job, o.queue), queuekit.refused(job, o.queue, 'known', NULL));
   END IF;
   IF NOT fresh THEN
     DELETE FROM queuekit.jobs WHERE seq = new.seq;
-    given := queuekit.known(job, o.queue);
-    IF given.kind IS NOT NULL THEN
-      RETURN coalesce(queuekit.replaced(job, o.queue), given);
+    known := queuekit.known(job, o.queue);
+    IF known.id IS NOT NULL THEN
+      RETURN coalesce(queuekit.replaced(job, o.queue), known);
     END IF;
     INSERT INTO queuekit.jobs SELECT new.*;
   END IF;
   IF job_key IS NULL THEN
-    RETURN ('stored', new.state, NULL)::queuekit.answer;
+    RETURN queuekit.stored(new);
   END IF;
   RETURN queuekit.contend(new, o.key_policy, patient);
 END
 $$;
 
--- Stores jobs one after the other and rings; options: one JSON object each. Callers' sessions may keep a plan that was
--- made for an empty table, hence the setting.
+-- Stores jobs one after the other and rings; gives what became of those that were not just stored, to run at once or after
+-- their delay. options: one JSON object each. Callers' sessions may keep a plan that was made for an empty table, hence
+-- the setting.
 CREATE OR REPLACE FUNCTION queuekit.store_all(
   ids uuid[], tasks text[], payloads text[], keys text[], fresh boolean[], options text[], patient boolean
-) RETURNS SETOF queuekit.answer LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+) RETURNS SETOF queuekit.change LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
   job record;
   o queuekit.options;
-  given queuekit.answer;
+  became queuekit.change;
   rung text[] := '{}';
 BEGIN
-  FOR job IN SELECT * FROM unnest(ids, tasks, payloads, keys, fresh, options) AS u (id, task, payload, key, fresh, o)
+  FOR job IN
+    SELECT * FROM unnest(ids, tasks, payloads, keys, fresh, options) WITH ORDINALITY
+      AS u (id, task, payload, key, fresh, o, n)
   LOOP
     o := jsonb_populate_record(NULL::queuekit.options, job.o::jsonb);
-    given := queuekit.store(job.id, job.task, job.payload, job.key, job.fresh, o, patient);
-    RETURN NEXT given;
-    IF given.kind IN ('stored', 'replaced') AND given.state <> WAITING THEN
+    became := queuekit.store(job.id, job.task, job.payload, job.key, job.fresh, o, patient);
+    IF became.found IS NOT NULL OR became.refused IS NOT NULL
+      OR became.now <> (CASE WHEN o.delay > 0 THEN SCHEDULED ELSE READY END) THEN
+      became.n := job.n;
+      RETURN NEXT became;
+    END IF;
+    IF became.refused IS NULL AND became.now <> WAITING THEN
       rung := rung || o.queue;
     END IF;
   END LOOP;
@@ -110,7 +118,7 @@ DECLARE
   random bytea := uuid_send(gen_random_uuid());
   id uuid; -- version 7: milliseconds, then random bits
   o queuekit.options;
-  given queuekit.answer;
+  became queuekit.change;
 BEGIN
   -- IS NOT TRUE, as a null is refused, too.
   IF (task ~ '^[A-Za-z0-9_.:/-]{1,128}$' AND queue ~ '^[A-Za-z0-9_.:/-]{1,128}$') IS NOT TRUE THEN
@@ -135,9 +143,8 @@ BEGIN
   o.max_crashes := DEATHS_ALLOWED;
   o.max_lapses := LAPSES_ALLOWED;
   o.key_policy := 'reject';
-  o.key_hold := 2;
-  given := queuekit.store(id, task, '{"v":1,"a":' || args::text || '}', key, true, o, false);
+  became := queuekit.store(id, task, '{"v":1,"a":' || args::text || '}', key, true, o, false);
   PERFORM queuekit.ring_all(ARRAY[queue]);
-  RETURN coalesce(given.holder, id);
+  RETURN coalesce(became.holder, id);
 END
 $$;

@@ -21,8 +21,9 @@ DECLARE
   holder uuid;
 BEGIN
   DELETE FROM queuekit.keys k WHERE k.queue = old.queue AND k.key = old.key AND k.expires_at <= queuekit.now_us();
-  IF old.key_hold = 2 THEN
-    INSERT INTO queuekit.keys (queue, key, id) VALUES (old.queue, old.key, old.id) ON CONFLICT DO NOTHING;
+  IF old.key_for IS NULL THEN
+    INSERT INTO queuekit.keys (queue, key, id) SELECT old.queue, old.key, old.id WHERE old.key IS NOT NULL
+    ON CONFLICT DO NOTHING;
   END IF;
   SELECT k.id INTO holder FROM queuekit.keys k WHERE k.queue = old.queue AND k.key = old.key AND k.id <> old.id;
   IF FOUND THEN
@@ -30,12 +31,11 @@ BEGIN
   END IF;
   DELETE FROM queuekit.records r WHERE r.id = old.id AND r.queue = old.queue;
   INSERT INTO queuekit.jobs (
-    delivery, enqueued_at, own_lease, settled_delivery, keep_age, id, max_attempts, generation, keep_count, priority,
-    max_lapses, max_crashes, settled, key_hold, queue, task, payload, key, extra, tags, errors, history,
-    logs
+    delivery, enqueued_at, own_lease, settled_delivery, key_for, keep_age, id, origin, max_attempts, generation,
+    keep_count, priority, max_lapses, max_crashes, settled, queue, task, payload, key, extra, tags, errors, history, logs
   ) VALUES (
-    old.delivery, old.enqueued_at, old.own_lease, old.settled_delivery, old.keep_age, old.id, old.max_attempts,
-    old.generation + 1, old.keep_count, old.priority, old.max_lapses, old.max_crashes, old.settled, old.key_hold,
+    old.delivery, old.enqueued_at, old.own_lease, old.settled_delivery, old.key_for, old.keep_age, old.id, old.origin,
+    old.max_attempts, old.generation + 1, old.keep_count, old.priority, old.max_lapses, old.max_crashes, old.settled,
     old.queue, old.task, old.payload, old.key, old.extra, old.tags, old.errors,
     queuekit.noted(old.history, queuekit.event('rerun', old.delivery)), old.logs
   );
@@ -64,6 +64,8 @@ BEGIN
   IF held.id IS NULL THEN
     old := queuekit.record(job, job_queue);
   END IF;
+  became.queue := job_queue;
+  became.id := job;
   became.found := coalesce(held.state, old.state);
   became.now := became.found;
   became.generation := coalesce(held.generation, old.generation, 0);

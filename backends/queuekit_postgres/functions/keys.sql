@@ -1,9 +1,14 @@
 -- Unique keys: who holds one, and who follows.
 
+-- Up to when a job holds its key, whatever becomes of it; null: until it is freed.
+CREATE OR REPLACE FUNCTION queuekit.key_expires(job queuekit.jobs) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+  SELECT job.enqueued_at + nullif(job.key_for, 0)
+$$;
+
 -- Makes a job the holder of its key, whoever held it before.
 CREATE OR REPLACE FUNCTION queuekit.take_key(job queuekit.jobs) RETURNS void LANGUAGE sql VOLATILE AS $$
   INSERT INTO queuekit.keys (queue, key, id, expires_at)
-  VALUES (job.queue, job.key, job.id, job.key_expires)
+  VALUES (job.queue, job.key, job.id, queuekit.key_expires(job))
   ON CONFLICT (queue, key) DO UPDATE SET id = excluded.id, expires_at = excluded.expires_at
 $$;
 
@@ -67,7 +72,7 @@ $$;
 -- Decides who holds the key of a job that was just inserted. patient: may wait for a run that is just ending; a
 -- caller's long transaction must not hold up that job's ack (upkeep finds a successor that was left behind), and takes
 -- a holder that somebody has in hand for one that runs.
-CREATE OR REPLACE FUNCTION queuekit.contend(new queuekit.jobs, policy text, patient boolean) RETURNS queuekit.answer
+CREATE OR REPLACE FUNCTION queuekit.contend(new queuekit.jobs, policy text, patient boolean) RETURNS queuekit.change
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   holder queuekit.keys;
@@ -76,10 +81,10 @@ DECLARE
   locked boolean := false;
 BEGIN
   LOOP
-    INSERT INTO queuekit.keys (queue, key, id, expires_at) VALUES (new.queue, new.key, new.id, new.key_expires)
-    ON CONFLICT DO NOTHING;
+    INSERT INTO queuekit.keys (queue, key, id, expires_at)
+    VALUES (new.queue, new.key, new.id, queuekit.key_expires(new)) ON CONFLICT DO NOTHING;
     IF FOUND THEN
-      RETURN ('stored', new.state, NULL)::queuekit.answer;
+      RETURN queuekit.stored(new);
     END IF;
     SELECT * INTO holder FROM queuekit.keys k WHERE k.queue = new.queue AND k.key = new.key;
     CONTINUE WHEN NOT FOUND;
@@ -98,16 +103,15 @@ BEGIN
   END LOOP;
   SELECT * INTO held FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue;
   IF holder.expires_at <= queuekit.now_us() OR held.id IS NULL AND holder.expires_at IS NULL THEN
-    UPDATE queuekit.keys k SET id = new.id, expires_at = new.key_expires
+    UPDATE queuekit.keys k SET id = new.id, expires_at = queuekit.key_expires(new)
     WHERE k.queue = new.queue AND k.key = new.key AND k.id = holder.id;
     IF NOT FOUND THEN -- somebody else was a moment faster
       RETURN queuekit.contend(new, policy, patient);
     END IF;
-    RETURN ('stored', new.state, NULL)::queuekit.answer;
+    RETURN queuekit.stored(new);
   ELSIF held.id IS NULL OR policy NOT IN ('replace', 'debounce') THEN
     DELETE FROM queuekit.jobs WHERE seq = new.seq;
-    held.state := coalesce(held.state, (queuekit.known(holder.id, new.queue)).state);
-    RETURN ('duplicate', held.state, holder.id)::queuekit.answer;
+    RETURN queuekit.refused(new.id, new.queue, 'key held', holder.id);
   END IF;
   -- A successor before its holder, even one that was put back: what runs last must be the newest.
   SELECT j.id INTO successor FROM queuekit.jobs j WHERE j.state = WAITING AND j.queue = new.queue AND j.key = new.key
@@ -117,7 +121,7 @@ BEGIN
   ELSIF locked AND held.state <> RUNNING THEN
     RETURN queuekit.replace(held.id, new.queue, new);
   END IF;
-  UPDATE queuekit.jobs SET state = WAITING WHERE seq = new.seq;
-  RETURN ('stored', WAITING, NULL)::queuekit.answer;
+  UPDATE queuekit.jobs SET state = WAITING WHERE seq = new.seq RETURNING * INTO new;
+  RETURN queuekit.stored(new);
 END
 $$;

@@ -10,7 +10,7 @@ CREATE OR REPLACE FUNCTION queuekit.becomes(
     WHEN how = DIED AND crashes >= max_crashes THEN FAILED::smallint
     WHEN cancel_requested THEN CANCELLED::smallint
     WHEN how IS NULL AND lapses >= max_lapses THEN FAILED::smallint
-    WHEN delay > 0 THEN SCHEDULED::smallint
+    WHEN how IN (RETRIED, SNOOZED) AND delay > 0 THEN SCHEDULED::smallint
     ELSE queuekit.ready(lapses)
   END
 $$;
@@ -22,9 +22,9 @@ $$;
 CREATE OR REPLACE FUNCTION queuekit.leave(
   seqs bigint[], deliveries bigint[], age bigint, hows smallint[] DEFAULT NULL, delays bigint[] DEFAULT NULL,
   failures text[] DEFAULT NULL, reasons text[] DEFAULT NULL, ages bigint[] DEFAULT NULL, counts integer[] DEFAULT NULL
-) RETURNS SETOF queuekit.became LANGUAGE plpgsql VOLATILE AS $$
+) RETURNS SETOF queuekit.change LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  back queuekit.became[];
+  back queuekit.change[];
   ends queuekit.ending[];
 BEGIN
   WITH gone AS (
@@ -40,8 +40,8 @@ BEGIN
         CASE WHEN next.state = SCHEDULED THEN queuekit.now_us() + delays[run.n] ELSE j.scheduled_at END,
         queuekit.noted(j.errors, queuekit.stamped(failures[run.n])),
         queuekit.noted(j.history, queuekit.event_of(run.how, j.delivery)),
-        coalesce(run.how, j.settled),
-        CASE WHEN run.how IS NULL THEN j.settled_delivery ELSE j.delivery END
+        run.how,
+        CASE WHEN run.how IS NOT NULL THEN j.delivery END
       FROM (
         SELECT n, hows[n] AS how,
           CASE WHEN hows[n] IS NULL THEN j.lapses + 1 ELSE j.lapses END::smallint AS lapses,
@@ -56,18 +56,20 @@ BEGIN
     ), claimant = NULL, leased_until = NULL, renewed_at = NULL
     WHERE j.seq = ANY(seqs) AND j.state + 0 = RUNNING AND j.delivery = deliveries[width_bucket(j.seq, seqs)]
       AND (hows[width_bucket(j.seq, seqs)] IN (FAILED, CANCELLED)) IS NOT TRUE
-    RETURNING j.seq, j.queue, j.id, j.task, j.state
+    RETURNING j.seq, j.queue, j.id, j.state, j.generation
   )
   SELECT
-    array_agg((g.queue, g.id, g.task, g.state, NULL)::queuekit.became) FILTER (WHERE g.state < RUNNING),
-    array_agg((g.seq, g.state, CASE g.state WHEN FAILED THEN 'crashed' END, age, NULL, NULL, NULL)::queuekit.ending)
-      FILTER (WHERE g.state > RUNNING)
+    array_agg((NULL, g.queue, g.id, RUNNING, g.state, g.generation, NULL, NULL, NULL, NULL)::queuekit.change)
+      FILTER (WHERE g.state < RUNNING),
+    array_agg((
+      width_bucket(g.seq, seqs), g.seq, g.state, CASE g.state WHEN FAILED THEN 'crashed' END, age, NULL, NULL, NULL
+    )::queuekit.ending) FILTER (WHERE g.state > RUNNING)
   INTO back, ends FROM gone g;
   IF back IS NOT NULL THEN
     PERFORM queuekit.ring(ARRAY(SELECT DISTINCT b.queue FROM unnest(back) AS b), cardinality(back));
   END IF;
   ends := ends || ARRAY(
-    SELECT (seqs[n], hows[n], reasons[n], coalesce(ages[n], age), counts[n], deliveries[n], failures[n])::queuekit.ending
+    SELECT (n, seqs[n], hows[n], reasons[n], coalesce(ages[n], age), counts[n], deliveries[n], failures[n])::queuekit.ending
     FROM generate_subscripts(seqs, 1) AS n WHERE hows[n] IN (FAILED, CANCELLED)
   );
   RETURN QUERY SELECT * FROM unnest(back);
@@ -78,7 +80,7 @@ END
 $$;
 
 -- Ends jobs: with a delivery those that run under it, else whatever they are. Gives what became of them.
-CREATE OR REPLACE FUNCTION queuekit.finish(ends queuekit.ending[]) RETURNS SETOF queuekit.became
+CREATE OR REPLACE FUNCTION queuekit.finish(ends queuekit.ending[]) RETURNS SETOF queuekit.change
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   sorted queuekit.ending[] := ARRAY(SELECT e FROM unnest(ends) AS e ORDER BY e.seq, e.delivery);
@@ -94,29 +96,33 @@ BEGIN
     RETURNING j.*, sorted[width_bucket(j.seq, seqs)] AS ending, queuekit.now_us() AS now,
       EXISTS (SELECT FROM queuekit.waiters w WHERE w.id = j.id AND w.queue = j.queue)
         AND queuekit.tell(j.queue, j.id) AS awaited
+  ), kept AS (
+    INSERT INTO queuekit.records (
+      kept_until, delivery, enqueued_at, scheduled_at, started_at, finished_at, expires_at, own_lease, settled_delivery,
+      key_for, keep_age, id, origin, attempt, max_attempts, generation, keep_count, state, priority, lapses, crashes,
+      max_lapses, max_crashes, settled, awaited, queue, task, payload, key, extra, progress, reason, tags, errors, history,
+      logs
+    )
+    SELECT
+      now + greatest(coalesce(keep_age, (ending).age), CASE WHEN awaited THEN KEEP_FOR_WAITERS ELSE 0 END), delivery,
+      enqueued_at, scheduled_at, started_at, now, expires_at, own_lease, coalesce((ending).delivery, settled_delivery),
+      key_for, keep_age, id, origin, attempt, max_attempts, generation,
+      CASE WHEN keep_age IS NULL THEN (ending).count ELSE keep_count END,
+      (ending).state, priority, lapses, crashes, max_lapses, max_crashes,
+      CASE WHEN (ending).delivery IS NULL THEN settled ELSE (ending).state END, awaited, queue, task, payload,
+      CASE WHEN key IS NOT NULL THEN queuekit.free_key(queue, key, id) END, extra, progress, (ending).reason, tags,
+      queuekit.noted(errors, queuekit.stamped((ending).error)), history, logs
+    FROM gone
   )
-  INSERT INTO queuekit.records (
-    kept_until, delivery, enqueued_at, scheduled_at, started_at, finished_at, expires_at, own_lease, settled_delivery,
-    keep_age, id, attempt, max_attempts, generation, keep_count, state, priority, lapses, crashes, max_lapses,
-    max_crashes, settled, key_hold, awaited, queue, task, payload, key, extra, progress, reason, tags, errors, history,
-    logs
-  )
-  SELECT
-    now + greatest(coalesce(keep_age, (ending).age), CASE WHEN awaited THEN KEEP_FOR_WAITERS ELSE 0 END), delivery,
-    enqueued_at, scheduled_at, started_at, now, expires_at, own_lease, coalesce((ending).delivery, settled_delivery),
-    keep_age, id, attempt, max_attempts, generation, CASE WHEN keep_age IS NULL THEN (ending).count ELSE keep_count END,
-    (ending).state, priority, lapses, crashes, max_lapses, max_crashes,
-    CASE WHEN (ending).delivery IS NULL THEN settled ELSE (ending).state END, key_hold, awaited, queue, task, payload,
-    CASE WHEN key IS NOT NULL THEN queuekit.free_key(queue, key, id) END, extra, progress, (ending).reason, tags,
-    queuekit.noted(errors, queuekit.stamped((ending).error)), history, logs
-  FROM gone
-  RETURNING queue, id, task, state, reason;
+  SELECT (ending).n, queue, id, least(state, RUNNING::smallint), (ending).state, generation, NULL::text, NULL::uuid,
+    CASE WHEN (ending).state = FAILED THEN task END, CASE WHEN (ending).state = FAILED THEN (ending).reason END
+  FROM gone;
 END
 $$;
 
 -- Ends one job that does not run.
 CREATE OR REPLACE FUNCTION queuekit.finish_as_cancelled(job_seq bigint, age bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-  PERFORM queuekit.finish(ARRAY[(job_seq, CANCELLED, NULL, age, NULL, NULL, NULL)::queuekit.ending]);
+  PERFORM queuekit.finish(ARRAY[(NULL, job_seq, CANCELLED, NULL, age, NULL, NULL, NULL)::queuekit.ending]);
 END
 $$;

@@ -2,11 +2,11 @@
 -- index entries can't be removed, and a scan from the start would walk through all of them.
 
 -- Fails jobs that did not begin in time; gives what became of them.
-CREATE OR REPLACE FUNCTION queuekit.expire(queues text[], keep bigint, since bigint) RETURNS SETOF queuekit.became
+CREATE OR REPLACE FUNCTION queuekit.expire(queues text[], keep bigint, since bigint) RETURNS SETOF queuekit.change
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   late queuekit.ending[] := ARRAY(
-    SELECT (j.seq, FAILED, 'expired', keep, NULL, NULL, NULL)::queuekit.ending
+    SELECT (NULL, j.seq, FAILED, 'expired', keep, NULL, NULL, NULL)::queuekit.ending
     FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
       SELECT s.seq FROM queuekit.jobs s
       WHERE s.expires_at IS NOT NULL AND s.attempt = 0 AND s.state <> RUNNING AND s.state <> WAITING
@@ -22,7 +22,7 @@ END
 $$;
 
 -- Takes back jobs whose lease ran out; gives what became of them.
-CREATE OR REPLACE FUNCTION queuekit.rescue(queues text[], keep bigint, since bigint) RETURNS SETOF queuekit.became
+CREATE OR REPLACE FUNCTION queuekit.rescue(queues text[], keep bigint, since bigint) RETURNS SETOF queuekit.change
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   seqs bigint[];
@@ -40,18 +40,22 @@ BEGIN
 END
 $$;
 
--- Removes what is past its time besides jobs and records of a day; how much.
-CREATE OR REPLACE FUNCTION queuekit.prune() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+-- Removes what is past its time of some queues, and of none, besides the records of a day; how many records.
+CREATE OR REPLACE FUNCTION queuekit.prune(queues text[]) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   now bigint := queuekit.now_us();
   pruned integer;
 BEGIN
-  DELETE FROM queuekit.keys WHERE expires_at <= now;
+  DELETE FROM queuekit.keys WHERE expires_at <= now AND queue = ANY(queues);
   DELETE FROM queuekit.sleepers WHERE until <= now;
   DELETE FROM queuekit.waiters WHERE until <= now;
   DELETE FROM queuekit.presences WHERE seen_at + ttl <= now;
+  DELETE FROM queuekit.ticks t WHERE t.at <= now - 86400000000 AND NOT EXISTS (
+    SELECT FROM queuekit.jobs j WHERE j.state = RUNNING AND j.queue = t.queue
+  );
   DELETE FROM queuekit.records_other WHERE ctid = ANY(ARRAY(
-    SELECT r.ctid FROM queuekit.records_other r WHERE r.kept_until <= now - REMEMBER_IDS LIMIT 1000
+    SELECT r.ctid FROM queuekit.records_other r
+    WHERE r.kept_until <= now - REMEMBER_IDS AND r.queue = ANY(queues) LIMIT 1000
   ));
   GET DIAGNOSTICS pruned = ROW_COUNT;
   RETURN pruned;

@@ -5,6 +5,18 @@ CREATE OR REPLACE FUNCTION queuekit.now_us() RETURNS bigint LANGUAGE sql STABLE 
   SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
 $$;
 
+-- Nothing was done; of a job that is not there, or of which nothing else is told.
+CREATE OR REPLACE FUNCTION queuekit.refused(job uuid, job_queue text, why text, holder uuid) RETURNS queuekit.change
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT NULL::integer, job_queue, job, NULL::smallint, NULL::smallint, 0, why, holder, NULL::text, NULL::text
+$$;
+
+-- A new job.
+CREATE OR REPLACE FUNCTION queuekit.stored(job queuekit.jobs) RETURNS queuekit.change LANGUAGE sql IMMUTABLE AS $$
+  SELECT NULL::integer, job.queue, job.id, NULL::smallint, job.state, job.generation, NULL::text, NULL::uuid, NULL::text,
+    NULL::text
+$$;
+
 -- A live job, locked.
 CREATE OR REPLACE FUNCTION queuekit.live(job uuid, job_queue text) RETURNS queuekit.jobs LANGUAGE sql VOLATILE AS $$
   SELECT * FROM queuekit.jobs j WHERE j.id = job AND j.queue = job_queue FOR UPDATE

@@ -1,20 +1,24 @@
 -- Records of finished jobs, and what is remembered of an id without one.
 
--- What is known of an id: null, or an answer (with no state if nothing but the id is remembered).
-CREATE OR REPLACE FUNCTION queuekit.known(job uuid, job_queue text) RETURNS queuekit.answer LANGUAGE sql VOLATILE AS $$
-  SELECT 'known'::text, state, NULL::uuid FROM (
-    SELECT j.state, 0 AS age FROM queuekit.jobs j WHERE j.id = job AND j.queue = job_queue
+-- The refusal of an id that is known, with no state if it is only remembered; null: it is not known.
+CREATE OR REPLACE FUNCTION queuekit.known(job uuid, job_queue text) RETURNS queuekit.change LANGUAGE sql VOLATILE AS $$
+  SELECT NULL::integer, job_queue, job, state, state, generation, 'known', NULL::uuid, NULL::text, NULL::text FROM (
+    SELECT j.state, j.generation, 0 AS age FROM queuekit.jobs j WHERE j.id = job AND j.queue = job_queue
     UNION ALL
-    SELECT CASE WHEN r.kept_until > queuekit.now_us() THEN r.state END, queuekit.now_us() - r.finished_at
+    SELECT
+      CASE WHEN r.kept_until > queuekit.now_us() THEN r.state END,
+      CASE WHEN r.kept_until > queuekit.now_us() THEN r.generation ELSE 0 END,
+      queuekit.now_us() - r.finished_at
     FROM queuekit.records r
     WHERE r.id = job AND r.queue = job_queue AND r.kept_until > queuekit.now_us() - REMEMBER_IDS
-  ) AS found (state, age)
+  ) AS found (state, generation, age)
   ORDER BY age LIMIT 1
 $$;
 
 -- The answer to a replacement that is sent again, while what it has replaced still has its payload.
-CREATE OR REPLACE FUNCTION queuekit.replaced(job uuid, job_queue text) RETURNS queuekit.answer LANGUAGE sql VOLATILE AS $$
-  SELECT 'replaced'::text, j.state, j.id FROM queuekit.jobs j WHERE j.origin = job AND j.queue = job_queue
+CREATE OR REPLACE FUNCTION queuekit.replaced(job uuid, job_queue text) RETURNS queuekit.change LANGUAGE sql VOLATILE AS $$
+  SELECT NULL::integer, j.queue, j.id, j.state, j.state, j.generation, NULL::text, j.id, NULL::text, NULL::text
+  FROM queuekit.jobs j WHERE j.origin = job AND j.queue = job_queue
 $$;
 
 -- Hides records: what remains is that the id is known, for two minutes at least.

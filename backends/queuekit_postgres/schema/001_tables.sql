@@ -1,7 +1,8 @@
 -- Times and durations are microseconds (UTC), by the server's clock.
 -- state: a number of queuekit.codes; of records SUCCEEDED, FAILED or CANCELLED.
 -- settled: how the run settled_delivery ended: by one of these three, or RETRIED, SNOOZED, RELEASED, DIED.
--- key_hold: until when the job holds its key: 1 started, 2 finished, 3 key_expires.
+-- key_for: how long the job holds its key: so long from enqueued_at on; 0: until it has started; null: until its end.
+-- origin: the id with which the payload was enqueued, if that has replaced another.
 
 CREATE TABLE queuekit.migrations (
   version integer PRIMARY KEY,
@@ -18,11 +19,11 @@ CREATE TABLE queuekit.functions (
   applied_at timestamptz NOT NULL DEFAULT now()
 );
 
-CREATE TABLE queuekit.meta (
-  single boolean PRIMARY KEY DEFAULT true CHECK (single),
-  last_tick bigint
-);
-INSERT INTO queuekit.meta DEFAULT VALUES;
+-- When time was moved on last in each queue.
+CREATE TABLE queuekit.ticks (
+  queue text PRIMARY KEY,
+  at bigint NOT NULL
+) WITH (fillfactor = 50);
 
 -- The live jobs, narrow: what is unusual is null and costs a bit.
 CREATE TABLE queuekit.jobs (
@@ -38,7 +39,7 @@ CREATE TABLE queuekit.jobs (
   own_lease bigint,
   renewed_at bigint,
   settled_delivery bigint,
-  key_expires bigint,
+  key_for bigint,
   keep_age bigint,
   id uuid NOT NULL,
   origin uuid,
@@ -53,7 +54,6 @@ CREATE TABLE queuekit.jobs (
   max_lapses smallint NOT NULL DEFAULT LAPSES_ALLOWED,
   max_crashes smallint NOT NULL DEFAULT DEATHS_ALLOWED,
   settled smallint,
-  key_hold smallint,
   cancel_requested boolean NOT NULL DEFAULT false,
   queue text NOT NULL,
   task text NOT NULL,
@@ -95,8 +95,10 @@ CREATE TABLE queuekit.records (
   expires_at bigint,
   own_lease bigint,
   settled_delivery bigint,
+  key_for bigint,
   keep_age bigint,
   id uuid NOT NULL,
+  origin uuid,
   attempt integer NOT NULL,
   max_attempts integer NOT NULL,
   generation integer NOT NULL,
@@ -108,7 +110,6 @@ CREATE TABLE queuekit.records (
   max_lapses smallint NOT NULL,
   max_crashes smallint NOT NULL,
   settled smallint,
-  key_hold smallint,
   awaited boolean NOT NULL,
   queue text NOT NULL,
   task text NOT NULL,
@@ -125,25 +126,9 @@ CREATE TABLE queuekit.records (
 ) PARTITION BY RANGE (kept_until);
 CREATE INDEX records_id ON queuekit.records (id, queue);
 CREATE INDEX records_succeeded ON queuekit.records (queue, task, finished_at) WHERE state = SUCCEEDED;
+CREATE INDEX records_unsuccessful ON queuekit.records (queue) WHERE state <> SUCCEEDED;
 CREATE TABLE queuekit.records_other PARTITION OF queuekit.records DEFAULT;
 CREATE INDEX records_other_kept ON queuekit.records_other (kept_until);
-
--- What people see of both.
-CREATE VIEW queuekit.living AS
-SELECT id, task, queue, state, payload, priority, attempt, max_attempts, delivery, lapses, crashes, generation,
-  NULL::text AS reason, NULL::text AS result, errors, history, enqueued_at, scheduled_at, started_at,
-  NULL::bigint AS finished_at, expires_at, leased_until, cancel_requested, key, tags, extra, progress, logs
-FROM queuekit.jobs;
-
-CREATE VIEW queuekit.finished AS
-SELECT id, task, queue, state, payload, priority, attempt, max_attempts, delivery, lapses, crashes, generation,
-  reason, result, errors, history, enqueued_at, scheduled_at, started_at,
-  finished_at, expires_at, NULL::bigint AS leased_until, false AS cancel_requested, key, tags, extra, progress, logs
-FROM queuekit.records
-WHERE kept_until > (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint);
-
-CREATE VIEW queuekit.entries AS
-SELECT * FROM queuekit.living UNION ALL SELECT * FROM queuekit.finished;
 
 CREATE TABLE queuekit.keys (
   queue text NOT NULL,
@@ -153,6 +138,32 @@ CREATE TABLE queuekit.keys (
   PRIMARY KEY (queue, key)
 );
 CREATE INDEX keys_expiring ON queuekit.keys (expires_at) WHERE expires_at IS NOT NULL;
+
+-- Whole jobs, live and finished. follows: the job whose end a waiting one waits for, which holds their key.
+CREATE VIEW queuekit.living AS
+SELECT id, task, queue, payload, key, priority, max_attempts, own_lease, max_crashes, max_lapses, key_for, keep_age,
+  keep_count, tags, extra, state, attempt, delivery, lapses, crashes, generation, cancel_requested, NULL::text AS reason,
+  enqueued_at, scheduled_at, started_at, NULL::bigint AS finished_at, expires_at, leased_until,
+  NULL::bigint AS kept_until, NULL::text AS result, errors, history, progress, logs, claimant, claim, lease, settled,
+  settled_delivery, origin, CASE WHEN state = WAITING THEN (
+    SELECT k.id FROM queuekit.keys k WHERE k.queue = jobs.queue AND k.key = jobs.key
+  ) END AS follows
+FROM queuekit.jobs;
+
+CREATE VIEW queuekit.ended AS
+SELECT id, task, queue, payload, key, priority, max_attempts, own_lease, max_crashes, max_lapses, key_for, keep_age,
+  keep_count, tags, extra, state, attempt, delivery, lapses, crashes, generation, false AS cancel_requested, reason,
+  enqueued_at, scheduled_at, started_at, finished_at, expires_at, NULL::bigint AS leased_until,
+  kept_until, result, errors, history, progress, logs, NULL::text AS claimant, NULL::bigint AS claim,
+  NULL::bigint AS lease, settled, settled_delivery, origin, NULL::uuid AS follows
+FROM queuekit.records;
+
+-- Those that are not hidden.
+CREATE VIEW queuekit.finished AS
+SELECT * FROM queuekit.ended WHERE kept_until > (SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint);
+
+CREATE VIEW queuekit.entries AS
+SELECT * FROM queuekit.living UNION ALL SELECT * FROM queuekit.finished;
 
 CREATE TABLE queuekit.queues (
   name text PRIMARY KEY,
@@ -180,7 +191,7 @@ CREATE UNLOGGED TABLE queuekit.presences (
   ttl bigint NOT NULL
 );
 
--- What an enqueue may ask for beyond a plain job; key_for: microseconds, with key_hold 3.
+-- What an enqueue may ask for beyond a plain job.
 CREATE TYPE queuekit.options AS (
   queue text,
   priority smallint,
@@ -192,7 +203,6 @@ CREATE TYPE queuekit.options AS (
   max_crashes smallint,
   max_lapses smallint,
   key_policy text,
-  key_hold smallint,
   key_for bigint,
   keep_age bigint,
   keep_count integer,
@@ -201,18 +211,23 @@ CREATE TYPE queuekit.options AS (
   replicated boolean
 );
 
--- What became of one enqueued job; holder: of a duplicate or replaced job, the id that holds the key.
-CREATE TYPE queuekit.answer AS (kind text, state smallint, holder uuid);
-
--- How a job is to end. age and count: the retention of its record, unless the job has its own; delivery and error: of
--- the run that is acked so.
-CREATE TYPE queuekit.ending AS (
-  seq bigint, state smallint, reason text, age bigint, count integer, delivery bigint, error text
+-- What became of one job.
+-- n: its place in the batch, from 1, where that is told. found: the state that was found (null: no such job). now: the
+-- state that it has come to (null: it is gone). refused: why nothing was done (null: it was). holder: the id that holds
+-- its key, or that it should follow. task, reason: of one that the store itself has failed.
+CREATE TYPE queuekit.change AS (
+  n integer, queue text, id uuid, found smallint, now smallint, generation integer, refused text, holder uuid, task text,
+  reason text
 );
 
--- What became of one job by a step; reason: of one that has ended.
-CREATE TYPE queuekit.became AS (queue text, id uuid, task text, state smallint, reason text);
+-- How a job is to end. n: its place in a batch. age and count: the retention of its record, unless the job has its own;
+-- delivery and error: of the run that is acked so.
+CREATE TYPE queuekit.ending AS (
+  n integer, seq bigint, state smallint, reason text, age bigint, count integer, delivery bigint, error text
+);
 
--- What became of a job that was steered: the state that was found (null: no such job), the state that it has now (null:
--- it is gone), its generation, why nothing was done (null: it was), and the id that holds its key if that is why.
-CREATE TYPE queuekit.change AS (found smallint, now smallint, generation integer, refused text, holder uuid);
+-- What the store looks at in a whole job that comes from elsewhere. n: its place in the batch, from 1. holds: whether it
+-- holds its key, until key_until (null: until it is freed).
+CREATE TYPE queuekit.arrival AS (
+  n integer, id uuid, queue text, key text, state smallint, holds boolean, key_until bigint, follows uuid, kept_until bigint
+);

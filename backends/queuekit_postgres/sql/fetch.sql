@@ -59,6 +59,6 @@ WHERE ctid = ANY(ARRAY(SELECT ctid FROM suspects) || ARRAY(
   ) AS ready
   LIMIT $2::bigint - (SELECT count(*) FROM suspects)
 ))
-RETURNING seq, id, delivery, task, payload, attempt, max_attempts, lapses, crashes, lease,
+RETURNING seq, id, delivery, generation, task, payload, attempt, max_attempts, lapses, crashes, lease,
   CASE WHEN attempt = 1 THEN expires_at - (SELECT queuekit.now_us()) END AS expires_in, coalesce(extra, ''), priority,
-  CASE WHEN key_hold = 1 THEN queuekit.free_started_key(queue, key, id) END
+  CASE WHEN key_for = 0 THEN queuekit.free_started_key(queue, key, id) END

@@ -10,7 +10,7 @@ RETURNING j.seq, j.delivery, j.cancel_requested
 -- name: leases
 -- The leases that a process holds, in the order of its claims.
 -- $1 process
-SELECT queue, id, delivery, seq, claim FROM queuekit.jobs WHERE state = RUNNING AND claimant = $1 ORDER BY claim, seq
+SELECT queue, id, delivery, seq, generation, claim FROM queuekit.jobs WHERE state = RUNNING AND claimant = $1 ORDER BY claim, seq
 
 -- name: report
 -- Keeps progress and log lines of running jobs.
@@ -38,3 +38,15 @@ ON CONFLICT (process) DO UPDATE SET presence = excluded.presence, seen_at = excl
 -- Strikes a process off.
 -- $1 process
 DELETE FROM queuekit.presences WHERE process = $1
+
+-- name: unserved
+-- Queues that hold something and that no present process serves.
+WITH RECURSIVE filled AS (
+  SELECT queuekit.queue_after('') AS name
+  UNION ALL
+  SELECT queuekit.queue_after(f.name) FROM filled f WHERE f.name IS NOT NULL
+)
+SELECT f.name FROM filled f WHERE f.name IS NOT NULL AND NOT EXISTS (
+  SELECT FROM queuekit.presences p
+  WHERE p.seen_at + p.ttl > queuekit.now_us() AND (p.presence::jsonb -> 'queues') ? f.name
+)

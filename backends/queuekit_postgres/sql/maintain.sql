@@ -2,10 +2,10 @@
 -- Moves time on, in this order. What expired and what lapsed is null if nothing did.
 -- $1 queues text[], $2 age of failed records, $3 up to when lapsed leases were dealt with
 SELECT
-  queuekit.renew() AS renewed,
+  queuekit.renew($1::text[]) AS renewed,
   queuekit.promote($1::text[], 0) AS promoted,
   (SELECT json_agg(e) FROM queuekit.expire($1::text[], $2::bigint, 0) AS e) AS expired,
-  (SELECT json_agg(r) FROM queuekit.rescue($1::text[], $2::bigint, $3::bigint) AS r) AS lapsed,
+  (SELECT json_agg(r) FROM queuekit.rescue($1::text[], $2::bigint, $3::bigint) AS r) AS rescued,
   queuekit.hand_out($1::text[]) AS handed_out,
   queuekit.follow_orphans($1::text[]) AS followed,
   queuekit.now_us() AS now
@@ -13,7 +13,7 @@ SELECT
 -- name: prune
 -- Cuts records to their count, removes what is past its time; how much.
 -- $1 queues text[], $2 how many records at most
-SELECT queuekit.trim_succeeded($1::text[], $2::integer) + queuekit.prune()
+SELECT queuekit.trim_succeeded($1::text[], $2::integer) + queuekit.prune($1::text[])
 
 -- name: make_partitions
 -- Makes the partitions of the coming days, drops those of days gone by.

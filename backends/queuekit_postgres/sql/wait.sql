@@ -37,10 +37,7 @@ WITH asked AS MATERIALIZED (
   ON CONFLICT (id, queue, process) DO UPDATE SET until = excluded.until
 )
 SELECT a.id AS asked, r.* FROM asked a LEFT JOIN LATERAL (
-  SELECT id, task, queue, state, payload, priority, attempt, max_attempts, delivery, lapses, crashes, generation,
-    reason, result, errors, history, enqueued_at, scheduled_at, started_at, finished_at, expires_at, key, tags, extra,
-    progress, logs
-  FROM queuekit.records e
+  SELECT * FROM queuekit.ended e
   WHERE e.id = a.id AND e.queue = a.queue AND (e.kept_until > queuekit.now_us() OR e.finished_at >= (
     SELECT w.since FROM queuekit.waiters w WHERE w.id = a.id AND w.queue = a.queue AND w.process = $3
   ))

@@ -40,7 +40,7 @@ async def test_what_is_past_its_time_goes(
     for name, left in {"past": 0, "present": LONG}.items():
         row = TABLES[table].format(name=name, left=left)
         await connection.execute(f"INSERT INTO {table} {row}")
-    await connection.execute("SELECT prune()")
+    await connection.execute("SELECT prune('{q}')")
     kept = await connection.fetch(f"SELECT {NAMES[table]} FROM {table}")
     assert [row[0] for row in kept] == ["present"]
 
@@ -95,7 +95,7 @@ async def test_a_record_without_a_partition_goes_once_nobody_asks_for_it(
     if days_ago:
         past = days_ago * 86_400 * SECOND
         await connection.execute(f"UPDATE {records} SET kept_until = finished_at - {past}")
-    await connection.execute(f"SELECT {namespace}.prune()")
+    await connection.execute(f"SELECT {namespace}.prune('{{default}}')")
     left = await connection.fetchval(f"SELECT count(*) FROM {records}")
     assert left == (0 if days_ago else 1)
 
@@ -125,7 +125,7 @@ async def test_a_renewal_is_no_sign_of_life(
 
     async def renewed_after(gap: int) -> int:
         back = gap * SECOND
-        await connection.execute(f"UPDATE {namespace}.meta SET last_tick = last_tick - {back}")
+        await connection.execute(f"UPDATE {namespace}.ticks SET at = at - {back}")
         return (await backend.maintain(["default"])).renewed
 
     assert [await renewed_after(gap) for gap in (5, 30, 30)] == [1, 1, 0]

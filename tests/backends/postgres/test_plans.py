@@ -25,6 +25,7 @@ HOT = {
     "settled": f"'{IDS}', '{{default}}', '{{1}}', '{{6}}'",
     "nonempty": "'{default}', '{-32768}', '{0}', '{32767}', true",
     "look": "'alice', '{default}', 3000000, true",
+    "unserved": "",
     "results": f"'{IDS}', '{{default}}', 'alice', 1",
     "get": f"'{IDS}', '{{default}}'",
     "locate": f"'{IDS}'",
@@ -35,9 +36,11 @@ STEPS = {
     "rescue": "'{default}', 86400000000, 0",
     "expire": "'{default}', 86400000000, 0",
     "promote": "'{default}', 0",
+    "renew": "'{default}'",
+    "queue_after": "''",
 }
 """Functions of the schema, whose plans nothing shows."""
-SMALL = {"sleepers"}  # as many rows as there are idle processes
+SMALL = {"sleepers", "presences"}  # as many rows as there are processes
 
 
 @pytest.fixture
@@ -128,7 +131,9 @@ async def _plans(session: Connection, statements: Statements) -> dict[str, Any]:
     plans = {}
     for verb, args in HOT.items():
         await session.execute(f"PREPARE {verb} AS {statements[verb]}")
-        text = await session.fetchval(f'EXPLAIN (FORMAT JSON) EXECUTE "{verb}"({args})')
+        text = await session.fetchval(
+            f'EXPLAIN (FORMAT JSON) EXECUTE "{verb}"{args and f"({args})"}'
+        )
         plans[verb] = json.loads(text)[0]["Plan"]
         await session.execute(f'DEALLOCATE "{verb}"')
     return plans

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from queuekit.backend import Ended, Verdict
+from queuekit.backend import Ask, Change, Refusal
 from queuekit.job import Ack, Claim, Reason, Return, State
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
@@ -52,17 +52,20 @@ async def test_each_run_of_a_batch_ends_in_its_own_way(backend: PostgresBackend)
         for run in runs
     ]
 
-    fetched = await backend.fetch([], 0, claimant(), lease=LONG, settle=outcomes)
+    fetched = await backend.fetch(Ask([], 0, claimant(), LONG), settle=outcomes)
 
     again = ["released" in way for way in WAYS]
-    assert [verdict is Verdict.DONE for verdict in fetched.verdicts[1::2]] == again
-    assert {*fetched.verdicts[::2]} == {Verdict.DONE}
+    assert [change.done for change in fetched.settled[1::2]] == again
+    assert {change.refused for change in fetched.settled[1::2]} == {None, Refusal.LOST}
+    done = fetched.settled[::2]
+    assert [change.now for change in done] == [state for _, state, *_ in WAYS.values()]
     dead_one = held[[*WAYS].index("dies")].token
-    assert fetched.ended == [Ended(dead_one.queue, dead_one.id, "send", Reason.CRASHED)]
+    told = Change(dead_one.ref, State.RUNNING, State.FAILED, task="send", reason=Reason.CRASHED)
+    assert told in done
     became = {}
     for way, run in zip(WAYS, held, strict=True):
         found = await record(backend, run.token.ref)
-        became[way] = (found.state, found.reason, found.attempt, len(found.errors))
+        became[way] = (found.state, found.life.reason, found.life.attempt, len(found.notes.errors))
     assert became == {way: tuple(expected) for way, (_, *expected) in WAYS.items()}
     untouched = [await record(backend, run.token.ref) for run in over]
-    assert {(found.state, found.attempt) for found in untouched} == {(State.READY, 0)}
+    assert {(found.state, found.life.attempt) for found in untouched} == {(State.READY, 0)}

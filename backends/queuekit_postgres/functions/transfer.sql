@@ -1,0 +1,66 @@
+-- Whole jobs that come from elsewhere.
+
+-- Stores jobs, no two of one id; gives what was refused. given: a JSON array of objects with all columns of the job or
+-- record, and those of the type `arrival`. Waiting ones come last, as the jobs that they follow may be among these.
+CREATE OR REPLACE FUNCTION queuekit.transfer(given jsonb) RETURNS SETOF queuekit.change LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  now bigint := queuekit.now_us();
+  arrivals queuekit.arrival[] := ARRAY(
+    SELECT a FROM jsonb_populate_recordset(NULL::queuekit.arrival, given) AS a
+  );
+BEGIN
+  RETURN QUERY SELECT a.n, k.queue, k.id, k.found, k.now, k.generation, k.refused, k.holder, k.task, k.reason
+  FROM unnest(arrivals) AS a CROSS JOIN LATERAL queuekit.known(a.id, a.queue) AS k
+  WHERE k.refused IS NOT NULL;
+  IF FOUND THEN
+    arrivals := ARRAY(SELECT a FROM unnest(arrivals) AS a WHERE (queuekit.known(a.id, a.queue)).refused IS NULL);
+  END IF;
+
+  INSERT INTO queuekit.keys AS k (queue, key, id, expires_at)
+  SELECT DISTINCT ON (a.queue, a.key) a.queue, a.key, a.id, a.key_until FROM unnest(arrivals) AS a
+  WHERE a.holds AND (a.key_until > now) IS NOT FALSE
+  ORDER BY a.queue, a.key, a.n
+  ON CONFLICT (queue, key) DO UPDATE SET id = excluded.id, expires_at = excluded.expires_at
+  WHERE k.expires_at <= now OR k.expires_at IS NULL AND NOT EXISTS (
+    SELECT FROM queuekit.jobs j WHERE j.id = k.id AND j.queue = k.queue
+  );
+  RETURN QUERY SELECT a.n, a.queue, a.id, NULL::smallint, NULL::smallint, 0, 'key held', k.id, NULL::text, NULL::text
+  FROM unnest(arrivals) AS a JOIN queuekit.keys k ON k.queue = a.queue AND k.key = a.key AND k.id <> a.id
+  WHERE a.holds AND (a.key_until > now) IS NOT FALSE;
+  IF FOUND THEN
+    arrivals := ARRAY(
+      SELECT a FROM unnest(arrivals) AS a
+      WHERE NOT (a.holds AND (a.key_until > now) IS NOT FALSE) OR EXISTS (
+        SELECT FROM queuekit.keys k WHERE k.queue = a.queue AND k.key = a.key AND k.id = a.id
+      )
+    );
+  END IF;
+
+  INSERT INTO queuekit.records
+  SELECT r.* FROM unnest(arrivals) AS a CROSS JOIN LATERAL jsonb_populate_record(
+    NULL::queuekit.records,
+    given -> (a.n - 1) || jsonb_build_object('awaited', false, 'kept_until', greatest(now, a.kept_until))
+  ) AS r
+  WHERE a.state > RUNNING;
+  PERFORM queuekit.line_up(given, ARRAY(SELECT a FROM unnest(arrivals) AS a WHERE a.state <= RUNNING AND a.state <> WAITING));
+  RETURN QUERY SELECT a.n, a.queue, a.id, NULL::smallint, NULL::smallint, 0, 'gone', a.follows, NULL::text, NULL::text
+  FROM unnest(arrivals) AS a
+  WHERE a.state = WAITING AND NOT EXISTS (
+    SELECT FROM queuekit.jobs j WHERE j.id = a.follows AND j.queue = a.queue AND j.state = RUNNING
+  );
+  PERFORM queuekit.line_up(given, ARRAY(
+    SELECT a FROM unnest(arrivals) AS a JOIN queuekit.jobs j ON j.id = a.follows AND j.queue = a.queue AND j.state = RUNNING
+    WHERE a.state = WAITING
+  ));
+  PERFORM queuekit.ring(array_agg(a.queue), count(*)) FROM unnest(arrivals) AS a WHERE a.state <= SCHEDULED;
+END
+$$;
+
+-- Stores live ones at the end of the line, in their order.
+CREATE OR REPLACE FUNCTION queuekit.line_up(given jsonb, arrivals queuekit.arrival[]) RETURNS void LANGUAGE sql VOLATILE AS $$
+  INSERT INTO queuekit.jobs
+  SELECT j.* FROM (SELECT a.n FROM unnest(arrivals) AS a ORDER BY a.n) AS arrival
+  CROSS JOIN LATERAL jsonb_populate_record(
+    NULL::queuekit.jobs, given -> (arrival.n - 1) || jsonb_build_object('seq', nextval('queuekit.jobs_seq_seq'))
+  ) AS j
+$$;
