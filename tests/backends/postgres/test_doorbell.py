@@ -6,14 +6,17 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from queuekit.backend import Backend
-from queuekit.job import KeyPolicy
+from queuekit.job import Ack, Claim, KeyPolicy, Return
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     ALICE,
     BRIEF,
     LONG,
     ack,
+    cancelled,
     claim_one,
+    claimant,
+    dead,
     eventually,
     failed,
     give_back,
@@ -129,12 +132,15 @@ async def test_a_bell_is_heard(
     assert len(looks) == 1 + len(wait.FIRST_LOOKS)
 
 
-async def test_a_waiter_hears_the_end(backend: PostgresBackend, other: Backend) -> None:
-    one = await running(other)
+@pytest.mark.parametrize("settle", [succeeded, failed, cancelled, dead])
+async def test_a_waiter_hears_the_end(
+    backend: PostgresBackend, other: Backend, settle: Callable[[Claim], Ack | Return]
+) -> None:
+    one = await running(other, max_crashes=1)
     looks = _counted(backend._lanes, "fetch")
     asked = asyncio.create_task(backend.results([one.token.ref], HOUR))
     await eventually(lambda: _all_first_looks(looks))
-    await ack(other, succeeded(one))
+    await other.fetch([], 0, claimant(), lease=LONG, settle=[settle(one)])
     assert list(await asyncio.wait_for(asked, 20)) == [one.token.ref]
 
 
