@@ -205,7 +205,7 @@ def _invalid(record: JobRecord, why: str, now: Micros) -> JobRecord:
 
 
 def answered(outcome: Ack | Return, change: Change) -> Change:
-    """What is told of a run that was settled; who has acked it as failed knows why, unless the store would not take it."""
+    """What is told of a settled run: who has acked it as failed knows why, unless the store did not take the ack."""
     if why := unstorable(outcome):
         return change._replace(refused=Refusal.UNSTORABLE, detail=why)
     return change._replace(task=None, reason=None) if isinstance(outcome, Ack) else change

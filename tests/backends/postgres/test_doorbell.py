@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from queuekit.backend import Backend
+from queuekit.backend import Ask, Backend
 from queuekit.job import Ack, Claim, KeyPolicy, Return
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
@@ -140,7 +140,7 @@ async def test_a_waiter_hears_the_end(
     looks = _counted(backend._lanes, "fetch")
     asked = asyncio.create_task(backend.results([one.token.ref], HOUR))
     await eventually(lambda: _all_first_looks(looks))
-    await other.fetch([], 0, claimant(), lease=LONG, settle=[settle(one)])
+    await other.fetch(Ask([], 0, claimant(), LONG), settle=[settle(one)])
     assert list(await asyncio.wait_for(asked, 20)) == [one.token.ref]
 
 
