@@ -50,9 +50,7 @@ BEGIN
   DELETE FROM queuekit.sleepers WHERE until <= now;
   DELETE FROM queuekit.waiters WHERE until <= now;
   DELETE FROM queuekit.presences WHERE seen_at + ttl <= now;
-  DELETE FROM queuekit.ticks t WHERE t.at <= now - 86400000000 AND NOT EXISTS (
-    SELECT FROM queuekit.jobs j WHERE j.state = RUNNING AND j.queue = t.queue
-  );
+  DELETE FROM queuekit.ticks WHERE at <= now - 30 * 86400000000;
   DELETE FROM queuekit.records_other WHERE ctid = ANY(ARRAY(
     SELECT r.ctid FROM queuekit.records_other r
     WHERE r.kept_until <= now - REMEMBER_IDS AND r.queue = ANY(queues) LIMIT 1000

@@ -5,36 +5,31 @@
 CREATE OR REPLACE FUNCTION queuekit.transfer(given jsonb) RETURNS SETOF queuekit.change LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   now bigint := queuekit.now_us();
-  arrivals queuekit.arrival[] := ARRAY(
-    SELECT a FROM jsonb_populate_recordset(NULL::queuekit.arrival, given) AS a
-  );
+  arrivals queuekit.arrival[] := ARRAY(SELECT a FROM jsonb_populate_recordset(NULL::queuekit.arrival, given) AS a);
+  takers queuekit.arrival[];
+  refused queuekit.change[];
 BEGIN
-  RETURN QUERY SELECT a.n, k.queue, k.id, k.found, k.now, k.generation, k.refused, k.holder, k.task, k.reason
-  FROM unnest(arrivals) AS a CROSS JOIN LATERAL queuekit.known(a.id, a.queue) AS k
-  WHERE k.refused IS NOT NULL;
-  IF FOUND THEN
-    arrivals := ARRAY(SELECT a FROM unnest(arrivals) AS a WHERE (queuekit.known(a.id, a.queue)).refused IS NULL);
-  END IF;
+  refused := ARRAY(
+    SELECT (a.n, k.queue, k.id, k.found, k.now, k.generation, k.refused, k.holder, k.task, k.reason)::queuekit.change
+    FROM unnest(arrivals) AS a CROSS JOIN LATERAL queuekit.known(a.id, a.queue) AS k WHERE k.id IS NOT NULL
+  );
+  arrivals := queuekit.others(arrivals, refused);
+  RETURN QUERY SELECT * FROM unnest(refused);
 
+  takers := ARRAY(SELECT a FROM unnest(arrivals) AS a WHERE a.holds AND (a.key_until > now) IS NOT FALSE);
   INSERT INTO queuekit.keys AS k (queue, key, id, expires_at)
-  SELECT DISTINCT ON (a.queue, a.key) a.queue, a.key, a.id, a.key_until FROM unnest(arrivals) AS a
-  WHERE a.holds AND (a.key_until > now) IS NOT FALSE
-  ORDER BY a.queue, a.key, a.n
+  SELECT DISTINCT ON (t.queue, t.key) t.queue, t.key, t.id, t.key_until FROM unnest(takers) AS t
+  ORDER BY t.queue, t.key, t.n
   ON CONFLICT (queue, key) DO UPDATE SET id = excluded.id, expires_at = excluded.expires_at
   WHERE k.expires_at <= now OR k.expires_at IS NULL AND NOT EXISTS (
     SELECT FROM queuekit.jobs j WHERE j.id = k.id AND j.queue = k.queue
   );
-  RETURN QUERY SELECT a.n, a.queue, a.id, NULL::smallint, NULL::smallint, 0, 'key held', k.id, NULL::text, NULL::text
-  FROM unnest(arrivals) AS a JOIN queuekit.keys k ON k.queue = a.queue AND k.key = a.key AND k.id <> a.id
-  WHERE a.holds AND (a.key_until > now) IS NOT FALSE;
-  IF FOUND THEN
-    arrivals := ARRAY(
-      SELECT a FROM unnest(arrivals) AS a
-      WHERE NOT (a.holds AND (a.key_until > now) IS NOT FALSE) OR EXISTS (
-        SELECT FROM queuekit.keys k WHERE k.queue = a.queue AND k.key = a.key AND k.id = a.id
-      )
-    );
-  END IF;
+  refused := ARRAY(
+    SELECT (t.n, t.queue, t.id, NULL, NULL, 0, 'key held', k.id, NULL, NULL)::queuekit.change
+    FROM unnest(takers) AS t JOIN queuekit.keys k ON k.queue = t.queue AND k.key = t.key AND k.id <> t.id
+  );
+  arrivals := queuekit.others(arrivals, refused);
+  RETURN QUERY SELECT * FROM unnest(refused);
 
   INSERT INTO queuekit.records
   SELECT r.* FROM unnest(arrivals) AS a CROSS JOIN LATERAL jsonb_populate_record(
@@ -43,17 +38,25 @@ BEGIN
   ) AS r
   WHERE a.state > RUNNING;
   PERFORM queuekit.line_up(given, ARRAY(SELECT a FROM unnest(arrivals) AS a WHERE a.state <= RUNNING AND a.state <> WAITING));
-  RETURN QUERY SELECT a.n, a.queue, a.id, NULL::smallint, NULL::smallint, 0, 'gone', a.follows, NULL::text, NULL::text
-  FROM unnest(arrivals) AS a
-  WHERE a.state = WAITING AND NOT EXISTS (
-    SELECT FROM queuekit.jobs j WHERE j.id = a.follows AND j.queue = a.queue AND j.state = RUNNING
+  refused := ARRAY(
+    SELECT (a.n, a.queue, a.id, NULL, NULL, 0, 'gone', a.follows, NULL, NULL)::queuekit.change
+    FROM unnest(arrivals) AS a WHERE a.state = WAITING AND NOT EXISTS (
+      SELECT FROM queuekit.jobs j WHERE j.id = a.follows AND j.queue = a.queue AND j.state = RUNNING
+    )
   );
-  PERFORM queuekit.line_up(given, ARRAY(
-    SELECT a FROM unnest(arrivals) AS a JOIN queuekit.jobs j ON j.id = a.follows AND j.queue = a.queue AND j.state = RUNNING
-    WHERE a.state = WAITING
-  ));
+  arrivals := queuekit.others(arrivals, refused);
+  RETURN QUERY SELECT * FROM unnest(refused);
+  PERFORM queuekit.line_up(given, ARRAY(SELECT a FROM unnest(arrivals) AS a WHERE a.state = WAITING));
   PERFORM queuekit.ring(array_agg(a.queue), count(*)) FROM unnest(arrivals) AS a WHERE a.state <= SCHEDULED;
 END
+$$;
+
+-- Those that were not refused.
+CREATE OR REPLACE FUNCTION queuekit.others(arrivals queuekit.arrival[], refused queuekit.change[]) RETURNS queuekit.arrival[]
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN cardinality(refused) = 0 THEN arrivals ELSE ARRAY(
+    SELECT a FROM unnest(arrivals) AS a WHERE a.n <> ALL(ARRAY(SELECT r.n FROM unnest(refused) AS r))
+  ) END
 $$;
 
 -- Stores live ones at the end of the line, in their order.

@@ -34,11 +34,6 @@ WHERE j.seq = ANY($1::bigint[]) AND j.state + 0 = RUNNING
 INSERT INTO queuekit.presences (process, presence, seen_at, ttl) VALUES ($1, $2, queuekit.now_us(), $3)
 ON CONFLICT (process) DO UPDATE SET presence = excluded.presence, seen_at = excluded.seen_at, ttl = excluded.ttl
 
--- name: absent
--- Strikes a process off.
--- $1 process
-DELETE FROM queuekit.presences WHERE process = $1
-
 -- name: unserved
 -- Queues that hold something and that no present process serves.
 WITH RECURSIVE filled AS (
@@ -50,3 +45,9 @@ SELECT f.name FROM filled f WHERE f.name IS NOT NULL AND NOT EXISTS (
   SELECT FROM queuekit.presences p
   WHERE p.seen_at + p.ttl > queuekit.now_us() AND (p.presence::jsonb -> 'queues') ? f.name
 )
+ORDER BY f.name
+
+-- name: absent
+-- Strikes a process off.
+-- $1 process
+DELETE FROM queuekit.presences WHERE process = $1

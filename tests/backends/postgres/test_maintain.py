@@ -2,8 +2,9 @@
 
 import pytest
 
+from queuekit import codes
 from queuekit.backend import KEEP_FOR_WAITERS, STEERING, Backend, Refusal
-from queuekit.job import Keep, KeyPolicy, State
+from queuekit.job import FINISHED, SOLITARY_AFTER, Keep, KeyPolicy, State
 from queuekit.testing.conformance._make import (
     ALICE,
     BOB,
@@ -28,8 +29,9 @@ TABLES = {
     "sleepers": "VALUES ('{name}', '{{q}}', now_us() + {left})",
     "waiters": "VALUES (gen_random_uuid(), 'q', '{name}', 0, now_us() + {left})",
     "presences": "VALUES ('{name}', '', now_us(), {left})",
+    "ticks": "VALUES ('{name}', now_us() - 2592000000000 + {left})",
 }
-NAMES = {"keys": "key", "sleepers": "process", "waiters": "process", "presences": "process"}
+NAMES = {"keys": "key", "ticks": "queue"}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -41,7 +43,7 @@ async def test_what_is_past_its_time_goes(
         row = TABLES[table].format(name=name, left=left)
         await connection.execute(f"INSERT INTO {table} {row}")
     await connection.execute("SELECT prune('{q}')")
-    kept = await connection.fetch(f"SELECT {NAMES[table]} FROM {table}")
+    kept = await connection.fetch(f"SELECT {NAMES.get(table, 'process')} FROM {table}")
     assert [row[0] for row in kept] == ["present"]
 
 
@@ -172,3 +174,18 @@ async def test_a_sleeper_is_rung_behind_many_others(
         asleep = f"SELECT process FROM {namespace}.sleepers WHERE process = $1"
         assert await connection.fetchval(asleep, ALICE) is None
         await claim_one(backend, process=BOB)
+
+
+async def test_a_queue_is_unserved_whatever_the_state_of_its_only_job(
+    backend: Backend, connection: Connection, namespace: str
+) -> None:
+    held = [code for code, state in codes.STATES.items() if state not in {*FINISHED, State.BLOCKED}]
+    await put(backend, *(job(queue=f"q{code}") for code in held))
+    for settle in (succeeded, failed):
+        await ack(backend, settle(await running(backend, queue=settle.__name__)))
+    await connection.execute(f"""
+        UPDATE {namespace}.jobs SET state = substr(queue, 2)::smallint,
+          lapses = CASE queue WHEN 'q{codes.SOLITARY}' THEN {SOLITARY_AFTER} ELSE 0 END
+    """)
+    unserved = [*(f"q{code}" for code in held), "failed", "succeeded"]
+    assert await backend.unserved() == sorted(unserved)
