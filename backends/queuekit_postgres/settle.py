@@ -122,8 +122,8 @@ def _is_release(outcome: Ack | Return) -> bool:
 
 
 def _by_seq(outcome: Ack | Return) -> tuple[Any, ...]:
-    """As the statements expect; of two deliveries of one job the newer counts."""
-    return outcome.token[:1:-1]
+    """Address, then delivery, as the statements expect; of two deliveries of one job the newer counts."""
+    return outcome.token[3:1:-1]
 
 
 def _common(values: tuple[T, ...]) -> tuple[T | None, tuple[T, ...] | None]:

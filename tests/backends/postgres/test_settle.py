@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from queuekit.backend import Ask, Change, Refusal
 from queuekit.job import Ack, Claim, Reason, Return, State
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     LONG,
+    ack,
     cancelled,
     claim,
     claimant,
@@ -18,6 +21,7 @@ from queuekit.testing.conformance._make import (
     record,
     released,
     retried,
+    running,
     snoozed,
     succeeded,
 )
@@ -69,3 +73,23 @@ async def test_each_run_of_a_batch_ends_in_its_own_way(backend: PostgresBackend)
     assert became == {way: tuple(expected) for way, (_, *expected) in WAYS.items()}
     untouched = [await record(backend, run.token.ref) for run in over]
     assert {(found.state, found.life.attempt) for found in untouched} == {(State.READY, 0)}
+
+
+@pytest.mark.parametrize("settle", [succeeded, failed, retried])
+async def test_runs_are_settled_together_that_people_have_run_again_and_others(
+    backend: PostgresBackend, settle: Settle
+) -> None:
+    again = await running(backend)
+    await ack(backend, failed(again))
+    await backend.inspector.steer(Event.RERUN, [again.token.ref])
+    await put(backend, *numbered(2))
+    runs = await claim(backend, 3)
+    assert [run.generation for run in runs] == [1, 0, 0]
+    changes = (
+        await backend.fetch(Ask([], 0, claimant(), LONG), settle=[*map(settle, runs)])
+    ).settled
+    assert [(change.done, change.generation) for change in changes] == [
+        (True, 1),
+        (True, 0),
+        (True, 0),
+    ]
