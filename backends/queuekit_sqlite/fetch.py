@@ -17,11 +17,11 @@ def claim(tx: Transaction, ask: Ask) -> tuple[Sequence[Claim], Sequence[Change]]
     """Claim jobs from the queues, in the order given; what had expired instead."""
     queues, limit, (process, number), lease, suspects = ask
     these = json.dumps(queues)
+    line.promote(tx, these, max(limit, _BATCH))
     expired = life.expire(tx, these, _BATCH)
     if len(expired) == _BATCH:
         # More may have expired, and would be claimed: the next fetch goes on.
         return (), expired
-    line.promote(tx, these, max(limit, _BATCH))
     paused = line.paused(tx)
     claims: list[Claim] = []
     for queue in queues:

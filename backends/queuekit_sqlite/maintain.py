@@ -17,8 +17,8 @@ def maintain(tx: Transaction, queues: Sequence[str]) -> Upkeep:
     these = json.dumps(queues)
     renewed = _renew(tx, these)
     rescued = _rescue(tx, these)
-    expired = life.expire(tx, these, _BATCH)
     promoted = line.promote(tx, these, _BATCH)
+    expired = life.expire(tx, these, _BATCH)
     tx.got_work.update(queue for (queue,) in tx.all("hand_out_solitary", these))
     for name in (
         "forget_ticks",
