@@ -109,7 +109,7 @@ class MemoryBackend(BackendBase):
 
     def _take_key(self, record: JobRecord) -> None:
         queue, key = record.ref.queue, record.job.key
-        if key is not None and model.takes_key(record):
+        if key is not None and model.takes_key(record, 0):
             self.data.keys[queue, key] = model.hold_of(record)
 
     def _free_key(self, record: JobRecord) -> None:
@@ -361,7 +361,7 @@ class MemoryBackend(BackendBase):
     async def delete_one(self, job: JobRecord) -> Change:
         self._free_key(job)
         self._forget(job)
-        self.data.gone[job.ref] = model.Gone(_now() + contract.REMEMBER_IDS)
+        self.data.gone[job.ref] = model.Gone(_now() + contract.REMEMBER_IDS, job.settled)
         return Change(job.ref, job.state, None, job.life.generation)
 
     async def store_one(self, job: JobRecord) -> Change:
@@ -370,7 +370,7 @@ class MemoryBackend(BackendBase):
             return model.refused(seen or ref, Refusal.KNOWN)
         if job.follows and JobRef(ref.queue, job.follows) not in self.data.jobs:
             return model.refused(ref, Refusal.GONE, holder=job.follows)
-        if hold and model.takes_key(job):
+        if hold and model.takes_key(job, _now()):
             return model.refused(ref, Refusal.KEY_HELD, holder=hold.id)
         return self._insert(job)
 

@@ -347,7 +347,7 @@ def written_record(record: JobRecord) -> Iterator[Argument]:
     yield record.job.id.bytes
     yield record.state
     yield _first_line(flag, record) + head_of(record.job, flag) + record.job.payload.encode()
-    yield int(takes_key(record))
+    yield int(takes_key(record, 0))  # whether its time is over is for the server to say
     yield _written_counts(record)
     yield record.follows.bytes if record.follows else ""
     yield from _written_run(record, record.lease) if record.lease else ("", "")

@@ -26,13 +26,14 @@ def holder(tx: Transaction, queue: str, key: str | None) -> Holder | None:
 
 def takes(tx: Transaction, record: JobRecord) -> bool:
     """Whether a job that comes as it is holds its key, for a time that is not over."""
-    until = model.hold_of(record).until
-    return model.takes_key(record) and (until is None or until > tx.now)
+    return model.takes_key(record, tx.now)
 
 
 def take(tx: Transaction, record: JobRecord) -> None:
     """Hold the key, until the job has started, has finished, or so long from its enqueue."""
-    if takes(tx, record):
+    if model.takes_key(
+        record, 0
+    ):  # also for a time that is over: nobody else holds it for longer then
         id_, until = model.hold_of(record)
         tx.run("take_key", record.ref.queue, record.job.key, id_.bytes, until)
 

@@ -289,13 +289,15 @@ def ready_in(record: JobRecord, now: Micros) -> Micros:
     return SUSPECTS_AGAIN if record.life.lapses >= SUSPECT_AFTER else 0
 
 
-def takes_key(record: JobRecord) -> bool:
+def takes_key(record: JobRecord, now: Micros) -> bool:
     """Whether a job that comes as it is holds its key; `hold_of` says until when."""
-    until = record.job.options.key_until
+    until = hold_of(record).until
     if record.job.key is None or record.follows is not None:
         return False
+    if until is not None:
+        return until > now
     begun = record.state is State.RUNNING or record.life.attempt > 0
-    return isinstance(until, int) or (not record.finished and not (until == "started" and begun))
+    return not record.finished and not (record.job.options.key_until == "started" and begun)
 
 
 def hold_of(record: JobRecord) -> Hold:

@@ -18,8 +18,9 @@ BEGIN
     state = CASE WHEN state = WAITING THEN state ELSE queuekit.ready_or_scheduled(lapses, new.scheduled_at) END
   WHERE id = job AND queue = job_queue
   RETURNING NULL, queue, id, found, state, generation, NULL, id, NULL, NULL INTO became;
-  UPDATE queuekit.keys SET expires_at = queuekit.key_expires(new)
-  WHERE queue = job_queue AND key = new.key AND id = job;
+  UPDATE queuekit.keys k SET expires_at = queuekit.key_expires(j)
+  FROM queuekit.jobs j
+  WHERE j.id = job AND j.queue = job_queue AND k.queue = job_queue AND k.key = new.key AND k.id = job;
   RETURN became;
 END
 $$;

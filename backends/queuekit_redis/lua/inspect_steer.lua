@@ -65,8 +65,9 @@ local function delete(id, state)
     take_out(id)
   end
   local own, channels = record.own(blob), redis.call('HGET', key.waiters, id)
+  local how, delivery = retention.settled(id)
   retention.forget({id})
-  retention.remember({id})
+  retention.remember({id, how and retention.settled_run(id, delivery, how)})
   if channels then doorbell.tell(id, channels) end
   if own.key then keys.follow(id, own) end
   return nil

@@ -59,9 +59,14 @@ local function store(job, notes)
   if job.takes_key then keys.hold(job.id, job.blob, job.own) end
 end
 
+local function is_over(blob, own)
+  return type(own['until']) == 'number' and record.enqueued_at(blob) + own['until'] <= now
+end
+
 local function read(id, state, blob, takes_key, counts, follows, before, behind, over, ends, how, delivery, cancel, ...)
+  local own = record.own(blob)
   local job = {
-    id = id, state = state, blob = blob, own = record.own(blob), takes_key = takes_key == '1', follows = follows,
+    id = id, state = state, blob = blob, own = own, takes_key = takes_key == '1' and not is_over(blob, own), follows = follows,
     before = before, behind = behind, over = over, ends = ends, how = how, delivery = tonumber(delivery), cancel = cancel,
     counts = record.parse_counts(counts ~= '' and counts or nil),
   }

@@ -133,6 +133,12 @@ class AckCases:
         assert [answers_of(changes) for changes in told] == [[DONE]] * 6
         assert len((await record(backend, one.token.id)).notes.errors) == 1
 
+    async def test_the_same_ack_of_a_job_that_was_deleted_is_done(self, backend: Backend) -> None:
+        one = await running(backend)
+        await ack(backend, succeeded(one))
+        await backend.inspector.steer(Event.DELETE, [one.token.ref])
+        await ack(backend, succeeded(one))
+
     async def test_the_same_ack_of_a_job_without_record_is_done(self, backend: Backend) -> None:
         one = await running(backend, keep=Keep(0))
         await ack(backend, succeeded(one))

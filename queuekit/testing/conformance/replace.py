@@ -10,11 +10,13 @@ from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
+    MILLISECOND,
     REPLACED,
     STORED,
     Settling,
     ack,
     answer_of,
+    answers_of,
     cancelled,
     claim,
     claim_one,
@@ -161,6 +163,15 @@ class ReplaceCases:
         (answer,) = await backend.enqueue([first._replace(fresh=False)])
         assert answer_of(answer) is Refusal.KNOWN
         assert [one.payload for one in await claim(backend, 1)] == ["2"]
+
+    async def test_the_time_of_a_key_counts_from_the_first_enqueue(self, backend: Backend) -> None:
+        await put(backend, job("0", key=KEY, delay=LONG, key_until=LONG))
+        await asyncio.sleep(0.06)
+        new = job(
+            "1", key=KEY, delay=LONG, key_until=50 * MILLISECOND, key_policy=KeyPolicy.REPLACE
+        )
+        assert answers_of(await backend.enqueue([new])) == [REPLACED]
+        await put(backend, job("2", key=KEY))
 
     async def test_a_finished_job_is_not_replaced(self, backend: Backend) -> None:
         one = await running(backend, "1", key=KEY)

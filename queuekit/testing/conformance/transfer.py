@@ -117,6 +117,23 @@ def in_state(state: State, **changes: Any) -> JobRecord:
     return replace(made, **changes)
 
 
+def plain(state: State) -> JobRecord:
+    """A record with nothing in it that jobs of this state could be without."""
+    life = Life(state, delivery=7 if state is State.RUNNING else 0)
+    one = JobRecord(job=a_job(), life=life, times=Times(now()))
+    match state:
+        case State.READY:
+            return one
+        case State.SCHEDULED:
+            return replace(one, times=one.times._replace(scheduled_at=now() + LONG))
+        case State.RUNNING:
+            times = one.times._replace(started_at=now(), leased_until=now() + LONG)
+            return replace(one, lease=Lease(Claimant(ALICE, 1), LONG), times=times)
+        case _:
+            times = one.times._replace(finished_at=now(), kept_until=now() + LONG)
+            return replace(one, times=times)
+
+
 ALONE: Final = [
     State.SCHEDULED,
     State.READY,
@@ -138,16 +155,7 @@ class TransferCases:
 
     @pytest.mark.parametrize("state", ALONE)
     async def test_a_plain_record_too(self, backend: Backend, state: State) -> None:
-        life = Life(state, delivery=7 if state is State.RUNNING else 0)
-        one = JobRecord(job=a_job(), life=life, times=Times(now()))
-        if state is State.SCHEDULED:
-            one = replace(one, times=one.times._replace(scheduled_at=now() + LONG))
-        elif state is State.RUNNING:
-            times = one.times._replace(started_at=now(), leased_until=now() + LONG)
-            one = replace(one, lease=Lease(Claimant(ALICE, 1), LONG), times=times)
-        elif state is not State.READY:
-            times = one.times._replace(finished_at=now(), kept_until=now() + LONG)
-            one = replace(one, times=times)
+        one = plain(state)
         await backend.transfer.store([one])
         assert same(await record(backend, one.ref), one)
 
@@ -233,6 +241,11 @@ class TransferCases:
         (change,) = await backend.enqueue([job(key=KEY)])
         assert (change.refused, change.holder) == (Refusal.KEY_HELD, one.job.id)
         await put(backend, job(key="other"))
+
+    async def test_a_job_whose_keys_time_is_over_asks_for_none(self, backend: Backend) -> None:
+        await running(backend, key=KEY)
+        one = in_state(State.READY, job=a_job(KEY, key_until=BRIEF))
+        assert answers_of(await backend.transfer.store([one])) == ["stored"]
 
     async def test_a_job_whose_key_another_holds_is_refused(self, backend: Backend) -> None:
         holder = await running(backend, key=KEY)
