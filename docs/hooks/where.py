@@ -115,7 +115,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
         ),
         Row(
             "A cancel reaches a task: in the loop, in a thread, in a child",
-            "worker/run.py: interrupt",
+            "worker/heartbeat.py: Heartbeat; worker/run.py: interrupt; worker/executor.py: _in_thread",
             "",
             "",
             "",
@@ -157,7 +157,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
         ),
         Row(
             "A lapsed lease is rescued",
-            "worker/upkeep.py: Upkeep",
+            "worker/upkeep.py: Upkeep; lifecycle.py: step",
             "lua/maintain.lua: lapse",
             "functions/maintain.sql: rescue",
             "maintain.py: _rescue",
@@ -175,15 +175,31 @@ GROUPS: Final[dict[str, list[Row]]] = {
             "A job ends: its record is kept, its key is freed, waiters are told",
             "backend/model.py: ended kept",
             "lua/shared/life.lua: finish",
-            "functions/life.sql: finish",
+            "functions/life.sql: finish; sql/settle.sql: succeed",
             "life.py: finish",
             "retention.py",
         ),
         Row(
-            "A key is freed, and who waits for that follows",
+            "A key is freed that is held until its job has started",
+            "",
+            "lua/fetch.lua: claim_odd",
+            "functions/keys.sql: free_started_key",
+            "fetch.py: _claimed",
+            "keys.py: KeyUntilCases",
+        ),
+        Row(
+            "A key is free whose protection for a time is over",
+            "backend/model.py: hold_of",
+            "lua/shared/keys.lua: prune",
+            "functions/maintain.sql: prune",
+            "sql/maintain.sql: forget_keys",
+            "keys.py: KeyUntilCases",
+        ),
+        Row(
+            "A key is freed at the end, and who waits for that follows",
             "backend/model.py: followed",
             "lua/shared/keys.lua: free follow",
-            "functions/keys.sql: free_key follow",
+            "functions/keys.sql: free_key follow; sql/settle.sql: succeed",
             "keys.py: free follow",
             "keys.py; replace.py: SuccessorCases",
         ),
@@ -193,7 +209,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
             "All that time does",
             "worker/upkeep.py: tick",
             "lua/maintain.lua",
-            "sql/maintain.sql: maintain",
+            "maintain.py: Maintenance; sql/maintain.sql: maintain prune make_partitions",
             "maintain.py: maintain",
             "changes.py: QueuesOfMaintainCases",
         ),
@@ -214,10 +230,10 @@ GROUPS: Final[dict[str, list[Row]]] = {
             "expire.py",
         ),
         Row(
-            "Records are trimmed to a count",
+            "Records are trimmed to a count (by Redis at the ack, else by upkeep)",
             "",
-            "lua/shared/retention.lua: trim",
-            "functions/retention.sql: trim_succeeded",
+            "lua/shared/retention.lua: put trim",
+            "functions/retention.sql: trim_succeeded trim_kind",
             "retention.py: _trim",
             "retention.py",
         ),
@@ -250,9 +266,9 @@ GROUPS: Final[dict[str, list[Row]]] = {
         Row(
             "A waiter is told of an end",
             "handle.py: result",
-            "lua/shared/doorbell.lua: tell; lua/wait_results.lua",
-            "functions/doorbell.sql: tell; sql/wait.sql: results",
-            "doorbell/rings.py: tell_waiters; wait.py: for_ends",
+            "lua/shared/doorbell.lua: tell; doorbell.py; wait.py; lua/wait_results.lua",
+            "functions/doorbell.sql: tell; doorbell.py; wait.py; sql/wait.sql: results",
+            "doorbell/rings.py: tell_waiters; doorbell/sockets.py: send; wait.py: for_ends",
             "results.py",
         ),
     ],
@@ -381,8 +397,8 @@ def _cell(cell: str) -> str:
 HEAD: Final = """# Where what stands
 
 Each behaviour, and where it is decided: in the core, and by which function, statement or script in each of the three
-backends, in one atomic step. Files of one name hold the same concern everywhere: `life` what becomes of a job, with the
-one door out of running; `line` the order of ready jobs; `keys` unique keys; `notes` errors, history and logs;
+backends. Each is one atomic step. Files of one name hold the same concern everywhere: `life` what becomes of a job, with
+the one door out of running; `line` the order of ready jobs; `keys` unique keys; `notes` errors, history and logs;
 `retention` records of what has finished. The last column has the cases that every backend must pass.
 """
 
