@@ -397,8 +397,8 @@ def _cell(cell: str) -> str:
 HEAD: Final = """# Where what stands
 
 Each behaviour, and where it is decided: in the core, and by which function, statement or script in each of the three
-backends. Each is one atomic step. Files of one name hold the same concern everywhere: `life` what becomes of a job, with
-the one door out of running; `line` the order of ready jobs; `keys` unique keys; `notes` errors, history and logs;
+backends. Each is one atomic step. Files of one name hold the same concern everywhere: `life` what becomes of a job,
+with the one door out of running; `line` the order of ready jobs; `keys` unique keys; `notes` errors, history and logs;
 `retention` records of what has finished. The last column has the cases that every backend must pass.
 """
 
