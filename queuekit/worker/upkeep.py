@@ -56,8 +56,7 @@ class Upkeep:
                 self._refused.happened(error)
             else:
                 self._refused.over()
-            # At least thrice a lease, else the store would take every pause between ticks for an outage.
-            await asyncio.sleep(min(TICK, self._board.beat * 0.75) * random.uniform(0.8, 1))
+            await asyncio.sleep(self._pause())
 
     async def tick(self) -> None:
         """One round."""
@@ -72,3 +71,7 @@ class Upkeep:
         if now - self._outage.ended_at < LATE_CLAIMS_FOR:
             await self._fetcher.give_back_unreceived()
         self._fetcher.give_back_unbegun(UNBEGUN_FOR)
+
+    def _pause(self) -> float:
+        """Seconds between ticks: three come in a lease at least, else the store would take each pause for an outage."""
+        return min(TICK, self._board.beat * 0.75) * random.uniform(0.8, 1)
