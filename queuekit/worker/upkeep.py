@@ -57,8 +57,7 @@ class Upkeep:
                 self._refused.happened(error)
             else:
                 self._refused.over()
-            # At least thrice a lease, else the store would take every pause between ticks for an outage.
-            await asyncio.sleep(min(TICK, self._board.beat * 0.75) * random.uniform(0.8, 1))
+            await asyncio.sleep(self._pause())
 
     async def tick(self) -> None:
         """One round."""
@@ -80,3 +79,7 @@ class Upkeep:
             journal.tell_end(change)
         if done.rescued:
             log.warning("rescued jobs whose worker was not heard of", count=len(done.rescued))
+
+    def _pause(self) -> float:
+        """Seconds between ticks: three come in a lease at least, else the store would take each pause for an outage."""
+        return min(TICK, self._board.beat * 0.75) * random.uniform(0.8, 1)
