@@ -5,13 +5,14 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from queuekit.errors import StoreGone
-from queuekit.job import Return, State
+from queuekit.job import Claimant, Return, State
 from queuekit.lifecycle import Failed, Outcome, Released, Snoozed, Succeeded
 from queuekit.loops import background
 from queuekit.worker.run import Run
-from tests.unit.worker.conftest import Bench, Calls, Make, turns
+from tests.unit.worker.conftest import ME, Bench, Calls, Make, turns
 from tests.waiting import eventually
 from tests.worker.faults import Fault
 
@@ -64,7 +65,7 @@ async def test_an_idle_worker_asks_once_and_again_when_the_doorbell_rings(
         await bench.enqueue()
         await take(bench)
         await turns()
-    assert len(fetches) == 2
+    assert [ask.claimant for (ask,), _ in fetches.asked] == [Claimant(ME, 1), Claimant(ME, 2)]
 
 
 async def test_outcomes_travel_with_a_claim(bench: Bench, fetches: Fetches) -> None:
@@ -198,6 +199,34 @@ async def test_only_what_was_not_received_is_given_back(bench: Bench) -> None:
     _, released = bench.outbox.waiting
     assert isinstance(released, Return)
     assert released.token.ref == unreceived.claim.token.ref
+
+
+async def test_what_was_claimed_by_a_call_without_an_answer_yet_is_not_given_back(
+    bench: Bench,
+) -> None:
+    await bench.enqueue()
+    fetch = bench.backend.fetch
+
+    async def late(*args: Any, **named: Any) -> Any:
+        fetched = await fetch(*args, **named)
+        await bench.fetcher.give_back_unreceived()
+        return fetched
+
+    bench.backend.fetch = late  # type: ignore[method-assign]
+    async with background(bench.fetcher.run):
+        run = await take(bench)
+        await eventually(lambda: bench.doorbell.for_work)
+    assert not list(bench.outbox.tokens())
+    assert (await bench.record(run.claim.token)).state is State.RUNNING
+
+
+async def test_a_job_that_has_expired_is_told_and_not_begun(bench: Bench) -> None:
+    (job,) = await bench.enqueue(expires=1e-6)
+    with capture_logs() as lines:
+        async with background(bench.fetcher.run):
+            await eventually(lambda: bench.doorbell.for_work)
+    assert [(line["job_id"], line["reason"]) for line in lines] == [(str(job.id), "expired")]
+    assert not bench.board.buffer
 
 
 async def test_a_store_that_is_gone_ends_it(bench: Bench) -> None:
