@@ -37,6 +37,9 @@ async def test_it_rings_for_cancel_requests_alone_while_there_is_work(bench: Ben
     async with background(bench.doorbell.run):
         await eventually(lambda: len(wait) == 1)
         assert wait.asked[0][0][0] == ()
+        bench.doorbell.listen(for_work=False)
+        await turns()
+        assert len(wait) == 1
 
         async def woken() -> bool:
             """A wake between two waits is lost."""
@@ -87,6 +90,17 @@ async def test_where_the_server_refuses_to_wait_it_polls(
             await rung(bench)
             await eventually(lambda: refused.happened >= 3)
     assert [line["event"] for line in lines] == ["the server refuses to wait for jobs; polling"]
+
+
+async def test_it_does_not_poll_without_a_pause(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.worker.doorbell.POLL_EVERY", 600)
+    refused = Fault(bench.backend, "wait", BackendRefused)
+    async with background(bench.doorbell.run):
+        await eventually(lambda: refused.happened)
+        await turns()
+    assert refused.happened == 1
 
 
 async def test_in_an_outage_it_rings_for_nobody_and_waits(bench: Bench) -> None:
