@@ -1,7 +1,6 @@
 """A whole backend in one file: jobs in this process's memory, as records.
 
-It passes the conformance suite; docs/writing-a-backend.md walks through it. Nothing here awaits: a method is one step.
-"""
+It passes the conformance suite; docs/writing-a-backend.md walks through it. Nothing here awaits: a method is one step."""
 
 import time
 from collections import defaultdict
@@ -368,7 +367,8 @@ class MemoryBackend(BackendBase):
         ref, seen, hold = job.ref, self._seen(job.ref), self._holder(job.ref.queue, job.job.key)
         if seen or self._is_remembered(ref):
             return model.refused(seen or ref, Refusal.KNOWN)
-        if job.follows and JobRef(ref.queue, job.follows) not in self.data.jobs:
+        before = self.data.jobs.get(JobRef(ref.queue, job.follows)) if job.follows else None
+        if job.follows and (before is None or before.record.lease is None):
             return model.refused(ref, Refusal.GONE, holder=job.follows)
         if hold and model.takes_key(job, _now()):
             return model.refused(ref, Refusal.KEY_HELD, holder=hold.id)

@@ -184,6 +184,16 @@ class TransferCases:
         assert change == Change(waiting.ref, None, None, refused=Refusal.GONE, holder=holder.job.id)
         assert await state_of(backend, waiting.ref) is None
 
+    async def test_a_successor_is_refused_whose_predecessor_has_ended(
+        self, backend: Backend
+    ) -> None:
+        holder, waiting = _pair()
+        await backend.transfer.store([holder])
+        (held,) = await backend.leases(ALICE)
+        await ack(backend, _ack(held.token))
+        (change,) = await backend.transfer.store([waiting])
+        assert (change.refused, change.holder) == (Refusal.GONE, holder.job.id)
+
     @pytest.mark.parametrize("state", ALONE)
     async def test_a_known_record_changes_nothing(self, backend: Backend, state: State) -> None:
         one = in_state(state)
