@@ -1,6 +1,6 @@
 """A whole backend in one file: jobs in this process's memory, as records.
 
-It passes the conformance suite; docs/writing-a-backend.md walks through it. Nothing here awaits: a method is one step."""
+It passes the conformance suite; docs/writing-a-backend.md walks through it. Nothing awaits: a method is one step."""
 
 import time
 from collections import defaultdict
