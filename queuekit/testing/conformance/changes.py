@@ -280,29 +280,26 @@ class QueuesOfMaintainCases:
 
     async def _ripe(self, backend: Backend, what: str, queue: str) -> JobRef:
         """A job of which a tick makes something else."""
-        kinds: dict[str, Callable[[], Awaitable[Job[Any] | Claim]]] = {
+        kinds: dict[str, Callable[[], Awaitable[JobRef]]] = {
             "due": lambda: self._stored(backend, job(queue=queue, delay=BRIEF)),
             "expire": lambda: self._stored(backend, job(queue=queue, expires=BRIEF)),
             "lapse": lambda: self._claimed_briefly(backend, queue),
         }
-        made = await kinds[what]()
-        return made.ref if isinstance(made, Job) else made.token.ref
+        return await kinds[what]()
 
-    async def _stored(self, backend: Backend, one: Job[Any]) -> Job[Any]:
+    async def _stored(self, backend: Backend, one: Job[Any]) -> JobRef:
         await put(backend, one)
-        return one
+        return one.ref
 
-    async def _claimed_briefly(self, backend: Backend, queue: str) -> Claim:
+    async def _claimed_briefly(self, backend: Backend, queue: str) -> JobRef:
         await put(backend, job(queue=queue))
-        return await claim_one(backend, queue=queue, lease=BRIEF)
+        return (await claim_one(backend, queue=queue, lease=BRIEF)).token.ref
 
 
 async def settle(backend: Backend, outcome: Ack | Return) -> Change:
     """What is told of one outcome."""
-    if isinstance(outcome, Ack):
-        (change,) = await backend.ack([outcome])
-    else:
-        (change,) = await backend.retry([outcome])
+    fetched = await backend.fetch(Ask(["none"], 0, claimant(), LONG), settle=[outcome])
+    (change,) = fetched.settled
     return change
 
 
