@@ -1,6 +1,6 @@
 """What becomes of a job, written: how it begins, the one door out of running, and every other way to end.
 
-Decided is it before, by `queuekit.backend.model`.
+`queuekit.backend.model` decides it before.
 """
 
 from dataclasses import replace

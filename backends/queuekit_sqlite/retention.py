@@ -51,7 +51,7 @@ def drop_plain(tx: Transaction, points: Sequence[Values]) -> int:
     """Remove jobs that succeed now and leave no record; how many did."""
     if not points:
         return 0
-    # Passes by the door (life.leave): plain successes, in bulk.
+    # Does not go through the one door (life.leave): plain successes, in bulk.
     end, until = codes.SUCCEEDED, tx.now + REMEMBER_IDS
     tx.run_many("remember_id", [(*point, until, end, point[2]) for point in points])
     return tx.run_many("drop", points)

@@ -95,7 +95,7 @@ def carry_out(tx: Transaction, plan: Plan) -> Changes:
 
 def _succeed(tx: Transaction, plan: Plan) -> bool:
     """End plain successes; whether all of them have ended now."""
-    # Passes by the door (life.leave): plain successes, in bulk.
+    # Does not go through the one door (life.leave): plain successes, in bulk.
     now, ended = tx.now, 0
     for age, points in plan.kept.items():
         try:

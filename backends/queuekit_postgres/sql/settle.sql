@@ -1,5 +1,5 @@
 -- name: succeed
--- Moves running jobs to the records. Passes by the door (life.leave): plain successes, in bulk.
+-- Moves running jobs to the records. Does not go through the one door (life.leave): plain successes, in bulk.
 -- `state + 0`, so that no plan can walk the partial index of running jobs with all its dead entries; width_bucket, because
 -- it finds a seq's place in the sorted array by bisection.
 -- $1 seqs bigint[] (sorted), $2 delivery of all or $3 deliveries bigint[], $4 result of all or $5 results text[]; null

@@ -15,7 +15,7 @@ local function blob_of(job, enqueued_at, origin)
   return record.first_line(job.flag, enqueued_at, job.at, job.expires, origin) .. job.rest
 end
 
--- What holds a key takes the place of its payload, options and times; its state.
+-- Gives the holder of a key the payload, options and times of a newer job; the state that it has then.
 local function take_place_of(holder, c, job)
   local enqueued_at = record.enqueued_at(redis.call('HGET', key.jobs, holder))
   local blob = blob_of(job, enqueued_at, hexadecimal(job.id))

@@ -111,7 +111,7 @@ local function end_all(first, total, group)
   retention.trim(group.task, group.count)
 end
 
--- Passes by the door (life.leave): plain successes, in bulk.
+-- Does not go through the one door (life.leave): plain successes, in bulk.
 -- Acks at most BULK of them from ARGV[first]: the number of groups; of each group its task, retention and size; all ids;
 -- all addresses; all results. False, with nothing changed, unless every token is its job's present one.
 function life.succeed(first)
