@@ -133,6 +133,13 @@ class AckCases:
         assert [answers_of(changes) for changes in told] == [[DONE]] * 6
         assert len((await record(backend, one.token.id)).notes.errors) == 1
 
+    async def test_an_ack_of_a_run_before_the_last_one_is_lost(self, backend: Backend) -> None:
+        one = await running(backend, keep=Keep(LONG))
+        await ack(backend, failed(one))
+        await backend.inspector.steer(Event.RERUN, [one.token.ref])
+        await give_back(backend, retried(await claim_one(backend), LONG))
+        assert answers_of(await backend.ack([failed(one)])) == [Refusal.LOST]
+
     async def test_the_same_ack_of_a_job_that_was_deleted_is_done(self, backend: Backend) -> None:
         one = await running(backend)
         await ack(backend, succeeded(one))

@@ -65,6 +65,25 @@ class RetryCases:
         await give_back(backend, retried(await claim_one(backend)))
         assert [one.payload for one in await claim(other, 3)] == ["1", "2", "0"]
 
+    async def test_a_job_retried_at_once_keeps_the_time_at_which_it_was_due(
+        self, backend: Backend
+    ) -> None:
+        await put(backend, job(delay=1))
+        one = await claim_one(backend)
+        due = (await record(backend, one.token.id)).times.scheduled_at
+        assert due is not None
+        await give_back(backend, retried(one))
+        assert (await record(backend, one.token.id)).times.scheduled_at == due
+
+    async def test_a_retry_that_ends_as_cancelled_is_due_no_more(self, backend: Backend) -> None:
+        await put(backend, job(delay=1))
+        one = await claim_one(backend)
+        due = (await record(backend, one.token.id)).times.scheduled_at
+        await backend.inspector.steer(Event.CANCEL, [one.token.ref])
+        await give_back(backend, retried(one, LONG))
+        found = await record(backend, one.token.id)
+        assert (found.state, found.times.scheduled_at) == (State.CANCELLED, due)
+
     async def test_a_retry_keeps_the_error(self, backend: Backend) -> None:
         one = await running(backend)
         await give_back(backend, retried(one, LONG, "try later"))
