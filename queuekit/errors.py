@@ -103,6 +103,11 @@ class QueueMoved(QueuekitError):
 class JobNotFound(QueuekitError, LookupError):
     """There is no such job, or its record is past its retention."""
 
+    @classmethod
+    def named(cls, job: object) -> "JobNotFound":
+        """That of a job, by its id or `JobRef`."""
+        return cls(f"No job {job}: it never was, or its record is past its retention (option keep)")
+
 
 class JobFailed(QueuekitError):
     """The awaited job failed for good.

@@ -133,7 +133,7 @@ class Handle(Generic[R_co]):
         """
         change = await self._desk.cancel(await self._ref())
         if change.found is None:
-            raise self._not_found()
+            raise JobNotFound.named(self.id)
         if change.refused:
             raise InvalidTransition(self.id, "cancel", change.found)
 
@@ -162,21 +162,16 @@ class Handle(Generic[R_co]):
     async def _record(self) -> JobRecord:
         record = await self._desk.record(await self._ref())
         if record is None:
-            raise self._not_found()
+            raise JobNotFound.named(self.id)
         return record
 
     async def _ref(self) -> JobRef:
         if self.queue is None:
             ref = await self._desk.locate(self.id)
             if ref is None:
-                raise self._not_found()
+                raise JobNotFound.named(self.id)
             self.queue = ref.queue
         return JobRef(self.queue, self.id)
-
-    def _not_found(self) -> JobNotFound:
-        return JobNotFound(
-            f"No job {self.id}: it never was, or its record is past its retention (option keep)"
-        )
 
 
 def info_of(record: JobRecord, task: "Task[..., Any] | None" = None) -> JobInfo:

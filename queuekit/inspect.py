@@ -60,7 +60,7 @@ class Inspect:
         (ref,) = [job] if isinstance(job, JobRef) else await self.locate([job])
         (record,) = [None] if ref is None else await (await self._store.inspector()).get([ref])
         if record is None:
-            raise JobNotFound(f"No job {job}: it never was, or its record is past its retention")
+            raise JobNotFound.named(job)
         return self._info(record)
 
     async def locate(self, ids: Sequence[UUID]) -> Sequence[JobRef | None]:

@@ -71,7 +71,7 @@ class Waiting:
                 statement = self._statements["results"]
                 rows = await self._lanes.fetch(statement, ids, queues, self._name, ask_until)
                 if gone := [row["asked"] for row in rows if row["state"] is None]:
-                    raise JobNotFound(f"Job {gone[0]} is not stored, or its record is gone.")
+                    raise JobNotFound.named(gone[0])
                 if rows:
                     ended = map(record, rows)
                     return {one.ref: one for one in ended}

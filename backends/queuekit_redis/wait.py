@@ -84,10 +84,7 @@ class Waiting:
         for (_, refs), states in zip(parts, await self._scripts.run_all(calls), strict=True):
             for ref, state in zip(refs, states, strict=True):
                 if state < 0:
-                    raise JobNotFound(
-                        f"Job {ref.id} is not in queue {ref.queue!r}: "
-                        "it never was, or its record is past its retention."
-                    )
+                    raise JobNotFound.named(ref)
                 if state > 0:
                     finished.append(ref)
         records = await self._inspector.get(finished)

@@ -31,9 +31,8 @@ def takes(tx: Transaction, record: JobRecord) -> bool:
 
 def take(tx: Transaction, record: JobRecord) -> None:
     """Hold the key, until the job has started, has finished, or so long from its enqueue."""
-    if model.takes_key(
-        record, 0
-    ):  # also for a time that is over: nobody else holds it for longer then
+    # Also for a time that is over: whoever held it before holds it for no longer then.
+    if model.takes_key(record, 0):
         id_, until = model.hold_of(record)
         tx.run("take_key", record.ref.queue, record.job.key, id_.bytes, until)
 

@@ -115,9 +115,7 @@ def _ends(tx: Transaction, jobs: Collection[JobRef]) -> dict[JobRef, JobRecord]:
     for ref in jobs:
         job = tx.one("find_state", ref.id.bytes, ref.queue, tx.now)
         if job is None:
-            raise JobNotFound(
-                f"Job {ref.id} is not in queue {ref.queue!r}: its record may be past its retention."
-            )
+            raise JobNotFound.named(ref)
         seq, code = job
         if code in codes.FINISHED:
             found[ref] = rows.at(tx, seq).record

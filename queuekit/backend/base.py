@@ -190,10 +190,9 @@ class BackendBase(ABC):
             await self.awaited(refs, round(wait_for * _SECOND))
         while True:
             found = dict(zip(refs, await self.get(refs), strict=True))
-            if None in found.values():
-                raise JobNotFound(
-                    "One of these jobs never was, or its record is past its retention"
-                )
+            for ref, one in found.items():
+                if one is None:
+                    raise JobNotFound.named(ref)
             ends = {ref: one for ref, one in found.items() if one and one.state in FINISHED}
             left = end - loop.time()
             if ends or left <= 0:
