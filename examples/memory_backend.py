@@ -239,7 +239,7 @@ class MemoryBackend(BackendBase):
             self._leave(one, model.left(one.record, Event.LAPSE, _now()), Event.LAPSE)
             for one in lapsed[:BULK]
         ]
-        expired, promoted = self._expire(queue, BULK), self._promote(queue)
+        promoted, expired = self._promote(queue), self._expire(queue, BULK)
         old = [
             one
             for one in self._in(ALLOWED[Event.CLEAN], queue)

@@ -1,12 +1,12 @@
 """Settling runs: plain successes in bulk, all others by the schema's one door out of running."""
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from operator import itemgetter
 from typing import Any, Final, TypeVar, cast
 
 from queuekit.backend import BackendSettings, Change, Changes, Refusal
 from queuekit.backend.changes import as_asked
+from queuekit.backend.model import invalid
 from queuekit.codes import settlement
 from queuekit.job import Ack, Keep, Reason, Return, ReturnKind, State, bounded
 from queuekit_postgres.connection import Lane
@@ -103,8 +103,7 @@ class Settling:
         keep = outcome.keep if isinstance(outcome, Ack) else None
         found = await self._lane.fetch(self._statements["get"], [token.id], [token.queue])
         attempt, task = (found[0]["attempt"], found[0]["task"]) if found else (0, "")
-        told = {"attempt": attempt, "type": "InvalidResult", "message": str(error), "traceback": ""}
-        text = json.dumps(told)
+        text = invalid(attempt, str(error))
         ack = Ack(token, task, State.FAILED, None, Reason.INVALID_RESULT, text, keep)
         lost = await self._leave([ack])
         return lost.get(0) or as_asked(ack)._replace(

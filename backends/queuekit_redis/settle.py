@@ -1,14 +1,13 @@
 """Settling outcomes, alone or on the way of a claim: plain jobs that succeeded in bulk, all others one by one."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from queuekit.backend import Change, Changes, Refusal
+from queuekit.backend import Change, Changes
 from queuekit.backend.changes import as_asked
-from queuekit.backend.model import unstorable
+from queuekit.backend.model import answered, invalid, unstorable
 from queuekit.errors import QueuekitError
 from queuekit.job import Ack, Keep, Reason, Return, ReturnKind, State, bounded
 from queuekit_redis.connection import Argument
@@ -105,16 +104,11 @@ class Settlement:
             return
         self._unsettled -= len(indices)
         queue = self._outcomes[indices[0]].token.queue
-        self._odd |= {indices[place]: change for place, change in read_odd(queue, answer)}
+        odd = {indices[place]: change for place, change in read_odd(queue, answer)}
         for index in self._unstorable.keys() & set(indices):
-            failed = _invalid(self._outcomes[index], self._unstorable[index])
-            change = self._odd.get(index) or as_asked(failed)._replace(
-                task=failed.task, reason=failed.reason
-            )
-            if change.done:
-                self._odd[index] = change._replace(
-                    refused=Refusal.UNSTORABLE, detail=self._unstorable[index]
-                )
+            odd.setdefault(index, as_asked(_invalid(self._outcomes[index], "")))  # a repeat
+        for index, change in odd.items():
+            self._odd[index] = answered(self._outcomes[index], change) if change.done else change
 
     @property
     def _queues_left(self) -> list[str]:
@@ -205,13 +199,12 @@ def _arguments(outcomes: Sequence[Ack | Return]) -> Iterator[Argument]:
 def _invalid(outcome: Ack | Return, why: str) -> Ack:
     """The failure that takes the place of an outcome that can't be stored."""
     attempt = read_run(address_of(outcome.token)).attempt
-    error = {"attempt": attempt, "type": "InvalidResult", "message": why, "traceback": ""}
     task, keep = (outcome.task, outcome.keep) if isinstance(outcome, Ack) else ("", None)
     return Ack(
         outcome.token,
         task,
         State.FAILED,
         reason=Reason.INVALID_RESULT,
-        error=json.dumps(error),
+        error=invalid(attempt, why),
         keep=keep,
     )

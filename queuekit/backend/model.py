@@ -185,23 +185,18 @@ def settled(record: JobRecord, outcome: Ack | Return, now: Micros) -> JobRecord:
     """A job whose run came to this; what a store can't take ends it as failed (`invalid_result`)."""
     event = EVENTS[how_of(outcome)]
     if why := unstorable(outcome):
-        return _invalid(record, why, now)
+        text = invalid(record.life.attempt, why)
+        return left(record, Event.ACK_FAILED, now, reason=Reason.INVALID_RESULT, error=text)
     if isinstance(outcome, Ack):
         reason, error, result = outcome.reason, outcome.error, outcome.result
         return left(record, event, now, reason=reason, error=error, result=result)
     return left(record, event, now, delay=outcome.delay, error=outcome.error)
 
 
-def _invalid(record: JobRecord, why: str, now: Micros) -> JobRecord:
-    error = {
-        "attempt": record.life.attempt,
-        "type": "InvalidResult",
-        "message": why,
-        "traceback": "",
-    }
-    return left(
-        record, Event.ACK_FAILED, now, reason=Reason.INVALID_RESULT, error=json.dumps(error)
-    )
+def invalid(attempt: int, why: str) -> str:
+    """The error of a run that came to something that its store does not take."""
+    error = {"attempt": attempt, "type": "InvalidResult", "message": why, "traceback": ""}
+    return json.dumps(error)
 
 
 def answered(outcome: Ack | Return, change: Change) -> Change:
@@ -222,12 +217,13 @@ def repeated(
         record: of the job, if it is still there.
         seen: the same, unless it is past its retention.
     """
-    token = outcome.token
-    if before != Settled(how_of(outcome), token.delivery):
+    token, why = outcome.token, unstorable(outcome)
+    if before != Settled(State.FAILED if why else how_of(outcome), token.delivery):
         return refused(seen or token.ref, Refusal.LOST)
-    if record and isinstance(outcome, Return) and record.finished:
-        return told(State.RUNNING, record)
-    return as_asked(outcome)
+    if record and record.finished and (why or isinstance(outcome, Return)):
+        return answered(outcome, told(State.RUNNING, record))
+    asked = as_asked(outcome)
+    return answered(outcome, asked._replace(now=State.FAILED) if why else asked)
 
 
 def noted(record: JobRecord, event: Event, now: Micros) -> JobRecord:

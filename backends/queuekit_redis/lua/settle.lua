@@ -14,7 +14,7 @@ local function repeated(id, address, event, state)
   local blob = redis.call('HGET', key.jobs, id)
   if blob and before == how and of == delivery then
     local over = retention.ending(id)
-    if not over or event == 'ack' then return nil end
+    if not over or (event == 'ack' and over.reason ~= 'invalid_result') then return nil end
     return life.told(id, blob, 'running', over.state, record.counts(id).generation, over.reason)
   end
   if not blob and retention.remembers_run(id, delivery, how) then return nil end

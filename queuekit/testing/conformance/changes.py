@@ -202,6 +202,24 @@ class SettleChangeCases:
         )
         assert change.detail
         assert await state_of(backend, one.token.id) is State.FAILED
+        assert await settle(backend, succeeded(one, UNSTORABLE)) == change
+
+    @pytest.mark.parametrize("settled", [retried, dead])
+    async def test_a_return_that_the_server_does_not_take(
+        self, backend: Backend, settled: Settled
+    ) -> None:
+        one = await running(backend, keep=Keep(0))
+        error = f'{{"attempt":1,"type":"Oops","message":{UNSTORABLE},"traceback":""}}'
+        change = await settle(backend, settled(one)._replace(error=error))
+        assert change._replace(detail=None) == Change(
+            one.token.ref,
+            State.RUNNING,
+            State.FAILED,
+            refused=Refusal.UNSTORABLE,
+            task="send",
+            reason=Reason.INVALID_RESULT,
+        )
+        assert change.detail
 
     async def test_changes_of_a_mixed_batch_are_in_order(self, backend: Backend) -> None:
         claims = [await running(backend, max_crashes=1, queue=queue) for queue in "abab"]
@@ -238,6 +256,13 @@ class MaintainChangeCases:
                 reason=Reason.CRASHED,
             )
         ]
+
+    async def test_a_job_that_is_due_and_has_expired_was_ready(self, backend: Backend) -> None:
+        one = job(delay=1, expires=1)
+        await put(backend, one)
+        await asyncio.sleep(0.002)
+        (change,) = (await backend.maintain(["default"])).expired
+        assert (change.found, change.now) == (State.READY, State.FAILED)
 
     async def test_a_scheduled_job_that_expires(self, backend: Backend) -> None:
         one = job(delay=LONG, expires=1, keep=Keep(0))

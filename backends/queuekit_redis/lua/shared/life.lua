@@ -58,9 +58,10 @@ function life.leave(id, address, event, told)
   local own = record.own(blob)
   notes.error(id, told.error)
   if event == 'ack' then
+    local generation = told.reason == 'invalid_result' and record.counts(id).generation
     told.event, told.attempt, told.address = event, run.attempt, address
     life.finish(id, blob, own, told)
-    return nil
+    return generation and life.told(id, blob, 'running', told.state, generation, told.reason)
   end
   local c, cancelled = counted(id, event, run), redis.call('HEXISTS', key.cancels, id) == 1
   local state, reason = decided(event, c, own, cancelled)
