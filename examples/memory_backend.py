@@ -240,14 +240,11 @@ class MemoryBackend(BackendBase):
             for one in lapsed[:BULK]
         ]
         promoted, expired = self._promote(queue), self._expire(queue, BULK)
-        old = [
-            one
-            for one in self._in(ALLOWED[Event.CLEAN], queue)
-            if _is_over(one.record.times.kept_until)
-        ]
-        for one in old[:BULK]:
+        ended = self._in(ALLOWED[Event.CLEAN], queue)
+        old = [one for one in ended if _is_over(one.record.times.kept_until)][:BULK]
+        for one in old:
             self._forget(one.record)
-        return Upkeep(rescued, expired, promoted, renewed, len(old[:BULK]))
+        return Upkeep(rescued, expired, promoted, renewed, len(old))
 
     def _renew(self, queue: str) -> int:
         """Fresh leases after a gap in which nobody could renew; once until their owner is heard again."""
@@ -370,6 +367,8 @@ class MemoryBackend(BackendBase):
         before = self.data.jobs.get(JobRef(ref.queue, job.follows)) if job.follows else None
         if job.follows and (before is None or before.record.lease is None):
             return model.refused(ref, Refusal.GONE, holder=job.follows)
+        if before and (waiting := self._follower(before.record)):
+            return model.refused(ref, Refusal.KEY_HELD, holder=waiting.record.job.id)
         if hold and model.takes_key(job, _now()):
             return model.refused(ref, Refusal.KEY_HELD, holder=hold.id)
         return self._insert(job)

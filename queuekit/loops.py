@@ -18,7 +18,7 @@ class LoopEnded(Exception):
 
 
 class background:  # noqa: N801  # used as a verb
-    """Run loops beside a block: one that ends cancels the block, leaving the block cancels the loops.
+    """Run loops beside a block: one that fails cancels the block, leaving the block cancels the loops.
 
     No generator, as a task may call ``loop.shutdown_asyncgens()``.
 

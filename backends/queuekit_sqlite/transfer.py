@@ -50,6 +50,8 @@ def _refusal(tx: Transaction, record: JobRecord) -> Change | None:
         held = rows.find(tx, JobRef(ref.queue, record.follows))
         if held is None or held.record.state is not State.RUNNING:
             return model.refused(ref, Refusal.GONE, holder=record.follows)
+        if waiting := keys.follower(tx, held.record.ref):
+            return model.refused(ref, Refusal.KEY_HELD, holder=waiting.record.job.id)
     holder = keys.holder(tx, ref.queue, record.job.key)
     if holder and keys.takes(tx, record):
         return model.refused(ref, Refusal.KEY_HELD, holder=holder.id)

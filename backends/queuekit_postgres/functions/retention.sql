@@ -30,14 +30,13 @@ CREATE OR REPLACE FUNCTION queuekit.forget(ids uuid[], queues text[]) RETURNS vo
     AND (id, queue) IN (SELECT i, q FROM unnest(ids, queues) AS u (i, q))
 $$;
 
--- Cuts succeeded records to the newest keep_count of their queue and task (as the last of them says); how many.
+-- Cuts succeeded records to keep_count of their queue and task (as the one that is kept longest says): those go whose
+-- retention ends first; how many.
 CREATE OR REPLACE FUNCTION queuekit.trim_succeeded(queues text[], bound integer) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  now bigint := queuekit.now_us();
   kind record;
   cut bigint;
   trimmed integer := 0;
-  n integer;
 BEGIN
   FOR kind IN
     WITH RECURSIVE kinds AS (
@@ -49,26 +48,25 @@ BEGIN
         SELECT min(r.task) FROM queuekit.records r WHERE r.state = SUCCEEDED AND r.queue = k.queue AND r.task > k.task
       ) FROM kinds k WHERE k.task IS NOT NULL
     )
-    SELECT k.queue, k.task, newest.keep_count FROM kinds k CROSS JOIN LATERAL (
+    SELECT k.queue, k.task, last.keep_count FROM kinds k CROSS JOIN LATERAL (
       SELECT r.keep_count FROM queuekit.records r WHERE r.state = SUCCEEDED AND r.queue = k.queue AND r.task = k.task
-      ORDER BY r.finished_at DESC LIMIT 1
-    ) AS newest
-    WHERE newest.keep_count IS NOT NULL
+      ORDER BY r.kept_until DESC LIMIT 1
+    ) AS last
+    WHERE last.keep_count IS NOT NULL
   LOOP
-    SELECT r.finished_at INTO cut FROM queuekit.records r
+    SELECT r.kept_until INTO cut FROM queuekit.records r
     WHERE r.state = SUCCEEDED AND r.queue = kind.queue AND r.task = kind.task
-    ORDER BY r.finished_at DESC OFFSET kind.keep_count LIMIT 1;
+    ORDER BY r.kept_until DESC OFFSET kind.keep_count LIMIT 1;
     CONTINUE WHEN NOT FOUND;
-    n := queuekit.trim_kind(kind.queue, kind.task, cut, bound - trimmed);
-    trimmed := trimmed + n;
+    trimmed := trimmed + queuekit.trim_kind(kind.queue, kind.task, cut, bound - trimmed);
     EXIT WHEN trimmed >= bound;
   END LOOP;
   RETURN trimmed;
 END
 $$;
 
--- Removes the oldest records of one queue and task up to a moment; the young ones are only hidden, so that their ids
--- stay known.
+-- Removes records of one queue and task that are kept up to a moment at most; the young ones are only hidden, so that
+-- their ids stay known. How many it has removed or hidden: those that are hidden already do not count for the bound.
 CREATE OR REPLACE FUNCTION queuekit.trim_kind(kind_queue text, kind_task text, cut bigint, bound integer) RETURNS integer
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -77,15 +75,17 @@ DECLARE
   deleted integer;
   hidden integer;
 BEGIN
-  SELECT r.finished_at INTO last FROM queuekit.records r
-  WHERE r.state = SUCCEEDED AND r.queue = kind_queue AND r.task = kind_task
-  ORDER BY r.finished_at OFFSET bound LIMIT 1;
+  SELECT r.kept_until INTO last FROM queuekit.records r
+  WHERE r.state = SUCCEEDED AND r.queue = kind_queue AND r.task = kind_task AND r.kept_until > now
+    AND NOT (r.awaited AND r.finished_at > now - KEEP_FOR_WAITERS)
+  ORDER BY r.kept_until OFFSET bound - 1 LIMIT 1;
   last := least(cut, last);
   DELETE FROM queuekit.records r
-  WHERE r.state = SUCCEEDED AND r.queue = kind_queue AND r.task = kind_task AND r.finished_at <= least(last, now - REMEMBER_IDS);
+  WHERE r.state = SUCCEEDED AND r.queue = kind_queue AND r.task = kind_task AND r.kept_until <= last
+    AND r.finished_at <= now - REMEMBER_IDS;
   GET DIAGNOSTICS deleted = ROW_COUNT;
   UPDATE queuekit.records r SET kept_until = now, payload = '', extra = NULL, result = NULL, logs = NULL
-  WHERE r.state = SUCCEEDED AND r.queue = kind_queue AND r.task = kind_task AND r.finished_at <= last AND r.kept_until > now
+  WHERE r.state = SUCCEEDED AND r.queue = kind_queue AND r.task = kind_task AND r.kept_until <= last AND r.kept_until > now
     AND NOT (r.awaited AND r.finished_at > now - KEEP_FOR_WAITERS);
   GET DIAGNOSTICS hidden = ROW_COUNT;
   RETURN deleted + hidden;

@@ -46,6 +46,19 @@ BEGIN
   );
   arrivals := queuekit.others(arrivals, refused);
   RETURN QUERY SELECT * FROM unnest(refused);
+  refused := ARRAY(
+    SELECT (a.n, a.queue, a.id, NULL, NULL, 0, 'key held', before.id, NULL, NULL)::queuekit.change
+    FROM unnest(arrivals) AS a CROSS JOIN LATERAL (
+      SELECT j.id, 0 AS n FROM queuekit.jobs j WHERE j.queue = a.queue AND j.key = a.key AND j.state = WAITING
+      UNION ALL
+      SELECT b.id, b.n FROM unnest(arrivals) AS b
+      WHERE b.queue = a.queue AND b.key = a.key AND b.state = WAITING AND b.n < a.n
+      ORDER BY n LIMIT 1
+    ) AS before
+    WHERE a.state = WAITING
+  );
+  arrivals := queuekit.others(arrivals, refused);
+  RETURN QUERY SELECT * FROM unnest(refused);
   PERFORM queuekit.line_up(given, ARRAY(SELECT a FROM unnest(arrivals) AS a WHERE a.state = WAITING));
   PERFORM queuekit.ring(array_agg(a.queue), count(*)) FROM unnest(arrivals) AS a WHERE a.state <= SCHEDULED;
 END

@@ -125,7 +125,7 @@ CREATE TABLE queuekit.records (
   logs text[]
 ) PARTITION BY RANGE (kept_until);
 CREATE INDEX records_id ON queuekit.records (id, queue);
-CREATE INDEX records_succeeded ON queuekit.records (queue, task, finished_at) WHERE state = SUCCEEDED;
+CREATE INDEX records_succeeded ON queuekit.records (queue, task, kept_until) WHERE state = SUCCEEDED;
 CREATE INDEX records_unsuccessful ON queuekit.records (queue) WHERE state <> SUCCEEDED;
 CREATE TABLE queuekit.records_other PARTITION OF queuekit.records DEFAULT;
 CREATE INDEX records_other_kept ON queuekit.records_other (kept_until);

@@ -128,6 +128,36 @@ class RetentionCases:
         await eventually(trimmed)
         assert sorted(await self._payloads(backend)) == ["7", "8", "9"]
 
+    @pytest.mark.parametrize("keyed", [False, True])
+    async def test_of_a_batch_that_ended_at_once_as_many_stay_as_are_counted(
+        self, backend: Backend, *, keyed: bool
+    ) -> None:
+        keep = Keep(LONG, count=3)
+        await put(backend, *(job(keep=keep, key=f"key {n}" if keyed else None) for n in range(10)))
+        await ack(backend, *(succeeded(one) for one in await claim(backend, 10)))
+
+        async def trimmed() -> bool:
+            await backend.maintain(["default"])
+            return len(await self._payloads(backend)) <= 3
+
+        await eventually(trimmed)
+        assert len(await self._payloads(backend)) == 3
+
+    async def test_a_count_cuts_those_first_whose_retention_ends_first(
+        self, backend: Backend
+    ) -> None:
+        ages = [3, 1, 4, 2]
+        for place, age in enumerate(ages):
+            one = await running(backend, payload=str(place), keep=Keep(age * LONG, count=2))
+            await ack(backend, succeeded(one))
+
+        async def trimmed() -> bool:
+            await backend.maintain(["default"])
+            return len(await self._payloads(backend)) == 2
+
+        await eventually(trimmed)
+        assert sorted(await self._payloads(backend)) == ["0", "2"]
+
     async def test_a_late_ack_is_lost_when_a_count_has_cut_the_record(
         self, backend: Backend
     ) -> None:

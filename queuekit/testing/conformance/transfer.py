@@ -194,6 +194,16 @@ class TransferCases:
         (change,) = await backend.transfer.store([waiting])
         assert (change.refused, change.holder) == (Refusal.GONE, holder.job.id)
 
+    async def test_a_second_successor_of_one_job_is_refused(self, backend: Backend) -> None:
+        holder, waiting = _pair()
+        second = replace(waiting, job=a_job(KEY, **OPTIONS))
+        changes = await backend.transfer.store([holder, waiting, second])
+        refused = Change(second.ref, None, None, refused=Refusal.KEY_HELD, holder=waiting.job.id)
+        assert changes[2] == refused
+        assert await backend.transfer.store([second]) == [refused]
+        assert same(await record(backend, waiting.ref), waiting)
+        assert await state_of(backend, second.ref) is None
+
     @pytest.mark.parametrize("state", ALONE)
     async def test_a_known_record_changes_nothing(self, backend: Backend, state: State) -> None:
         one = in_state(state)

@@ -15,6 +15,7 @@ from queuekit.testing.conformance._make import (
     claim,
     claim_one,
     failed,
+    find_all,
     job,
     numbered,
     put,
@@ -69,6 +70,17 @@ async def test_a_count_cuts_the_record_of_a_waited_for_job_after_a_minute(
     )
     await connection.execute(f"SELECT {namespace}.trim_succeeded(ARRAY['default'], 1000)")
     assert await state_of(backend, one.token.id) is None
+
+
+async def test_a_count_is_reached_in_bounded_steps_though_hidden_records_pile_up(
+    backend: Backend, connection: Connection, namespace: str
+) -> None:
+    await put(backend, *numbered(10, keep=Keep(LONG, count=1)))
+    await ack(backend, *map(succeeded, await claim(backend, 10)))
+    trim = f"SELECT {namespace}.trim_succeeded(ARRAY['default'], 3)"
+    assert [await connection.fetchval(trim) for _ in range(5)] == [3, 3, 3, 0, 0]
+    (left,) = await find_all(backend)
+    assert left.job.payload == "9"
 
 
 async def test_old_records_that_a_count_cuts_are_removed(
