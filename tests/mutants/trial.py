@@ -25,7 +25,8 @@ from tests.mutants.generate import Mutant, applied
 ROOT: Final = Path(__file__).parents[2]
 BACKENDS: Final = ROOT / "backends"
 LIMIT: Final = 900
-"""Seconds for a trial; each test has a limit of its own."""
+LIMIT_OF_TEST: Final = 40
+"""Seconds for a trial, and for each test in it: some mutants make a query go on for ever."""
 PATIENCE: Final = 5.0
 """Many a mutant is seen by what does not come."""
 NO_ANSWER: Final = "the suite, whose process died"
@@ -65,7 +66,10 @@ class Trial:
     _folder: TemporaryDirectory[str] = field(
         default_factory=lambda: TemporaryDirectory(prefix="queuekit-mutant-")
     )
-    _deadline: float = field(default_factory=lambda: time.monotonic() + LIMIT)
+    _deadline: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._deadline = time.monotonic() + min(LIMIT, LIMIT_OF_TEST * (1 + len(self.items)))
 
     def begin(self) -> int:
         """Fork; the process's id, which leads a group of its own."""

@@ -12,7 +12,7 @@ local function repeated(id, address, event, state)
   local how, delivery = retention.settlement(event, state), record.run(address).delivery
   local before, of = retention.settled(id)
   local blob = redis.call('HGET', key.jobs, id)
-  if blob and before == how and of == delivery then
+  if before == how and of == delivery then
     local over = retention.ending(id)
     if not over or (event == 'ack' and over.reason ~= 'invalid_result') then return nil end
     return life.told(id, blob, 'running', over.state, record.counts(id).generation, over.reason)

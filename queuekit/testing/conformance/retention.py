@@ -222,6 +222,22 @@ class RetentionCases:
             await backend.maintain(["default"])
         assert len(await self._payloads(backend)) == 5
 
+    async def test_a_failure_cuts_no_successes(self, backend: Backend) -> None:
+        await ack(backend, succeeded(await running(backend, keep=Keep(LONG, count=1))))
+        await ack(backend, failed(await running(backend, keep=Keep(LONG, count=0))))
+        for _ in range(3):
+            await backend.maintain(["default"])
+        (queue,) = await backend.inspector.queues()
+        assert queue.counts == {State.SUCCEEDED: 1, State.FAILED: 1}
+
+    async def test_a_waited_for_failure_with_a_count_is_one(self, backend: Backend) -> None:
+        one = await running(backend, keep=Keep(LONG, count=0))
+        await backend.results([one.token.ref], 0.02)
+        await ack(backend, failed(one))
+        await backend.maintain(["default"])
+        (queue,) = await backend.inspector.queues()
+        assert queue.counts == {State.FAILED: 1}
+
     @pytest.mark.parametrize("end", [failed, cancelled])
     async def test_a_count_passes_over_the_oldest_and_the_newest_if_they_are_no_success(
         self, backend: Backend, end: Settling

@@ -103,3 +103,14 @@ async def test_what_is_remembered_is_forgotten_by_itself(
     names = server.keys(f"{{{namespace}:default}}:known*")
     assert names
     assert all(server.ttl(name) > 0 for name in names)
+
+
+async def test_a_lease_that_has_no_run_goes(
+    backend: Backend, server: redis.Redis, namespace: str
+) -> None:
+    """No script leaves one; a server that lost a part of its data may."""
+    one, leases = await running(backend), f"{{{namespace}:default}}:leases"
+    server.zadd(leases, {b"0123456789abcdef": 1})
+    upkeep = await backend.maintain(["default"])
+    assert list(upkeep.rescued) == []
+    assert server.zrange(leases, 0, -1) == [one.token.id.bytes]
