@@ -14,9 +14,9 @@ from queuekit.backend.base import BackendBase, Claimed
 from queuekit.job import Ack, Claim, Job, JobRef, Keep, KeyPolicy, Micros, Return, State, Token
 from queuekit.lifecycle import ALLOWED, Event, allowed, step
 from queuekit.record import JobRecord
+from queuekit.schedule import Schedule, ScheduleRef
 
-BULK = 1_000
-"""Jobs that one tick changes at most."""
+BULK = 1_000  # jobs that one tick changes at most
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class Store:
     woken: set[str] = field(default_factory=set)
     ticks: defaultdict[str, Micros] = field(default_factory=lambda: defaultdict(_now))
     heard: defaultdict[str, Micros] = field(default_factory=lambda: defaultdict(int))
+    schedules: dict[ScheduleRef, Schedule | None] = field(default_factory=dict)
     seq: int = 0
 
 
@@ -167,16 +168,14 @@ class MemoryBackend(BackendBase):
         keep = outcome.keep if isinstance(outcome, Ack) else None
         return model.answered(outcome, self._leave(entry, after, how, keep))
 
-    def _leave(
-        self, entry: Entry, after: JobRecord, how: object, keep: Keep | None = None
-    ) -> Change:
+    def _leave(self, entry: Entry, new: JobRecord, how: object, keep: Keep | None = None) -> Change:
         """The one way out of running: to an end, or back into the line."""
-        entry.record = after
-        if after.finished:
+        entry.record = new
+        if new.finished:
             return self._end(entry, State.RUNNING, keep)
         if how not in model.KEEPS_ITS_PLACE:
             self._line_up(entry)
-        return model.told(State.RUNNING, after)
+        return model.told(State.RUNNING, new)
 
     def _end(self, entry: Entry, found: State, asked: Keep | None = None) -> Change:
         now, awaited = _now(), entry.awaited_until > _now()
@@ -224,10 +223,7 @@ class MemoryBackend(BackendBase):
         for report in reports:
             entry = self._running(report.token)
             if entry and not model.unstorable(report):
-                notes = entry.record.notes
-                logs = [*notes.logs, *report.logs][-contract.LOGS_KEPT :]
-                notes = notes._replace(progress=report.progress or notes.progress, logs=logs)
-                entry.record = replace(entry.record, notes=notes)
+                entry.record = model.reported(entry.record, report)
 
     # Time
 
@@ -307,18 +303,14 @@ class MemoryBackend(BackendBase):
     # For people
 
     async def workers(self) -> list[contract.WorkerInfo]:
-        return [
-            contract.WorkerInfo(presence=presence, seen_at=at)
-            for presence, at in self.data.present.values()
-            if at + presence.ttl > _now()
-        ]
+        known = [one for one in self.data.present.values() if one[1] + one[0].ttl > _now()]
+        return [contract.WorkerInfo(presence=presence, seen_at=at) for presence, at in known]
 
     async def paused(self) -> Collection[str]:
         return self.data.paused
 
     async def pause(self, queues: Sequence[str], *, paused: bool) -> None:
-        change = self.data.paused.update if paused else self.data.paused.difference_update
-        change(queues)
+        (self.data.paused.update if paused else self.data.paused.difference_update)(queues)
 
     async def get(self, refs: Sequence[JobRef]) -> list[JobRecord | None]:
         return [self._seen(ref) for ref in refs]
@@ -373,6 +365,17 @@ class MemoryBackend(BackendBase):
             return model.refused(ref, Refusal.KEY_HELD, holder=hold.id)
         return self._insert(job)
 
+    # Recurring work
+
+    async def load_schedules(self) -> Sequence[Schedule]:
+        return [one for one in self.data.schedules.values() if one]
+
+    async def save_schedule(self, ref: ScheduleRef, schedule: Schedule | None) -> None:
+        self.data.schedules[ref] = schedule
+
+    def now(self) -> Micros:
+        return _now()
+
     # Finding
 
     def _seen(self, ref: JobRef) -> JobRecord | None:
@@ -385,10 +388,8 @@ class MemoryBackend(BackendBase):
         return ref in self.data.jobs or (gone is not None and not _is_over(gone.until))
 
     def _in(self, states: Collection[State], *queues: str) -> list[Entry]:
-        jobs = self.data.jobs.values()
-        return [
-            one for one in jobs if one.record.state in states and one.record.ref.queue in queues
-        ]
+        jobs = [one for one in self.data.jobs.values() if one.record.state in states]
+        return [one for one in jobs if one.record.ref.queue in queues]
 
 
 def _change_times(entry: Entry, **times: Micros) -> None:

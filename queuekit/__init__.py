@@ -3,6 +3,7 @@
 from queuekit.app import Queuekit
 from queuekit.backend import JobFilter
 from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, current
+from queuekit.cron import cron, every
 from queuekit.errors import (
     BackendRefused,
     BackendUnavailable,
@@ -29,6 +30,8 @@ from queuekit.task import Task
 __all__ = [  # noqa: RUF022
     "Queuekit",
     "Task",
+    "cron",
+    "every",
     "exponential",
     "fixed",
     "Job",

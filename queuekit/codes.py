@@ -24,6 +24,7 @@ from queuekit.job import (
     ReturnKind,
     State,
 )
+from queuekit.schedule import TICKS_KEPT
 
 READY: Final = 0
 SUSPECT: Final = 1
@@ -96,6 +97,7 @@ NUMBERS: Final[Mapping[str, int]] = {
     "KEEP_FOR_WAITERS": KEEP_FOR_WAITERS,
     "NOTES_KEPT": NOTES_KEPT,
     "LOGS_KEPT": LOGS_KEPT,
+    "TICKS_KEPT": TICKS_KEPT,
 }
 """The names that files of SQL and Lua may say."""
 _SECTION: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)

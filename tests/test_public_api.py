@@ -3,7 +3,7 @@
 import queuekit
 
 PUBLIC = {
-    "Queuekit", "Task", "exponential", "fixed", "Job", "Handle", "Context", "current",
+    "Queuekit", "Task", "cron", "every", "exponential", "fixed", "Job", "Handle", "Context", "current",
     "Snooze", "Retry", "GiveUp", "Cancel", "State", "JobRef", "JobInfo", "JobFilter",
     "Failure",
     "QueuekitError", "InvalidOption", "ConfigurationError", "InvalidPayload", "PayloadTooLarge", "UnknownTask",

@@ -24,6 +24,7 @@ from queuekit_postgres.fetch import Claims, Fetching
 from queuekit_postgres.inspect import PostgresInspector
 from queuekit_postgres.leases import Leases
 from queuekit_postgres.maintain import Maintenance
+from queuekit_postgres.schedules import PostgresSchedules
 from queuekit_postgres.settle import Settling
 from queuekit_postgres.statements import Statements
 from queuekit_postgres.transfer import PostgresTransfer
@@ -56,6 +57,7 @@ class PostgresBackend:
         self._maintenance = Maintenance(statements, lanes, keep_failed, claims.went_back)
         self._inspector = PostgresInspector(statements, lanes, keep_failed)
         self._transfer = PostgresTransfer(statements, lanes)
+        self._schedules = PostgresSchedules(statements, lanes)
 
     @property
     def inspector(self) -> PostgresInspector:
@@ -66,6 +68,11 @@ class PostgresBackend:
     def transfer(self) -> PostgresTransfer:
         """The same store, for whole jobs that come from another one."""
         return self._transfer
+
+    @property
+    def schedules(self) -> PostgresSchedules:
+        """The same store, for recurring work."""
+        return self._schedules
 
     async def open(self) -> None:
         """Connect, and make or check the schema."""

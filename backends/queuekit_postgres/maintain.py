@@ -52,6 +52,7 @@ class Maintenance:
             promoted=row["promoted"],
             renewed=row["renewed"],
             pruned=await self._prune(names),
+            due_in=None if row["due_at"] is None else max(0, row["due_at"] - row["now"]),
         )
 
     async def _prune(self, queues: list[str]) -> int:

@@ -27,6 +27,7 @@ FUNCTIONS: Final = (
     "life",
     "leases",
     "enqueue",
+    "schedules",
     "maintain",
     "inspect",
     "transfer",

@@ -25,6 +25,7 @@ from queuekit_redis.fetch import Fetch
 from queuekit_redis.inspect import RedisInspector
 from queuekit_redis.maintain import maintain, unserved
 from queuekit_redis.rows import presence_text
+from queuekit_redis.schedules import RedisSchedules
 from queuekit_redis.settle import Settlement
 from queuekit_redis.statements import Scripts
 from queuekit_redis.transfer import RedisTransfer
@@ -50,6 +51,7 @@ class RedisBackend:
         self._inspector = RedisInspector(self._scripts)
         self._waiting = Waiting(self._scripts, self._doorbells, self._inspector)
         self._transfer = RedisTransfer(self._scripts)
+        self._schedules = RedisSchedules(self._scripts)
         self._turn = 0
 
     def __repr__(self) -> str:
@@ -64,6 +66,11 @@ class RedisBackend:
     def transfer(self) -> RedisTransfer:
         """The same store, for whole jobs that come from another one."""
         return self._transfer
+
+    @property
+    def schedules(self) -> RedisSchedules:
+        """The same store, for recurring work."""
+        return self._schedules
 
     async def open(self) -> None:
         """Connect, and look at the server's version and settings."""

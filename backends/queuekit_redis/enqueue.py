@@ -92,12 +92,17 @@ class Batch:
 
     def _arguments(self) -> Iterator[Argument]:
         for job in self._jobs:
-            flag = flag_of(job)
-            yield job.id.bytes
-            yield flag
-            yield 0 if job.fresh else 1
-            yield from (job.options.key_policy, *due_of(job.options))
-            yield head_of(job, flag) + job.payload.encode()
+            yield from fields_of(job)
+
+
+def fields_of(job: Job[Any]) -> Iterator[Argument]:
+    """A job of any kind, as scripts take it (see ``lua/shared/enqueue.lua``)."""
+    flag = flag_of(job)
+    yield job.id.bytes
+    yield flag
+    yield 0 if job.fresh else 1
+    yield from (job.options.key_policy, *due_of(job.options))
+    yield head_of(job, flag) + job.payload.encode()
 
 
 def _are_plain(jobs: Sequence[Job[Any]]) -> bool:

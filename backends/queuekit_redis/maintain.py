@@ -18,6 +18,7 @@ async def maintain(scripts: Scripts, queues: Sequence[str]) -> Upkeep:
         promoted=sum(promoted for promoted, *_ in answers),
         renewed=sum(renewed for _, renewed, *_ in answers),
         pruned=sum(pruned for _, _, pruned, *_ in answers),
+        due_in=min((one[5] for one in answers if one[5] is not None), default=None),
     )
 
 

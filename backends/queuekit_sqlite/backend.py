@@ -23,6 +23,7 @@ from queuekit_sqlite.doorbell import Doorbell, ring_process
 from queuekit_sqlite.fetch import claim
 from queuekit_sqlite.inspect import SqliteInspector
 from queuekit_sqlite.maintain import maintain, unserved
+from queuekit_sqlite.schedules import SqliteSchedules
 from queuekit_sqlite.settle import carry_out, prepare
 from queuekit_sqlite.statements import MIGRATIONS
 from queuekit_sqlite.transfer import SqliteTransfer
@@ -44,6 +45,7 @@ class SqliteBackend:
         self._turn = 0
         self._inspector = SqliteInspector(lambda: self._store)
         self._transfer = SqliteTransfer(lambda: self._store)
+        self._schedules = SqliteSchedules(lambda: self._store)
 
     @property
     def inspector(self) -> SqliteInspector:
@@ -54,6 +56,11 @@ class SqliteBackend:
     def transfer(self) -> SqliteTransfer:
         """The same store, for whole jobs that come from another one."""
         return self._transfer
+
+    @property
+    def schedules(self) -> SqliteSchedules:
+        """The same store, for recurring work."""
+        return self._schedules
 
     async def open(self) -> None:
         """Connect, and make or check the schema.

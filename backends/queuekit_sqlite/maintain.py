@@ -6,7 +6,7 @@ from typing import Final
 
 from queuekit.backend import Change, Upkeep, model
 from queuekit.lifecycle import Event
-from queuekit_sqlite import life, line, retention, rows
+from queuekit_sqlite import life, line, retention, rows, schedules
 from queuekit_sqlite.connection import Transaction
 
 _BATCH: Final = 1000
@@ -28,7 +28,8 @@ def maintain(tx: Transaction, queues: Sequence[str]) -> Upkeep:
         "forget_waiters",
     ):
         tx.run(name, tx.now)
-    return Upkeep(rescued, expired, promoted, renewed, retention.prune(tx, these))
+    pruned = retention.prune(tx, these)
+    return Upkeep(rescued, expired, promoted, renewed, pruned, schedules.due_in(tx, these))
 
 
 def unserved(tx: Transaction) -> Sequence[str]:

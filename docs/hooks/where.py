@@ -42,7 +42,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
         Row(
             "A job with a key, an option or a known id is stored",
             "store.py: enqueue",
-            "lua/enqueue.lua: enqueue",
+            "lua/shared/enqueue.lua: store",
             "functions/enqueue.sql: store",
             "enqueue.py: _enqueue",
             "enqueue.py; changes.py: EnqueueChangeCases",
@@ -50,7 +50,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
         Row(
             "Another job holds the key: refused, replaced, debounced, or followed",
             "backend/model.py: replaced",
-            "lua/enqueue.lua: enqueue replace",
+            "lua/shared/enqueue.lua: store replace",
             "functions/keys.sql: contend; functions/enqueue.sql: replace",
             "enqueue.py: _beside _replace",
             "keys.py; replace.py",
@@ -244,6 +244,32 @@ GROUPS: Final[dict[str, list[Row]]] = {
             "functions/maintain.sql: prune; functions/retention.sql: forget make_partitions",
             "retention.py: prune forget",
             "retention.py",
+        ),
+    ],
+    "Work recurs": [
+        Row(
+            "When a schedule ticks, also where clocks are changed",
+            "cron.py: _time_of_day _interval; crontab.py: Crontab",
+            "",
+            "",
+            "",
+            "",
+        ),
+        Row(
+            "A schedule is stored, or gets another rule",
+            "backend/schedules.py: rescheduled",
+            "lua/schedules_store.lua: store",
+            "sql/schedules.sql: schedule",
+            "schedules.py: _schedule",
+            "schedules.py",
+        ),
+        Row(
+            "A tick that is due becomes a job, once",
+            "backend/schedules.py: is_current fired",
+            "lua/schedules_fire.lua: fire",
+            "functions/schedules.sql: fire",
+            "schedules.py: _fire",
+            "schedules.py",
         ),
     ],
     "Somebody waits": [

@@ -34,6 +34,7 @@ from queuekit.backend.answers import (
 from queuekit.backend.backend import Backend
 from queuekit.backend.changes import Change, Changes, Refusal
 from queuekit.backend.inspector import STEERING, Inspector
+from queuekit.backend.schedules import Due, Schedules
 from queuekit.backend.schema import HasSchema
 from queuekit.backend.settings import (
     KEEP_FAILED,
@@ -63,6 +64,7 @@ __all__ = [
     "BackendSettings",
     "Change",
     "Changes",
+    "Due",
     "Fetched",
     "HasSchema",
     "Held",
@@ -73,6 +75,7 @@ __all__ = [
     "QueueInfo",
     "Refusal",
     "Report",
+    "Schedules",
     "Transfer",
     "Upkeep",
     "WorkerInfo",

@@ -74,6 +74,7 @@ class Upkeep(NamedTuple):
         promoted: how many due jobs became ready.
         renewed: leases given anew because nobody had ticked for a while (an outage).
         pruned: records removed; not those that a backend drops by the table, which nobody counts.
+        due_in: microseconds until a schedule of these queues is due; None: none is known to be.
     """
 
     rescued: Sequence[Change] = ()
@@ -81,6 +82,7 @@ class Upkeep(NamedTuple):
     promoted: int = 0
     renewed: int = 0
     pruned: int = 0
+    due_in: Micros | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

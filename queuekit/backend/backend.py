@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from queuekit.backend.answers import Ask, Fetched, Held, Presence, Pulse, Report, Upkeep
 from queuekit.backend.changes import Changes
 from queuekit.backend.inspector import Inspector
+from queuekit.backend.schedules import Schedules
 from queuekit.backend.settings import BackendSettings
 from queuekit.backend.transfer import Transfer
 from queuekit.job import Ack, Job, JobRef, Return, Token
@@ -26,6 +27,11 @@ class Backend(Protocol):
     @property
     def transfer(self) -> Transfer:
         """The same store, for whole jobs that come from another one."""
+        ...
+
+    @property
+    def schedules(self) -> Schedules:
+        """The same store, for recurring work."""
         ...
 
     async def open(self) -> None:

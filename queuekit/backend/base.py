@@ -17,10 +17,12 @@ from uuid import UUID
 from queuekit.backend.answers import Ask, Fetched, JobFilter, QueueInfo, Upkeep, WorkerInfo
 from queuekit.backend.changes import Change, Changes, Refusal
 from queuekit.backend.model import refused, unstorable
+from queuekit.backend.schedules import KeptSchedules, Schedules
 from queuekit.errors import BackendRefused, InvalidOption, JobNotFound
 from queuekit.job import FINISHED, SUSPECT_AFTER, Ack, Claim, Job, JobRef, Micros, Return, State
 from queuekit.lifecycle import Event, allowed
 from queuekit.record import JobRecord
+from queuekit.schedule import Schedule, ScheduleRef
 
 LOOK_AGAIN: Final = 0.05
 """Seconds between two looks of a wait."""
@@ -104,6 +106,18 @@ class BackendBase(ABC):
     async def workers(self) -> list[WorkerInfo]:
         """All processes that are present."""
 
+    @abstractmethod
+    async def load_schedules(self) -> Sequence[Schedule]:
+        """All schedules."""
+
+    @abstractmethod
+    async def save_schedule(self, ref: ScheduleRef, schedule: Schedule | None) -> None:
+        """Keep a schedule in place of the one that there may be; None: keep none."""
+
+    @abstractmethod
+    def now(self) -> Micros:
+        """The server's clock."""
+
     # Producing and running
 
     @property
@@ -115,6 +129,11 @@ class BackendBase(ABC):
     def transfer(self) -> Self:
         """The same store, for whole jobs that come from another one."""
         return self
+
+    @property
+    def schedules(self) -> Schedules:
+        """The same store, for recurring work."""
+        return _Schedules(self)
 
     async def open(self) -> None:  # noqa: B027  # a store in this process needs neither
         """Connect, if that is needed."""
@@ -213,6 +232,7 @@ class BackendBase(ABC):
             sum(one.promoted for one in done),
             sum(one.renewed for one in done),
             sum(one.pruned for one in done),
+            (await self.schedules.due(queues, 0)).due_in,
         )
 
     # For people, and for other stores
@@ -286,6 +306,25 @@ class BackendBase(ABC):
             else await self.store_one(record)
             for record in records
         ]
+
+
+class _Schedules(KeptSchedules):
+    """Those that a backend keeps."""
+
+    def __init__(self, backend: BackendBase) -> None:
+        self._backend = backend
+
+    async def load(self) -> Sequence[Schedule]:
+        return await self._backend.load_schedules()
+
+    async def save(self, ref: ScheduleRef, schedule: Schedule | None) -> None:
+        await self._backend.save_schedule(ref, schedule)
+
+    async def enqueue(self, jobs: Sequence[Job[Any]]) -> Changes:
+        return await self._backend.enqueue(jobs)
+
+    def now(self) -> Micros:
+        return self._backend.now()
 
 
 def matches(record: JobRecord, where: JobFilter) -> bool:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from queuekit.backend.answers import Report
 from queuekit.backend.changes import Change, Refusal, as_asked
-from queuekit.backend.settings import KEEP_FOR_WAITERS, NOTES_KEPT, BackendSettings
+from queuekit.backend.settings import KEEP_FOR_WAITERS, LOGS_KEPT, NOTES_KEPT, BackendSettings
 from queuekit.job import (
     LAST_MOMENT,
     SOLITARY_AFTER,
@@ -119,6 +119,14 @@ def replaced(old: JobRecord, job: Job[Any], now: Micros) -> JobRecord:
         ),
         origin=job.id,
     )
+
+
+def reported(record: JobRecord, report: Report) -> JobRecord:
+    """A job that runs, with its progress and the last of its log lines."""
+    notes = record.notes
+    logs = [*notes.logs, *report.logs][-LOGS_KEPT:]
+    notes = notes._replace(progress=report.progress or notes.progress, logs=logs)
+    return replace(record, notes=notes)
 
 
 def claimed(record: JobRecord, claimant: Claimant, lease: Micros, now: Micros) -> JobRecord:

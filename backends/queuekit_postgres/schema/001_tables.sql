@@ -139,6 +139,22 @@ CREATE TABLE queuekit.keys (
 );
 CREATE INDEX keys_expiring ON queuekit.keys (expires_at) WHERE expires_at IS NOT NULL;
 
+-- tick: the next one; null: it is finished. fired: of each of the last ticks its identity, when it fired, and its job's id
+-- or null.
+CREATE TABLE queuekit.schedules (
+  queue text NOT NULL,
+  name text NOT NULL,
+  rule text NOT NULL,
+  job text NOT NULL,
+  tick text,
+  due_at bigint,
+  paused boolean NOT NULL,
+  count integer NOT NULL,
+  fired jsonb NOT NULL,
+  PRIMARY KEY (queue, name)
+);
+CREATE INDEX schedules_due ON queuekit.schedules (queue, due_at) WHERE due_at IS NOT NULL AND NOT paused;
+
 -- Whole jobs, live and finished. follows: the job whose end a waiting one waits for, which holds their key.
 CREATE VIEW queuekit.living AS
 SELECT id, task, queue, payload, key, priority, max_attempts, own_lease, max_crashes, max_lapses, key_for, keep_age,

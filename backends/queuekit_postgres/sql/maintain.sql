@@ -8,6 +8,7 @@ SELECT
   (SELECT json_agg(r) FROM queuekit.rescue($1::text[], $2::bigint, $3::bigint) AS r) AS rescued,
   queuekit.hand_out($1::text[]) AS handed_out,
   queuekit.follow_orphans($1::text[]) AS followed,
+  queuekit.next_due($1::text[], 0) AS due_at,
   queuekit.now_us() AS now
 
 -- name: prune

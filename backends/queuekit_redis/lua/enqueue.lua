@@ -1,95 +1,12 @@
 -- Stores any jobs, one after the other.
--- ARGV: id, flag, ask the history of ids (1 or 0), key policy, due ('': by the delay), delay, expires ('': never), the rest
--- of the record; for each job
+-- ARGV: for each job its fields (see `shared/enqueue.lua`)
 -- Returns the places and changes of those that were not just stored, to be scheduled if they have a delay, else ready.
--- uses: record line keys retention doorbell
--- keys: jobs
-
-local FIELDS = 8
-
-local function hexadecimal(id)
-  return (string.gsub(id, '.', function(byte) return string.format('%02x', string.byte(byte)) end))
-end
-
-local function blob_of(job, enqueued_at, origin)
-  return record.first_line(job.flag, enqueued_at, job.at, job.expires, origin) .. job.rest
-end
-
--- Gives the holder of a key the payload, options and times of a newer job; the state that it has then.
-local function take_place_of(holder, c, job)
-  local enqueued_at = record.enqueued_at(redis.call('HGET', key.jobs, holder))
-  local blob = blob_of(job, enqueued_at, hexadecimal(job.id))
-  redis.call('HSET', key.jobs, holder, blob)
-  if c.due > 0 then
-    c.due = 0
-    record.set_counts(holder, c)
-  end
-  if keys.is_waiting(holder) then return 'waiting' end
-  line.take_out(holder)
-  keys.hold(holder, blob, job.own)
-  return line.schedule(holder, blob, c, job.at)
-end
-
-local function replace(holder, state, job)
-  local successor = keys.successor_of(holder)
-  if state == 'running' and not successor then
-    redis.call('HSET', key.jobs, job.id, job.blob)
-    keys.wait_behind(holder, job.id)
-    return record.change(job.id, nil, 'waiting', 0, NONE)
-  end
-  if successor then holder, state = successor, 'waiting' end -- what runs last must be the newest
-  local c = record.counts(holder)
-  local became = take_place_of(holder, c, job)
-  retention.remember({job.id})
-  return record.change(holder, state, became, c.generation, {holder = holder})
-end
-
--- The answer to what was sent before: a replacement has replaced what still has its payload.
-local function repeated(holder, job)
-  holder = holder and keys.successor_of(holder) or holder
-  local blob = holder and redis.call('HGET', key.jobs, holder)
-  if blob and record.origin(blob) == hexadecimal(job.id) then
-    return record.unchanged(holder, line.state_of(holder), {holder = holder})
-  end
-  return record.unchanged(job.id, nil, {refused = 'known'})
-end
-
-local function store(job)
-  redis.call('HSET', key.jobs, job.id, job.blob)
-  if job.own.key then keys.hold(job.id, job.blob, job.own) end
-  local state = line.schedule(job.id, job.blob, record.parse_counts(), job.at)
-  if state == (job.delay > 0 and 'scheduled' or 'ready') then return nil end
-  return record.change(job.id, nil, state, 0, NONE)
-end
-
-local function enqueue(job, ask, policy)
-  local id = job.id
-  if redis.call('HEXISTS', key.jobs, id) == 1 then
-    return record.unchanged(id, line.state_of(id), {refused = 'known'})
-  end
-  job.blob = blob_of(job, now)
-  job.own = record.own(job.blob)
-  local holder = job.own.key and keys.holder_of(job.own.key)
-  if ask == '1' and retention.remembers(id) then return repeated(holder, job) end
-  if not holder then return store(job) end
-  local state = line.state_of(holder)
-  local open = state == 'scheduled' or state == 'ready' or state == 'running'
-  if open and (policy == 'replace' or policy == 'debounce') then return replace(holder, state, job) end
-  return record.change(id, nil, nil, 0, {refused = 'key held', holder = holder})
-end
-
-local function read(id, flag, ask, policy, at, delay, expires, rest)
-  local job = {id = id, flag = flag, delay = tonumber(delay), expires = 0, rest = rest}
-  job.at = tonumber(at) or now + job.delay
-  if job.at <= now then job.at = 0 end
-  if expires ~= '' then job.expires = now + expires end
-  return job, ask, policy
-end
+-- uses: enqueue doorbell
 
 local odd = {}
-for i = SETTINGS + 1, #ARGV, FIELDS do
-  local change = enqueue(read(unpack(ARGV, i, i + FIELDS - 1)))
-  if change then odd[#odd + 1], odd[#odd + 2] = (i - SETTINGS - 1) / FIELDS, change end
+for i = SETTINGS + 1, #ARGV, enqueue.FIELDS do
+  local change = enqueue.store(enqueue.read(unpack(ARGV, i, i + enqueue.FIELDS - 1)))
+  if change then odd[#odd + 1], odd[#odd + 2] = (i - SETTINGS - 1) / enqueue.FIELDS, change end
 end
 doorbell.ring()
 return odd

@@ -1,6 +1,7 @@
 -- Moves time on, a bounded amount of work a call.
--- Returns how many were promoted, renewed, pruned; the changes of the rescued, and of the expired.
--- uses: life line leases keys retention record doorbell
+-- Returns how many were promoted, renewed, pruned; the changes of the rescued, and of the expired; how long it is until a
+-- schedule is due.
+-- uses: life line leases keys retention record schedules doorbell
 -- keys: jobs running leases renewed cancels expiring tick solo solitary suspects
 
 local function lapse(id)
@@ -48,4 +49,4 @@ doorbell.announce(promoted)
 local pruned = retention.prune()
 keys.prune()
 doorbell.ring()
-return {promoted, renewed, pruned, rescued, expired}
+return {promoted, renewed, pruned, rescued, expired, schedules.due_in(0)}

@@ -128,3 +128,18 @@ CREATE TABLE ticks ( -- when somebody maintained a queue last
     queue TEXT PRIMARY KEY,
     last INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE schedules (
+    queue TEXT NOT NULL,
+    name TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    job TEXT NOT NULL,
+    tick TEXT, -- the next one; NULL: it is finished
+    due_at INTEGER,
+    paused INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    fired TEXT NOT NULL, -- a JSON array: of each of the last ticks its identity, when it fired, and its job's id or null
+    PRIMARY KEY (queue, name)
+) WITHOUT ROWID;
+
+CREATE INDEX schedules_due ON schedules (queue, due_at) WHERE due_at IS NOT NULL AND paused = 0;

@@ -27,6 +27,7 @@ from queuekit.testing.conformance.report import PresenceCases, ReportCases
 from queuekit.testing.conformance.results import ResultsCases
 from queuekit.testing.conformance.retention import RetentionCases
 from queuekit.testing.conformance.retry import DeathCases, ReleaseCases, RetryCases, SnoozeCases
+from queuekit.testing.conformance.schedules import ScheduleCases
 from queuekit.testing.conformance.steer import (
     CleanCases,
     DeleteCases,
@@ -77,6 +78,7 @@ class Conformance(
     WaitCases,
     ReportCases,
     PresenceCases,
+    ScheduleCases,
     StorableCases,
     CallCases,
     LostReplyCases,

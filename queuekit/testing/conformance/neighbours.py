@@ -74,6 +74,20 @@ class NeighbourCases:
 
     @each_pair
     @one_of_two
+    async def test_how_a_job_that_is_gone_was_settled_is_its_own(
+        self, backend: Backend, queues: Queues, acted: int
+    ) -> None:
+        one, other = await self._two(backend, queues, acted, keep=Keep(0))
+        await ack(backend, succeeded(one))
+        await ack(backend, failed(other))
+        answers = [
+            await backend.ack([end(of)]) for of in (one, other) for end in (succeeded, failed)
+        ]
+        told = [answers_of(answer)[0] for answer in answers]
+        assert told == ["done", Refusal.LOST, Refusal.LOST, "done"]
+
+    @each_pair
+    @one_of_two
     @pytest.mark.parametrize("back", [retried, snoozed, released, dead])
     async def test_a_return_puts_one_job_back(
         self, backend: Backend, queues: Queues, acted: int, back: Callable[[Claim], Return]

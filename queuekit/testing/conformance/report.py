@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from queuekit.backend import LOGS_KEPT, PROTOCOL, Backend, Presence, Report
-from queuekit.job import Claim, Micros, Return, State
+from queuekit.job import SOLITARY_AFTER, SUSPECT_AFTER, Claim, Micros, Return, State
 from queuekit.testing.conformance._make import (
     BRIEF,
     LONG,
@@ -29,6 +30,7 @@ from queuekit.testing.conformance._make import (
     snoozed,
     succeeded,
 )
+from queuekit.testing.conformance.transfer import ALONE, a_job, in_state
 
 
 class ReportCases:
@@ -159,6 +161,17 @@ class PresenceCases:
         assert sorted(await backend.unserved()) == ["finished", "waits"]
         await other.absent("b")
         assert sorted(await backend.unserved()) == ["finished", "right", "waits"]
+
+    @pytest.mark.parametrize("state", ALONE)
+    @pytest.mark.parametrize("lapses", [0, SUSPECT_AFTER, SOLITARY_AFTER])
+    async def test_any_job_holds_its_queue(
+        self, backend: Backend, state: State, lapses: int
+    ) -> None:
+        for queue in ("right", "middle", "left"):
+            one = in_state(state, job=a_job(queue=queue))
+            one = replace(one, life=one.life._replace(lapses=lapses))
+            await backend.transfer.store([one])
+        assert sorted(await backend.unserved()) == ["left", "middle", "right"]
 
     async def test_a_process_whose_time_is_over_serves_nothing(self, backend: Backend) -> None:
         await put(backend, job())

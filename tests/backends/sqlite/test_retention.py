@@ -13,8 +13,10 @@ from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     DONE,
     LONG,
+    MILLISECOND,
     ack,
     answers_of,
+    eventually,
     failed,
     job,
     running,
@@ -43,6 +45,24 @@ async def test_only_ids_of_records_that_go_are_kept_apart(backend: Backend, file
     assert await sweep(backend, Event.CLEAN, JobFilter(tasks=["gone"])) == 1
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("SELECT id FROM ids").fetchall() == [(gone.token.id.bytes,)]
+
+
+@pytest.mark.parametrize("kinds", ["a.x a.y", "a.y a.x", "a.x b.x", "b.x a.x"])
+async def test_records_of_every_kind_are_removed_when_their_time_comes(
+    backend: Backend, file: Path, kinds: str
+) -> None:
+    """Rows and all, though nothing is added any more."""
+    early, late = (kind.split(".") for kind in kinds.split())
+    for (queue, task), age in ((early, 1), (late, 50), (late, 100)):
+        one = await running(backend, queue=queue, task=task, keep=Keep(age * MILLISECOND))
+        await ack(backend, succeeded(one))
+
+    async def removed() -> bool:
+        await backend.maintain(["a", "b"])
+        with closing(sqlite3.connect(file)) as other:
+            return not other.execute("SELECT seq FROM jobs").fetchall()
+
+    await eventually(removed)
 
 
 async def test_a_record_past_its_retention_is_not_seen_though_it_was_not_pruned_yet(

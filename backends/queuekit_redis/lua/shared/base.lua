@@ -18,6 +18,10 @@ end
 
 local stamp = text(now)
 
+local function hexadecimal(id)
+  return (string.gsub(id, '.', function(byte) return string.format('%02x', string.byte(byte)) end))
+end
+
 -- The values first..last of ARGV, which unpack takes at once only up to a limit.
 local function arguments(first, last)
   local values = {}

@@ -1,0 +1,121 @@
+"""Recurring work: schedules, and the statement in which their ticks become jobs."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from queuekit.backend import Due
+from queuekit.job import Job
+from queuekit.schedule import Fired, Firing, Schedule, ScheduleRef
+from queuekit_postgres.connection import Lanes
+from queuekit_postgres.rows import options
+from queuekit_postgres.statements import Statements
+
+PORTION = 1000
+
+
+class PostgresSchedules:
+    """Stores schedules and fires their ticks."""
+
+    def __init__(self, statements: Statements, lanes: Lanes) -> None:
+        self._statements = statements
+        self._lanes = lanes
+
+    async def schedule(self, schedules: Sequence[Schedule]) -> None:
+        """Store schedules, or other rules and jobs of those that are there."""
+        last = [*{one.ref: one for one in schedules}.values()]
+        for start in range(0, len(last), PORTION):
+            some = [_columns(one) for one in last[start : start + PORTION]]
+            await self._lanes.execute(self._statements["schedule"], json.dumps(some))
+
+    async def due(self, queues: Sequence[str], limit: int) -> Due:
+        """Schedules of these queues whose next tick is due."""
+        names = list(queues)
+        (clock,) = await self._lanes.fetch(self._statements["next_due"], names, 0)
+        now, due_at = clock
+        if due_at is None or due_at > now or not limit:
+            return Due([], now, None if due_at is None else max(0, due_at - now))
+        rows = await self._lanes.fetch(self._statements["due_schedules"], names, now, limit)
+        (clock,) = await self._lanes.fetch(self._statements["next_due"], names, len(rows))
+        later, due_at = clock
+        return Due([*map(_read, rows)], later, None if due_at is None else max(0, due_at - later))
+
+    async def fire(self, firings: Sequence[Firing]) -> list[bool]:
+        """Store the jobs of ticks and move their schedules on."""
+        given = json.dumps([_firing(one) for one in firings])
+        done = {n for (n,) in await self._lanes.fetch(self._statements["fire"], given)}
+        return [n in done for n in range(1, len(firings) + 1)]
+
+    async def get(self, refs: Sequence[ScheduleRef]) -> list[Schedule | None]:
+        """Schedules, in this order."""
+        rows = await self._lanes.fetch(self._statements["get_schedules"], *_of(refs))
+        found = {one.ref: one for one in map(_read, rows)}
+        return [found.get(ref) for ref in refs]
+
+    async def find(self, queues: Sequence[str] | None = None) -> list[Schedule]:
+        """All schedules of some queues, by queue and name."""
+        names = None if queues is None else list(queues)
+        rows = await self._lanes.fetch(self._statements["all_schedules"], names)
+        return sorted(map(_read, rows), key=lambda one: one.ref)
+
+    async def pause(self, refs: Sequence[ScheduleRef], *, paused: bool) -> list[bool]:
+        """Let none of their ticks fire, or let them fire again."""
+        return await self._steer("pause_schedules", refs, paused)
+
+    async def unschedule(self, refs: Sequence[ScheduleRef]) -> list[bool]:
+        """Remove schedules."""
+        return await self._steer("unschedule", refs)
+
+    async def _steer(self, name: str, refs: Sequence[ScheduleRef], *more: object) -> list[bool]:
+        rows = await self._lanes.fetch(self._statements[name], *_of(refs), *more)
+        found = {ScheduleRef(*row) for row in rows}
+        return [ref in found for ref in refs]
+
+
+def _of(refs: Sequence[ScheduleRef]) -> tuple[list[str], list[str]]:
+    return [ref.queue for ref in refs], [ref.name for ref in refs]
+
+
+def _columns(one: Schedule) -> dict[str, Any]:
+    return {
+        "queue": one.ref.queue,
+        "name": one.ref.name,
+        "rule": one.rule,
+        "job": one.job,
+        "tick": one.tick,
+        "due_at": one.due_at,
+        "paused": one.paused,
+        "count": one.count,
+        "fired": [(tick, at, id_ and str(id_)) for tick, at, id_ in one.fired],
+    }
+
+
+def _firing(one: Firing) -> dict[str, Any]:
+    return {
+        "queue": one.ref.queue,
+        "name": one.ref.name,
+        "rule": one.rule,
+        "tick": one.tick,
+        "next_tick": one.next_tick,
+        "next_at": one.next_at,
+        "jobs": [{"tick": tick, **_job(job)} for tick, job in one.jobs],
+    }
+
+
+def _job(job: Job[Any]) -> dict[str, Any]:
+    return {
+        "id": str(job.id),
+        "task": job.task,
+        "payload": job.payload,
+        "key": job.key,
+        "options": options(job.options),
+    }
+
+
+def _read(row: asyncpg.Record) -> Schedule:
+    queue, name, rule, job, tick, due_at, paused, count, ticks = row
+    fired = [Fired(tick, at, id_ and UUID(id_)) for tick, at, id_ in json.loads(ticks)]
+    return Schedule(ScheduleRef(queue, name), rule, job, tick, due_at, paused, count, fired)
