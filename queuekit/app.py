@@ -1,6 +1,6 @@
 """`Queuekit`: where tasks are defined and jobs are enqueued."""
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -17,6 +17,7 @@ from uuid import UUID
 from queuekit import config
 from queuekit.backend import Backend
 from queuekit.context import Context
+from queuekit.cron import When
 from queuekit.decorator import Decorate, Open
 from queuekit.errors import InvalidOption
 from queuekit.handle import Handle
@@ -24,6 +25,7 @@ from queuekit.inspect import Inspect
 from queuekit.job import Job
 from queuekit.options import TaskOptions
 from queuekit.registry import redacted
+from queuekit.schedules import ScheduleKeywords, Schedules, of_task
 from queuekit.store import Store
 from queuekit.task import AsyncTask, SyncTask, Task
 from queuekit.tasks import Hook, Tasks
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T", bound=Task[..., Any])
 
 
 class Queuekit:
@@ -53,6 +56,7 @@ class Queuekit:
         self.tasks = Tasks()
         self._store = Store(config.load(url=url, **settings), self.tasks)
         self.inspect = Inspect(self._store)
+        self.schedules = Schedules(self._store)
 
     def __repr__(self) -> str:
         return f"<Queuekit on {redacted(self.settings.url)}: {len(self.tasks)} tasks>"
@@ -96,6 +100,37 @@ class Queuekit:
         if function is None:
             return cast("Decorate", lambda given: self.tasks.register(self._store, given, options))
         return self.tasks.register(self._store, function, options)
+
+    def schedule(
+        self,
+        when: str | When,
+        *,
+        name: str | None = None,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[ScheduleKeywords],
+    ) -> Callable[[T], T]:
+        """Enqueue a task again and again: ``@qk.schedule("0 2 * * *", timezone="Europe/Berlin")`` above ``@qk.task``.
+
+        The schedule is stored when a worker of the app starts, in place of the one of its name that was stored before.
+
+        Args:
+            when: a cron expression (5 fields, 6 with seconds first), `cron`, or `every`.
+            name: of the schedule; default: the task's name. Several schedules of one task need names of their own.
+            args: the task's arguments,
+            kwargs: those by name too.
+            options: `timezone`, `start`, `end`, `count`, `jitter`, `misfire`, `overlap`; see `ScheduleKeywords`.
+
+        Raises:
+            InvalidOption: something of it is misspelt or impossible, or the name is taken.
+            InvalidPayload: the arguments don't fit the task's signature.
+        """
+
+        def define(task: T) -> T:
+            of_task(self.tasks, task, when, args, kwargs or {}, name, options)
+            return task
+
+        return define
 
     def on_startup(self, hook: Hook) -> Hook:
         """Call a function (or coroutine function) before a worker of this app takes its first job.

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from queuekit.errors import InvalidOption, QueuekitError
 from queuekit.failure import kind_of, printable, repr_of
@@ -146,6 +147,20 @@ class Context:
         extra = self._run.claim.extra
         meta: Mapping[str, Any] = json.loads(extra).get("meta", {}) if extra else {}
         return meta
+
+    @property
+    def scheduled_for(self) -> datetime | None:
+        """The nominal time of the tick that made the job, aware, in its schedule's zone; None: no tick has made it.
+
+        It is a time that clocks may leap over: then it is the one that was meant, and the job came right after it.
+        """
+        extra = self._run.claim.extra
+        known: Mapping[str, Any] = json.loads(extra) if extra else {}
+        if "tick" not in known:
+            return None
+        local, _, second = known["tick"].partition("#")
+        zone = ZoneInfo(known["zone"])
+        return datetime.fromisoformat(local).replace(tzinfo=zone, fold=1 if second else 0)
 
     @property
     def idempotency_key(self) -> str:

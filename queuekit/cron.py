@@ -105,6 +105,10 @@ class Cron(Recurrence):
         table, moment = crontab(self.expression, name), _whole(moment)
         return (_interval if table.is_interval else _time_of_day)(table, self.zone, moment)
 
+    def instant(self, local: datetime, occurrence: int) -> datetime:
+        """When clocks show a time, by the time-zone data here; if they leap over it, when they do that."""
+        return _instant(local.replace(fold=occurrence), self.zone)
+
 
 @dataclass(frozen=True)
 class Every(Recurrence):

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from queuekit.errors import InvalidOption, UnknownTask
 from queuekit.loops import call
+from queuekit.plan import Declared
 from queuekit.signature import described, is_async, refuse_uncallable
 from queuekit.task import AsyncTask, Enqueuer, SyncTask, Task
 
@@ -17,10 +18,12 @@ class Tasks(Mapping[str, Task[..., Any]]):
 
     Attributes:
         script: the path and the attribute where their app was found, if that is no module.
+        schedules: of the code, by name.
     """
 
     def __init__(self) -> None:
         self.script: tuple[str, str] | None = None
+        self.schedules: dict[str, Declared] = {}
         self._by_name: dict[str, Task[..., Any]] = {}
         self._hooks: Final[dict[When, list[Callable[[], Any]]]] = {"startup": [], "shutdown": []}
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from queuekit.cli import demo, enqueue, jobs, queues, schema, worker
+from queuekit.cli import demo, enqueue, jobs, queues, schedules, schema, worker
 from queuekit.cli.errors import Verbs
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command("worker")(worker.worker)
 app.command("enqueue")(enqueue.enqueue)
 app.add_typer(jobs.verbs, name="jobs")
 app.add_typer(queues.verbs, name="queues")
+app.add_typer(schedules.verbs, name="schedules")
 app.add_typer(schema.verbs, name="schema")
 app.command("demo")(demo.demo)
 

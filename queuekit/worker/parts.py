@@ -24,6 +24,7 @@ from queuekit.worker.outbox import Outbox
 from queuekit.worker.reporter import Reporter
 from queuekit.worker.slots import Slots
 from queuekit.worker.steps import Clean
+from queuekit.worker.ticker import Ticker
 from queuekit.worker.upkeep import Upkeep
 
 
@@ -72,7 +73,10 @@ class Parts:
             burst=options.burst,
         )
         self.heartbeat = Heartbeat(backend, board, self.outbox, self.outage, self.doorbell.rung)
-        self.upkeep = Upkeep(backend, queues, board, self.fetcher, self.outage, presence)
+        self.ticker = Ticker(backend, queues, self.outage)
+        self.upkeep = Upkeep(
+            backend, queues, board, self.fetcher, self.outage, presence, self.ticker
+        )
         clean = Clean()
         executor = Executor(
             tasks, board, options.threads, self.children, partial(enqueued_at, backend), clean
@@ -82,6 +86,7 @@ class Parts:
             self.outage.run,
             self.heartbeat.run,
             self.upkeep.run,
+            self.ticker.run,
             self.doorbell.run,
             self.fetcher.run,
             self.reporter.run,

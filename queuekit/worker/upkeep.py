@@ -7,11 +7,13 @@ from typing import Final
 
 from queuekit.backend import Backend, Presence
 from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
+from queuekit.job import Micros
 from queuekit.log import Repeated, log
 from queuekit.worker import journal
 from queuekit.worker.board import Board
 from queuekit.worker.fetcher import Fetcher
 from queuekit.worker.outage import Outage
+from queuekit.worker.ticker import Ticker
 
 TICK: Final = 1.0
 PRESENT_EVERY: Final = 20.0
@@ -33,6 +35,7 @@ class Upkeep:
         fetcher: Fetcher,
         outage: Outage,
         presence: Presence,
+        ticker: Ticker,
     ) -> None:
         self._backend = backend
         self._queues = queues
@@ -40,6 +43,7 @@ class Upkeep:
         self._fetcher = fetcher
         self._outage = outage
         self._presence = presence
+        self._ticker = ticker
         self._present_at = 0.0
         self._refused = Repeated("the server refuses upkeep")
 
@@ -66,19 +70,21 @@ class Upkeep:
             await self._backend.present(self._presence)
             self._present_at = now + PRESENT_EVERY
             await self._maintain(await self._backend.unserved())
-        await self._maintain(self._queues)
+        self._ticker.expect(await self._maintain(self._queues))
         if now - self._outage.ended_at < LATE_CLAIMS_FOR:
             await self._fetcher.give_back_unreceived()
         self._fetcher.give_back_unbegun(UNBEGUN_FOR)
 
-    async def _maintain(self, queues: Sequence[str]) -> None:
+    async def _maintain(self, queues: Sequence[str]) -> Micros | None:
+        """Microseconds until a schedule of these is due."""
         if not queues:
-            return
+            return None
         done = await self._backend.maintain(queues)
         for change in (*done.rescued, *done.expired):
             journal.tell_end(change)
         if done.rescued:
             log.warning("rescued jobs whose worker was not heard of", count=len(done.rescued))
+        return done.due_in
 
     def _pause(self) -> float:
         """Seconds between ticks: three come in a lease at least, else the store would take each pause for an outage."""

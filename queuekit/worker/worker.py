@@ -9,6 +9,7 @@ from queuekit.job import new_id
 from queuekit.log import log
 from queuekit.loops import background, first_of
 from queuekit.registry import redacted
+from queuekit.schedules import store_declared
 from queuekit.store import Store
 from queuekit.tasks import Tasks
 from queuekit.worker import forks
@@ -80,6 +81,7 @@ class Worker:
         ):
             async with background(watchdog.beat):
                 await self._tasks.run_hooks("startup")
+                await store_declared(backend, self._tasks)
                 parts = self._parts = Parts(
                     self._store, self._tasks, options, backend, self.queues, self.process
                 )
@@ -90,6 +92,8 @@ class Worker:
         """Run jobs until told to stop, then wind up; close what was opened, whatever happens."""
         wind_up = WindUp(parts, self._tasks, self.orders, self._options.grace)
         try:
+            if self._options.burst:
+                await parts.ticker.fire()
             async with background(*parts.loops), parts.slots:
                 log.info(
                     "worker started", queues=self.queues, url=redacted(self._store.settings.url)

@@ -1,0 +1,95 @@
+"""Fires the ticks of schedules: sleeps until one is due, and stores its job. Any number of workers may do so."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from queuekit.backend import Backend
+from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
+from queuekit.failure import message_of
+from queuekit.job import Micros
+from queuekit.log import Repeated, log
+from queuekit.plan import decide, difference
+from queuekit.schedule import Firing, Schedule, ScheduleRef
+from queuekit.worker.outage import Outage
+
+AT_ONCE: Final = 200
+"""Schedules of one call."""
+SPREAD: Final = 0.02
+"""Seconds over which the workers spread, so that most of them find that all is done."""
+BROKEN_AGAIN: Final[Micros] = 60_000_000
+"""After so long a schedule that can't be read here is tried again, perhaps by a worker that can."""
+
+
+class Ticker:
+    """Fires what is due in some queues."""
+
+    def __init__(self, backend: Backend, queues: Sequence[str], outage: Outage) -> None:
+        self._schedules = backend.schedules
+        self._queues = queues
+        self._outage = outage
+        self._due_at: float | None = None
+        self._changed = asyncio.Event()
+        self._refused = Repeated("the server refuses ticks of schedules")
+        self._differing: set[ScheduleRef] = set()
+
+    def expect(self, due_in: Micros | None) -> None:
+        """The next schedule is due in so long; None: none is."""
+        loop = asyncio.get_running_loop()
+        self._due_at = None if due_in is None else loop.time() + due_in / 1_000_000
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Fire what comes due, for ever."""
+        while True:
+            await self._until_due()
+            await asyncio.sleep(random.uniform(0, SPREAD))
+            await self._outage.over.wait()
+            try:
+                self.expect(await self.fire())
+            except BackendUnavailable as error:
+                self._outage.begin(error)
+            except StoreGone:
+                raise
+            except BackendRefused as error:
+                self._refused.happened(error)
+            else:
+                self._refused.over()
+
+    async def fire(self) -> Micros | None:
+        """Fire all that is due; microseconds until the next one is."""
+        while True:
+            due = await self._schedules.due(self._queues, AT_ONCE)
+            if not due.schedules:
+                return due.due_in
+            await self._schedules.fire([self._decided(one, due.now) for one in due.schedules])
+
+    def _decided(self, one: Schedule, now: Micros) -> Firing:
+        try:
+            self._warn_if_clocks_differ(one)
+            return decide(one, now)
+        except Exception as error:  # noqa: BLE001  # whatever its texts say, it must not stop the others
+            log.error(
+                "a schedule can't be read here; is this worker's version, or its time-zone data, too old?",
+                schedule=one.ref.name,
+                queue=one.ref.queue,
+                error=message_of(error),
+            )
+            return Firing(one.ref, one.rule, one.tick or "", [], one.tick, now + BROKEN_AGAIN)
+
+    def _warn_if_clocks_differ(self, one: Schedule) -> None:
+        if one.ref not in self._differing and (how := difference(one)):
+            self._differing.add(one.ref)
+            log.warning(how, schedule=one.ref.name, queue=one.ref.queue)
+
+    async def _until_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._due_at is None or self._due_at > loop.time():
+            self._changed.clear()
+            left = None if self._due_at is None else self._due_at - loop.time()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
+        self._due_at = None
