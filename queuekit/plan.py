@@ -177,12 +177,17 @@ def id_of_tick(ref: ScheduleRef, identity: str) -> UUID:
     return UUID(int=number)
 
 
-def tick_of(schedule: Schedule) -> Tick:
-    """The next tick of a schedule, at the instant that whoever stored it has computed."""
+def tick_of(schedule: Schedule, rule: Rule) -> Tick:
+    """The next tick of a schedule that has one, at its instant by the time-zone data here.
+
+    Whoever stored it may have had other data. What comes next goes by the nominal times, so it is reckoned from here.
+    """
     assert schedule.tick is not None
-    assert schedule.due_at is not None
-    local, _, second = schedule.tick.partition("#")
-    return Tick(datetime.fromisoformat(local), 1 if second else 0, datetime_of(schedule.due_at))
+    text, _, second = schedule.tick.partition("#")
+    local, occurrence = datetime.fromisoformat(text), 1 if second else 0
+    when = rule.when
+    at = when.instant(local, occurrence) if isinstance(when, Cron) else local.replace(tzinfo=UTC)
+    return Tick(local, occurrence, at)
 
 
 def decide(schedule: Schedule, now: Micros) -> Firing:
@@ -194,7 +199,8 @@ def decide(schedule: Schedule, now: Micros) -> Firing:
     """
     rule, plan, name = Rule.of(schedule.rule), Plan.of(schedule.job), schedule.ref.name
     moment = datetime_of(now)
-    due = rule.missed(tick_of(schedule), moment, name, MOST_MISSED if plan.misfire == "all" else 1)
+    most = MOST_MISSED if plan.misfire == "all" else 1
+    due = rule.missed(tick_of(schedule, rule), moment, name, most)
     last = due[-1]
     if plan.misfire == "skip" and moment - last.at > GRACE:
         due = []
@@ -217,10 +223,10 @@ def upcoming(schedule: Schedule, count: int) -> list[datetime]:
     found: list[datetime] = []
     if schedule.tick is None:
         return found
-    rule, tick = Rule.of(schedule.rule), tick_of(schedule)
+    rule = Rule.of(schedule.rule)
     zone = rule.when.zone if isinstance(rule.when, Cron) else UTC
     most = count if rule.count is None else min(count, rule.count - schedule.count)
-    following: Tick | None = tick
+    following: Tick | None = tick_of(schedule, rule)
     while following is not None and len(found) < most:
         found.append(following.at.astimezone(zone))
         following = rule.after(following.at, schedule.ref.name)
@@ -230,14 +236,13 @@ def upcoming(schedule: Schedule, count: int) -> list[datetime]:
 def difference(schedule: Schedule) -> str:
     """What to do if the next tick is at another instant by the time-zone data here; empty if it is not."""
     rule = Rule.of(schedule.rule)
-    if schedule.tick is None or not isinstance(rule.when, Cron):
+    if schedule.due_at is None:
         return ""
-    tick = tick_of(schedule)
-    here = rule.when.instant(tick.local, tick.occurrence)
-    if here == tick.at:
+    there, here = datetime_of(schedule.due_at), tick_of(schedule, rule).at
+    if here == there:
         return ""
     return (
-        f"The tick {tick.identity} is due at {tick.at:%Y-%m-%d %H:%M:%S} UTC by the time-zone data of the process that "
+        f"The tick {schedule.tick} is due at {there:%Y-%m-%d %H:%M:%S} UTC by the time-zone data of the process that "
         f"has stored it, but at {here:%Y-%m-%d %H:%M:%S} UTC by those here. Give all machines the same: install the "
         "newest tzdata, and set PYTHONTZPATH to an empty text where the system's are older."
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 from typing_extensions import TypedDict, Unpack
@@ -22,8 +22,6 @@ from queuekit.store import Store
 from queuekit.task import Task
 from queuekit.tasks import Tasks
 from queuekit.times import Seconds, datetime_of
-
-R = TypeVar("R")
 
 MISFIRES: Final = ("skip", "latest", "all")
 OVERLAPS: Final = ("allow", "skip")
@@ -51,8 +49,9 @@ class ScheduleKeywords(TypedDict, total=False):
     overlap: Overlap
 
 
-class LastTick(NamedTuple):
-    """The last tick of a schedule that has fired.
+@dataclass(frozen=True, slots=True)
+class LastTick:
+    """A tick of a schedule that has fired.
 
     Attributes:
         tick: its nominal time, and ``#2`` behind it if clocks showed that for the second time.

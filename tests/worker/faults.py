@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from queuekit.backend import Backend, Inspector
+from queuekit.backend import Backend, Inspector, Schedules
 from queuekit.errors import BackendRefused, BackendUnavailable, ReplyLost
 
 Which: TypeAlias = Callable[[Mapping[str, Any], Any], bool]
@@ -25,7 +25,7 @@ class Fault:
 
     def __init__(
         self,
-        backend: Backend | Inspector,
+        backend: Backend | Inspector | Schedules,
         verb: str,
         error: type[BackendUnavailable | BackendRefused],
         *,
