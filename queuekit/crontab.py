@@ -207,10 +207,10 @@ def _lost(fields: Mapping[Field, str]) -> Iterator[str]:
     day, weekday = fields[_MONTH_DAY].lower(), fields[_WEEKDAY].lower()
     if day in _ANY or weekday in _ANY:
         return
-    if "l" in day or "w" in day or "#" in weekday or re.search(r"(^|,)l", weekday):
+    if "w" in day or "#" in weekday or re.search(r"(^|,)l", weekday):
         one, other = _text({**fields, _WEEKDAY: "*"}), _text({**fields, _MONTH_DAY: "*"})
         yield (
-            "a day of month and a weekday of which one is L, W or # can't be read together; "
+            "a day of month and a weekday can't be read together if one is 15W, mon#2 or L5; "
             f"make two schedules of it: '{one}' and '{other}'"
         )
 
