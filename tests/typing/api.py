@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, assert_type
 from uuid import UUID
 
-from queuekit import Context, Handle, Job, JobInfo, Queuekit, State
+from queuekit import Context, Handle, Job, JobInfo, Queuekit, State, cron, every
+from queuekit.schedules import ScheduleInfo
 
 qk = Queuekit("sqlite://")
 
@@ -17,6 +18,13 @@ async def plain(to: str, subject: str = "hi") -> int:
 
 @qk.task(queue="email", max_attempts=5)
 async def with_options(to: str) -> int:
+    return len(to)
+
+
+@qk.schedule("0 2 * * *", timezone="Europe/Berlin")
+@qk.schedule(every(60), name="often", args=["b"], misfire="all", overlap="skip")
+@qk.task
+async def recurring(to: str = "a") -> int:
     return len(to)
 
 
@@ -62,6 +70,9 @@ async def right() -> None:
     assert_type(handle.id, UUID)
     assert_type(qk.handle(handle.id, task=plain), Handle[int])
     assert_type(qk.handle("01900000-0000-7000-8000-000000000000"), Handle[Any])
+    assert_type(await recurring.enqueue("a"), Handle[int])
+    await qk.schedules.upsert("one", cron("@daily"), recurring.job("a"), jitter=5, count=3)
+    assert_type(await qk.schedules.get("one"), ScheduleInfo)
     assert_type(await plain("a"), int)
     coroutine: Coroutine[Any, Any, int] = plain("a")
     assert_type(await coroutine, int)
@@ -94,6 +105,11 @@ async def wrong() -> None:
     await resize.enqueue("a")  # E: a string for a path
     resize.job(Context, Path())  # E: the context is never passed
     qk.task(queue=5)  # E: an option of another type
+    qk.schedule("@daily", misfire="never")(plain)  # E: no such way to make up for ticks
+    qk.schedule("@daily", tz="UTC")  # E: a misspelt option of a schedule
+    qk.schedule(60)(plain)  # E: a number for an interval
+    qk.schedule("@daily")(len)  # E: a function for a task
+    await qk.schedules.upsert("one", "@daily", plain)  # E: a task for a job
     plain.enqueue_sync(b"")  # E: bytes for a string
     await with_context(Context, 5)  # E: the context is not passed to a task that is called
     await of_anything()  # E: a missing argument of any type

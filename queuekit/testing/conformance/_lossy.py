@@ -86,7 +86,7 @@ class _Wrapped:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name in {"inspector", "transfer"}:
+        if name in {"inspector", "schedules", "transfer"}:
             return _Wrapped(found, self._losing)
         if not inspect.iscoroutinefunction(found):
             return found

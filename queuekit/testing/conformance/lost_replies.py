@@ -41,6 +41,7 @@ from queuekit.testing.conformance._make import (
     succeeded,
     sweep,
 )
+from queuekit.testing.conformance.schedules import a_schedule, a_tick, firing
 
 T = TypeVar("T")
 each_reply = pytest.mark.parametrize("after", range(4))
@@ -355,6 +356,29 @@ class LostReplyCases:
         await claims_nothing(backend)
         await twice(lossy, after, lambda store: sweep(store, Event.CLEAN))
         assert list(await backend.inspector.queues()) == []
+
+    @each_reply
+    async def test_a_tick_fires_once(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        one = a_schedule()
+        await twice(lossy, after, lambda store: store.schedules.schedule([one]))
+        tick = firing(one, ("1", a_tick()))
+        await twice(lossy, after, lambda store: store.schedules.fire([tick]))
+        (found,) = await backend.schedules.find()
+        assert (found.tick, found.count, len(found.fired)) == ("2", 1, 1)
+        await claim_one(backend)
+        await claims_nothing(backend)
+
+    @each_reply
+    async def test_schedules_are_steered(self, backend: Backend, lossy: Lossy, after: int) -> None:
+        one = a_schedule()
+        await backend.schedules.schedule([one])
+        due = await twice(lossy, after, lambda store: store.schedules.due(["default"], 5))
+        assert [found.ref for found in due.schedules] == [one.ref]
+        await twice(lossy, after, lambda store: store.schedules.pause([one.ref], paused=True))
+        (found,) = await twice(lossy, after, lambda store: store.schedules.find())
+        assert found.paused
+        await twice(lossy, after, lambda store: store.schedules.unschedule([one.ref]))
+        assert await backend.schedules.get([one.ref]) == [None]
 
     @each_reply
     async def test_looking_is_answered_the_second_time(
