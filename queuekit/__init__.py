@@ -3,7 +3,6 @@
 from queuekit.app import Queuekit
 from queuekit.backend import JobFilter
 from queuekit.context import Cancel, Context, GiveUp, Retry, Snooze, current
-from queuekit.cron import cron, every
 from queuekit.errors import (
     BackendRefused,
     BackendUnavailable,
@@ -23,6 +22,7 @@ from queuekit.errors import (
 )
 from queuekit.handle import Handle
 from queuekit.job import Failure, Job, JobInfo, JobRef, State
+from queuekit.recurrence import cron, every
 from queuekit.retry import exponential, fixed
 from queuekit.task import Task
 

@@ -17,13 +17,13 @@ from uuid import UUID
 from queuekit import config
 from queuekit.backend import Backend
 from queuekit.context import Context
-from queuekit.cron import When
 from queuekit.decorator import Decorate, Open
 from queuekit.errors import InvalidOption
 from queuekit.handle import Handle
 from queuekit.inspect import Inspect
 from queuekit.job import Job
 from queuekit.options import TaskOptions
+from queuekit.recurrence import When
 from queuekit.registry import redacted
 from queuekit.schedules import ScheduleKeywords, Schedules, of_task
 from queuekit.store import Store

@@ -1,7 +1,7 @@
 """Cron expressions. croniter reads them; what it reads otherwise than people mean is refused here.
 
 The fields are those of crontab(5), with a field of seconds before them if there are six, and one of years behind them
-if there are seven. Times are naive here: what clocks show, whatever becomes of that when they are changed (see `cron`).
+if there are seven. Times are naive here: what clocks show. `recurrence` says what becomes of them when clocks are changed.
 """
 
 import re
@@ -87,9 +87,7 @@ class Crontab:
 
     def __init__(self, expression: str, name: str) -> None:
         self._expression = expression
-        fields = _fields(expression)
-        for problem in _problems(fields):
-            raise InvalidOption(f"the schedule {repr_of(expression, 80)}: {problem}")
+        fields = _checked(expression)
         self.is_interval: Final = any(mark in fields[_HOUR] for mark in "*/")
         self._next = croniter(
             " ".join(fields.values()),
@@ -117,10 +115,20 @@ class Crontab:
         return found
 
 
-@lru_cache(maxsize=10_000)
 def crontab(expression: str, name: str) -> Crontab:
-    """The same one for the same expression and name."""
-    return Crontab(expression, name)
+    """The same one for the same expression, and for the same name if it makes a difference."""
+    return _cached(expression, name if "h" in expression.lower() else "")
+
+
+_cached: Final = lru_cache(maxsize=1_000)(Crontab)
+
+
+@lru_cache(maxsize=1_000)
+def _checked(expression: str) -> Mapping[Field, str]:
+    fields = _fields(expression)
+    for problem in _problems(fields):
+        raise InvalidOption(f"the schedule {repr_of(expression, 80)}: {problem}")
+    return fields
 
 
 def _fields(expression: str) -> dict[Field, str]:

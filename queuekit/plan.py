@@ -8,8 +8,8 @@ from hashlib import sha256
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
-from queuekit.cron import Cron, Every, Tick, When
 from queuekit.job import Job, JobOptions, Keep, KeyPolicy, Micros
+from queuekit.recurrence import Cron, Every, Tick, When
 from queuekit.schedule import Firing, Schedule, ScheduleRef
 from queuekit.times import datetime_of
 

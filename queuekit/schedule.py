@@ -25,7 +25,7 @@ class Fired(NamedTuple):
     """A tick that has fired.
 
     Attributes:
-        tick: its identity; see `queuekit.cron.Tick.identity`.
+        tick: its identity; see `queuekit.recurrence.Tick.identity`.
         at: when it fired, by the server's clock.
         id: of its job; None: there is none, as the job of an earlier tick was unfinished (``overlap="skip"``).
     """

@@ -10,13 +10,13 @@ from typing_extensions import TypedDict, Unpack
 
 from queuekit import times
 from queuekit.backend import Backend
-from queuekit.cron import Cron, Every, When, cron
 from queuekit.errors import InvalidOption
 from queuekit.handle import Handle
 from queuekit.job import Job, JobRef, State, new_id
 from queuekit.log import log
 from queuekit.options import NAME
 from queuekit.plan import Declared, Misfire, Overlap, Plan, Rule, difference, upcoming
+from queuekit.recurrence import Cron, Every, When, cron
 from queuekit.schedule import Fired, Schedule, ScheduleRef
 from queuekit.store import Store
 from queuekit.task import Task

@@ -249,7 +249,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
     "Work recurs": [
         Row(
             "When a schedule ticks, also where clocks are changed",
-            "cron.py: _time_of_day _interval; crontab.py: Crontab",
+            "recurrence.py: _time_of_day _interval; crontab.py: Crontab",
             "",
             "",
             "",

@@ -87,7 +87,11 @@ class Upkeep(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """One process as it registers itself; gone `ttl` microseconds after its last call."""
+    """One process as it registers itself; gone `ttl` microseconds after its last call.
+
+    Attributes:
+        zone_data: the version of the time-zone data that it goes by; empty: it can't say.
+    """
 
     process: str
     host: str
@@ -98,6 +102,7 @@ class Presence:
     protocol: int = PROTOCOL
     backends: Sequence[str] = ()
     ttl: Micros = 60_000_000
+    zone_data: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from queuekit.app import Queuekit
 from queuekit.cli import options
 from queuekit.cli.output import confirm, emit, say, table
 from queuekit.cli.store import open_store, run
+from queuekit.recurrence import zone_data
 from queuekit.schedules import LastTick, ScheduleInfo
 
 SHOWN: Final = 5
@@ -58,7 +59,7 @@ def show(
     if info.paused:
         say("paused: no tick fires until it is resumed")
     if differs:
-        say(differs)
+        say(f"{differs} Here they are {zone_data() or 'of an unknown version'}.")
     if coming:
         table([info.timezone, "UTC"], [(_shown(at), _shown(at.astimezone(UTC))) for at in coming])
     else:

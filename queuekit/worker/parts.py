@@ -9,6 +9,7 @@ from importlib.metadata import version
 from queuekit.backend import Backend, Presence
 from queuekit.location import location_of
 from queuekit.options import micros
+from queuekit.recurrence import zone_data
 from queuekit.registry import redacted
 from queuekit.store import Store
 from queuekit.tasks import Tasks
@@ -53,6 +54,7 @@ class Parts:
             queues=queues,
             concurrency=options.concurrency,
             backends=(redacted(store.settings.url),),
+            zone_data=zone_data(),
         )
         self.reporter = Reporter(backend)
         self.board = board = Board(self.reporter, options.concurrency, options.lease)

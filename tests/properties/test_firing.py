@@ -14,9 +14,9 @@ from typing import Any, Final
 import pytest
 
 from queuekit.backend import Backend, JobFilter
-from queuekit.cron import Cron, Every, When
 from queuekit.job import Job, JobOptions, JobRef, new_id
 from queuekit.plan import Declared, Plan, Rule, decide, id_of_tick, micros_of
+from queuekit.recurrence import Cron, Every, When
 from queuekit.schedule import Firing, ScheduleRef
 
 Make = Callable[[str], Awaitable[Backend]]

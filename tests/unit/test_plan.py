@@ -8,7 +8,6 @@ from uuid import UUID
 
 import pytest
 
-from queuekit.cron import Cron, Every, When
 from queuekit.job import Job, JobOptions, Keep, KeyPolicy, Micros, new_id
 from queuekit.plan import (
     MOST_MISSED,
@@ -21,6 +20,7 @@ from queuekit.plan import (
     micros_of,
     upcoming,
 )
+from queuekit.recurrence import Cron, Every, When
 from queuekit.schedule import Schedule, ScheduleRef
 
 REF = ScheduleRef("nightly", "report")

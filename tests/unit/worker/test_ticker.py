@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from queuekit.cron import Cron, Every
 from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
 from queuekit.job import Job, JobOptions, new_id
 from queuekit.loops import background
 from queuekit.plan import Declared, Plan, Rule
+from queuekit.recurrence import Cron, Every
 from queuekit.schedule import Schedule, ScheduleRef
 from tests.unit.worker.conftest import Bench
 from tests.waiting import eventually

@@ -16,8 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from queuekit import times
 from queuekit.crontab import SECOND, Crontab, crontab
@@ -168,6 +170,24 @@ def every(seconds: Seconds, *, start: datetime | None = None) -> Every:
     """
     period = times.micros(seconds, "every", least=SHORTEST_PERIOD)
     return Every(period, None if start is None else times.moment(start, "start"))
+
+
+def zone_data() -> str:
+    """The version of the time-zone data that this process goes by, such as ``2026f``; empty: it can't be told.
+
+    `zoneinfo` takes a zone from the first folder that has it, else from the package tzdata.
+    """
+    for folder in map(Path, TZPATH):
+        if (folder / "Europe" / "Berlin").exists():
+            try:
+                first = (folder / "tzdata.zi").read_text("utf-8").partition("\n")[0]
+            except OSError:
+                return ""
+            return first.removeprefix("# version ").strip()
+    try:
+        return str(import_module("tzdata").IANA_VERSION)
+    except ImportError:
+        return ""
 
 
 def _zone(name: object) -> ZoneInfo:

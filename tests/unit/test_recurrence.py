@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from queuekit import InvalidOption, cron, every
-from queuekit.cron import Recurrence
 from queuekit.crontab import PRESETS
+from queuekit.recurrence import Recurrence, zone_data
 
 SUMMER = datetime(2026, 6, 1, tzinfo=UTC)
 TRUTH = Path(__file__).parents[1] / "data" / "cron_truth.tsv"
@@ -205,3 +205,16 @@ def test_naive_moments_are_refused() -> None:
         every(60, start=naive)
     with pytest.raises(InvalidOption, match="naive"):
         cron("@daily").upcoming(naive, 1)
+
+
+def test_the_version_of_the_zone_data_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queuekit.recurrence.TZPATH", ())
+    assert re.fullmatch(r"20\d\d[a-z]+", zone_data())
+    (tmp_path / "Europe").mkdir()
+    (tmp_path / "Europe" / "Berlin").touch()
+    monkeypatch.setattr("queuekit.recurrence.TZPATH", (str(tmp_path / "none"), str(tmp_path)))
+    assert zone_data() == ""
+    (tmp_path / "tzdata.zi").write_text("# version 2019c\n# more\n")
+    assert zone_data() == "2019c"
