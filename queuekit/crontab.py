@@ -1,7 +1,7 @@
 """Cron expressions. croniter reads them; what it reads otherwise than people mean is refused here.
 
 The fields are those of crontab(5), with a field of seconds before them if there are six, and one of years behind them
-if there are seven. Times are naive here: what clocks show. `recurrence` says what becomes of them when clocks are changed.
+if there are seven. Times are naive here: what clocks show; see `recurrence` for what becomes of that when they are set.
 """
 
 import re

@@ -18,7 +18,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import typer
 
-from docs.hooks import life
+from docs.hooks import life, nights
 from queuekit import Context, Queuekit, QueuekitError, State, config, errors
 from queuekit.backend import Backend, Inspector, Schedules, Transfer
 from queuekit.cli import app
@@ -345,6 +345,20 @@ def test_completion_shows_what_the_reference_shows() -> None:
         assert {one for one in dir(made) if not one.startswith("_")} == shown
 
 
+def test_the_nights_show_what_fires() -> None:
+    """A nightly job once in each, an hour of real time every hour."""
+    dots = ET.fromstring(nights.draw()).iter("{http://www.w3.org/2000/svg}circle")
+    seen = defaultdict(list)
+    for dot in dots:
+        seen[dot.attrib["data-rule"]].append(dot.attrib["data-at"][5:16])
+    assert seen["30 2 * * *"] == ["03-29T01:00", "10-25T00:30"]
+    assert seen["0 1-3 * * *"] == [
+        *("03-29T00:00", "03-29T01:00"),
+        *("10-24T23:00", "10-25T00:00", "10-25T02:00"),
+    ]
+    assert len(seen["every(3600)"]) == 14
+
+
 # Links and the site
 
 
@@ -373,6 +387,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_site_has_all_pages_and_the_picture(site: Path) -> None:
     assert len(list(site.rglob("index.html"))) == len(list(DOCS.rglob("*.md")))
     assert (site / "life.svg").read_text("utf-8") == life.draw()
+    assert (site / "nights.svg").read_text("utf-8") == nights.draw()
 
 
 def test_the_glossary_is_in_order_and_each_word_can_be_linked(site: Path) -> None:
