@@ -27,7 +27,8 @@ class Fired(NamedTuple):
     Attributes:
         tick: its identity; see `queuekit.recurrence.Tick.identity`.
         at: when it fired, by the server's clock.
-        id: of its job; None: there is none, as the job of an earlier tick was unfinished (``overlap="skip"``).
+        id: of its job; None: it made none, as that of an earlier tick was unfinished (``overlap="skip"``), or as the
+            store does not take it.
     """
 
     tick: str

@@ -185,8 +185,7 @@ class Schedules:
         return found
 
     async def _named(self, name: str) -> Sequence[Schedule]:
-        found = await (await self._store.backend()).schedules.find()
-        return [one for one in found if one.ref.name == name]
+        return await (await self._store.backend()).schedules.named(name)
 
     async def _infos(self, schedules: Sequence[Schedule]) -> Sequence[ScheduleInfo]:
         last = [(one.ref.queue, one.fired[-1].id) for one in schedules if one.fired]

@@ -57,7 +57,7 @@ class Pooled(BackendRefused):
 
 async def halved(
     send: Callable[[Sequence[T]], Awaitable[dict[int, A]]],
-    refuse: Callable[[T, Unstorable], Awaitable[A]],
+    refuse: Callable[[T, Unstorable], Awaitable[A | None]],
     batch: Sequence[T],
 ) -> dict[int, A]:
     """Send a batch; what the server refuses is halved until the guilty element stands alone.
@@ -69,7 +69,8 @@ async def halved(
         return await send(batch)
     except Unstorable as error:
         if len(batch) == 1:
-            return {0: await refuse(batch[0], error)}
+            answer = await refuse(batch[0], error)
+            return {} if answer is None else {0: answer}
     middle = len(batch) // 2
     first = await halved(send, refuse, batch[:middle])
     second = await halved(send, refuse, batch[middle:])

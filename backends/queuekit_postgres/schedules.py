@@ -1,17 +1,19 @@
 """Recurring work: schedules, and the statement in which their ticks become jobs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from queuekit.backend import Due
+from queuekit.backend import Change, Changes, Due, Refusal
+from queuekit.backend.model import refused, unstorable
 from queuekit.job import Job
 from queuekit.schedule import Fired, Firing, Schedule, ScheduleRef
 from queuekit_postgres.connection import Lanes
-from queuekit_postgres.rows import options
+from queuekit_postgres.errors import Unstorable, halved
+from queuekit_postgres.rows import change, options
 from queuekit_postgres.statements import Statements
 
 PORTION = 1000
@@ -43,11 +45,39 @@ class PostgresSchedules:
         later, due_at = clock
         return Due([*map(_read, rows)], later, None if due_at is None else max(0, due_at - later))
 
-    async def fire(self, firings: Sequence[Firing]) -> list[bool]:
+    async def fire(self, firings: Sequence[Firing]) -> list[Changes | None]:
         """Store the jobs of ticks and move their schedules on."""
-        given = json.dumps([_firing(one) for one in firings])
-        done = {n for (n,) in await self._lanes.fetch(self._statements["fire"], given)}
-        return [n in done for n in range(1, len(firings) + 1)]
+        done = await halved(self._fire, self._refuse, firings)
+        return [done.get(n) for n in range(len(firings))]
+
+    async def _fire(self, firings: Sequence[Firing]) -> dict[int, Changes]:
+        why = [
+            {n: why for n, (_, job) in enumerate(one.jobs) if (why := unstorable(job))}
+            for one in firings
+        ]
+        return await self._send(firings, why)
+
+    async def _refuse(self, firing: Firing, error: Unstorable) -> Changes | None:
+        """The schedule goes on without its jobs, which the server does not take."""
+        return (
+            await self._send([firing], [dict.fromkeys(range(len(firing.jobs)), str(error))])
+        ).get(0)
+
+    async def _send(
+        self, firings: Sequence[Firing], without: Sequence[Mapping[int, str]]
+    ) -> dict[int, Changes]:
+        """What was done, by place; `without` jobs that can't be stored, for each why."""
+        given = [_firing(one, set(out)) for one, out in zip(firings, without, strict=True)]
+        rows = await self._lanes.fetch(self._statements["fire"], json.dumps(given))
+        told: dict[int, dict[int, Change]] = {row["firing"] - 1: {} for row in rows}
+        for row in rows:
+            if row["id"] is not None:
+                told[row["firing"] - 1][row["n"] - 1] = change(row)
+        for place, odd in told.items():
+            for n, why in without[place].items():
+                ref = firings[place].jobs[n][1].ref
+                odd[n] = refused(ref, Refusal.UNSTORABLE, detail=why)
+        return {n: Changes([job for _, job in firings[n].jobs], odd) for n, odd in told.items()}
 
     async def get(self, refs: Sequence[ScheduleRef]) -> list[Schedule | None]:
         """Schedules, in this order."""
@@ -59,6 +89,11 @@ class PostgresSchedules:
         """All schedules of some queues, by queue and name."""
         names = None if queues is None else list(queues)
         rows = await self._lanes.fetch(self._statements["all_schedules"], names)
+        return sorted(map(_read, rows), key=lambda one: one.ref)
+
+    async def named(self, name: str) -> list[Schedule]:
+        """Schedules of a name, by queue."""
+        rows = await self._lanes.fetch(self._statements["named_schedules"], name)
         return sorted(map(_read, rows), key=lambda one: one.ref)
 
     async def pause(self, refs: Sequence[ScheduleRef], *, paused: bool) -> list[bool]:
@@ -93,7 +128,7 @@ def _columns(one: Schedule) -> dict[str, Any]:
     }
 
 
-def _firing(one: Firing) -> dict[str, Any]:
+def _firing(one: Firing, without: Collection[int]) -> dict[str, Any]:
     return {
         "queue": one.ref.queue,
         "name": one.ref.name,
@@ -101,7 +136,10 @@ def _firing(one: Firing) -> dict[str, Any]:
         "tick": one.tick,
         "next_tick": one.next_tick,
         "next_at": one.next_at,
-        "jobs": [{"tick": tick, **_job(job)} for tick, job in one.jobs],
+        "jobs": [
+            {"tick": tick} | ({} if n in without else _job(job))
+            for n, (tick, job) in enumerate(one.jobs)
+        ],
     }
 
 

@@ -2,18 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from queuekit.backend import Due
+from queuekit.backend import Change, Changes, Due, Refusal
+from queuekit.backend.model import refused, unstorable
+from queuekit.job import Job
 from queuekit.schedule import Fired, Firing, Schedule, ScheduleRef
 from queuekit_redis.connection import Argument
 from queuekit_redis.enqueue import fields_of
+from queuekit_redis.rows import read_odd
 from queuekit_redis.statements import Scripts, by_queue
 
 PORTION: Final = 250
 """Schedules of one script."""
 SEPARATOR: Final = b"\x1e"
+NO_JOB: Final[Sequence[Argument]] = (0, *[""] * 8)
+"""In place of a job that can't be stored, and of its fields."""
 
 Raw = tuple[bytes, bytes | None, bytes | None]
 """A name, the record and the last ticks."""
@@ -50,17 +55,19 @@ class RedisSchedules:
         now = min((int(stamp) for stamp, _, _ in answers), default=0)
         return Due(due[:limit], now, min(times, default=None))
 
-    async def fire(self, firings: Sequence[Firing]) -> list[bool]:
+    async def fire(self, firings: Sequence[Firing]) -> list[Changes | None]:
         """Store the jobs of ticks and move their schedules on."""
         parts = list(by_queue(range(len(firings)), lambda n: firings[n].ref.queue, PORTION))
         calls = [
             self._scripts.call("schedules_fire", queue, chain(*(_firing(firings[n]) for n in some)))
             for queue, some in parts
         ]
-        done = [False] * len(firings)
-        for (_, some), answer in zip(parts, await self._scripts.run_all(calls), strict=True):
-            for n, one in zip(some, answer, strict=True):
-                done[n] = one == 1
+        done: list[Changes | None] = [None] * len(firings)
+        for (queue, some), answer in zip(parts, await self._scripts.run_all(calls), strict=True):
+            for n, told in zip(some, answer, strict=True):
+                if told != 0:
+                    jobs = [job for _, job in firings[n].jobs]
+                    done[n] = Changes(jobs, dict(read_odd(queue, told)) | _unstorable(jobs))
         return done
 
     async def get(self, refs: Sequence[ScheduleRef]) -> list[Schedule | None]:
@@ -84,6 +91,13 @@ class RedisSchedules:
         answers = await self._scripts.run_everywhere("schedules_get", names)
         found = (_read_all(queue, answer) for queue, answer in zip(names, answers, strict=True))
         return sorted(chain(*found), key=lambda one: one.ref)
+
+    async def named(self, name: str) -> list[Schedule]:
+        """Schedules of a name, by queue."""
+        queues = await self._scripts.queues()
+        answers = await self._scripts.run_everywhere("schedules_get", queues, name)
+        found = (_read_all(queue, answer) for queue, answer in zip(queues, answers, strict=True))
+        return list(chain(*found))
 
     async def pause(self, refs: Sequence[ScheduleRef], *, paused: bool) -> list[bool]:
         """Let none of their ticks fire, or let them fire again."""
@@ -123,7 +137,19 @@ def _firing(one: Firing) -> Iterator[Argument]:
     yield len(one.jobs)
     for tick, job in one.jobs:
         yield tick
-        yield from fields_of(job)
+        if unstorable(job):
+            yield from NO_JOB
+        else:
+            yield 1
+            yield from fields_of(job)
+
+
+def _unstorable(jobs: Sequence[Job[Any]]) -> dict[int, Change]:
+    return {
+        n: refused(job.ref, Refusal.UNSTORABLE, detail=why)
+        for n, job in enumerate(jobs)
+        if (why := unstorable(job))
+    }
 
 
 def _read_all(queue: str, found: Sequence[Raw]) -> Iterator[Schedule]:

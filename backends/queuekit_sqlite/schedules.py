@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
-from queuekit.backend import Due
+from queuekit.backend import Changes, Due
 from queuekit.backend.schedules import fired, is_current, rescheduled
 from queuekit.job import Micros
 from queuekit.schedule import Fired, Firing, Schedule, ScheduleRef
@@ -32,7 +32,7 @@ class SqliteSchedules:
         """Schedules of these queues whose next tick is due."""
         return await self._store().read(lambda tx: _due(tx, json.dumps(queues), limit))
 
-    async def fire(self, firings: Sequence[Firing]) -> list[bool]:
+    async def fire(self, firings: Sequence[Firing]) -> list[Changes | None]:
         """Store the jobs of ticks and move their schedules on."""
         return await self._store().write(lambda tx: [_fire(tx, one) for one in firings])
 
@@ -45,6 +45,12 @@ class SqliteSchedules:
         names = None if queues is None else json.dumps(queues)
         return await self._store().read(
             lambda tx: [_read(r) for r in tx.all("all_schedules", names)]
+        )
+
+    async def named(self, name: str) -> list[Schedule]:
+        """Schedules of a name, by queue."""
+        return await self._store().read(
+            lambda tx: [_read(row) for row in tx.all("named_schedules", name)]
         )
 
     async def pause(self, refs: Sequence[ScheduleRef], *, paused: bool) -> list[bool]:
@@ -76,13 +82,13 @@ def _due(tx: Transaction, queues: str, limit: int) -> Due:
     return Due(due, tx.now, due_in(tx, queues, len(due)))
 
 
-def _fire(tx: Transaction, firing: Firing) -> bool:
+def _fire(tx: Transaction, firing: Firing) -> Changes | None:
     schedule = _get(tx, firing.ref)
     if schedule is None or not is_current(firing, schedule):
-        return False
+        return None
     changes = enqueue.one_by_one(tx, [job for _, job in firing.jobs], atomic=False)
     _save(tx, fired(schedule, firing, changes, tx.now))
-    return True
+    return changes
 
 
 def _get(tx: Transaction, ref: ScheduleRef) -> Schedule | None:

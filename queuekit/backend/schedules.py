@@ -34,12 +34,12 @@ class Schedules(Protocol):
         """Schedules of these queues whose next tick is due, at most so many; not those that are paused."""
         ...
 
-    async def fire(self, firings: Sequence[Firing]) -> Sequence[bool]:
-        """Store the jobs of ticks and move their schedules on; for each whether that was done.
+    async def fire(self, firings: Sequence[Firing]) -> Sequence[Changes | None]:
+        """Store the jobs of ticks and move their schedules on; what became of the jobs of each, None: nothing.
 
         One atomic step for each: if the schedule still has this rule and this next tick, and is not paused, its jobs
-        are stored as `Backend.enqueue` does, and it goes on (see `fired`). So whoever comes second does nothing: a
-        tick makes one job.
+        are stored as `Backend.enqueue` does, and it goes on (see `fired`), also beyond jobs that can't be stored. So
+        whoever comes second does nothing: a tick makes one job.
         """
         ...
 
@@ -49,6 +49,10 @@ class Schedules(Protocol):
 
     async def find(self, queues: Sequence[str] | None = None) -> Sequence[Schedule]:
         """All schedules of some queues (None: of all), by queue and name."""
+        ...
+
+    async def named(self, name: str) -> Sequence[Schedule]:
+        """Schedules of a name, by queue."""
         ...
 
     async def pause(self, refs: Sequence[ScheduleRef], *, paused: bool) -> Sequence[bool]:
@@ -86,7 +90,7 @@ def is_current(firing: Firing, schedule: Schedule | None) -> bool:
 
 
 def fired(schedule: Schedule, firing: Firing, changes: Sequence[Change], now: Micros) -> Schedule:
-    """A schedule whose ticks have fired: each is noted, without a job if another one held its key.
+    """A schedule whose ticks have fired: each is noted, without a job if it made none.
 
     Args:
         schedule: as it was.
@@ -145,17 +149,17 @@ class KeptSchedules(ABC):
         later = [at for at, _ in coming][len(due) :]
         return Due(due, now, max(0, later[0] - now) if later else None)
 
-    async def fire(self, firings: Sequence[Firing]) -> Sequence[bool]:
+    async def fire(self, firings: Sequence[Firing]) -> Sequence[Changes | None]:
         """Store the jobs of ticks and move their schedules on."""
         return [await self._fire(firing) for firing in firings]
 
-    async def _fire(self, firing: Firing) -> bool:
+    async def _fire(self, firing: Firing) -> Changes | None:
         (schedule,) = await self.get([firing.ref])
         if schedule is None or not is_current(firing, schedule):
-            return False
+            return None
         changes = await self.enqueue([job for _, job in firing.jobs])
         await self.save(firing.ref, fired(schedule, firing, changes, self.now()))
-        return True
+        return changes
 
     async def get(self, refs: Sequence[ScheduleRef]) -> Sequence[Schedule | None]:
         """Schedules, in this order."""
@@ -166,6 +170,10 @@ class KeptSchedules(ABC):
         """All schedules of some queues, by queue and name."""
         found = [one for one in await self.load() if queues is None or one.ref.queue in queues]
         return sorted(found, key=lambda one: one.ref)
+
+    async def named(self, name: str) -> Sequence[Schedule]:
+        """Schedules of a name, by queue."""
+        return [one for one in await self.find() if one.ref.name == name]
 
     async def pause(self, refs: Sequence[ScheduleRef], *, paused: bool) -> Sequence[bool]:
         """Let none of their ticks fire, or let them fire again."""

@@ -2,11 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from queuekit.backend import Backend
+from queuekit.backend import Backend, Change, Refusal
 from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
 from queuekit.failure import message_of
 from queuekit.job import Micros
@@ -60,29 +60,44 @@ class Ticker:
 
     async def fire(self) -> Micros | None:
         """Fire all that is due; microseconds until the next one is."""
+        tried: set[tuple[ScheduleRef, str | None]] = set()
         while True:
             due = await self._schedules.due(self._queues, AT_ONCE)
             if not due.schedules:
                 return due.due_in
-            await self._schedules.fire([self._decided(one, due.now) for one in due.schedules])
+            firings = [
+                self._put_off(one, due.now, "the store does not let its tick fire")
+                if (one.ref, one.tick) in tried
+                else self._decided(one, due.now)
+                for one in due.schedules
+            ]
+            tried |= {(one.ref, one.tick) for one in due.schedules}
+            for firing, done in zip(firings, await self._schedules.fire(firings), strict=True):
+                self._tell(firing, done or ())
 
     def _decided(self, one: Schedule, now: Micros) -> Firing:
         try:
             self._warn_if_clocks_differ(one)
             return decide(one, now)
         except Exception as error:  # noqa: BLE001  # whatever its texts say, it must not stop the others
-            log.error(
-                "a schedule can't be read here; is this worker's version, or its time-zone data, too old?",
-                schedule=one.ref.name,
-                queue=one.ref.queue,
-                error=message_of(error),
-            )
-            return Firing(one.ref, one.rule, one.tick or "", [], one.tick, now + BROKEN_AGAIN)
+            why = "it can't be read here: is this worker's version, or its time-zone data, too old?"
+            return self._put_off(one, now, f"{why} {message_of(error)}")
+
+    def _put_off(self, one: Schedule, now: Micros, why: str) -> Firing:
+        """The tick stays the next one, and is looked at again in a while."""
+        log.error("a schedule is put off for a minute", **_about(one.ref), why=why)
+        return Firing(one.ref, one.rule, one.tick or "", [], one.tick, now + BROKEN_AGAIN)
+
+    def _tell(self, firing: Firing, done: Iterable[Change]) -> None:
+        for (tick, _), change in zip(firing.jobs, done, strict=False):
+            if change.refused is Refusal.UNSTORABLE:
+                why = change.detail
+                log.error("a tick made no job", **_about(firing.ref), tick=tick, why=why)
 
     def _warn_if_clocks_differ(self, one: Schedule) -> None:
         if one.ref not in self._differing and (how := difference(one)):
             self._differing.add(one.ref)
-            log.warning(how, schedule=one.ref.name, queue=one.ref.queue)
+            log.warning(how, **_about(one.ref))
 
     async def _until_due(self) -> None:
         loop = asyncio.get_running_loop()
@@ -93,3 +108,8 @@ class Ticker:
                 async with asyncio.timeout(left):
                     await self._changed.wait()
         self._due_at = None
+
+
+def _about(ref: ScheduleRef) -> dict[str, str]:
+    """The fields of a line about a schedule."""
+    return {"schedule": ref.name, "queue": ref.queue}

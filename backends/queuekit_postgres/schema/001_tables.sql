@@ -153,6 +153,7 @@ CREATE TABLE queuekit.schedules (
   fired jsonb NOT NULL,
   PRIMARY KEY (queue, name)
 );
+CREATE INDEX schedules_name ON queuekit.schedules (name);
 CREATE INDEX schedules_due ON queuekit.schedules (queue, due_at) WHERE due_at IS NOT NULL AND NOT paused;
 
 -- Whole jobs, live and finished. follows: the job whose end a waiting one waits for, which holds their key.

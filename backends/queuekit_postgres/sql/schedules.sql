@@ -23,7 +23,7 @@ SELECT queuekit.now_us() AS now, queuekit.next_due($1::text[], $2::integer) AS d
 
 -- name: fire
 -- $1 firings (a JSON array; see the function)
-SELECT n FROM queuekit.fire($1::jsonb) AS n
+SELECT firing, (odd).* FROM queuekit.fire($1::jsonb)
 
 -- name: get_schedules
 -- $1 queues text[], $2 names text[]
@@ -32,6 +32,10 @@ SELECT * FROM queuekit.schedules WHERE (queue, name) IN (SELECT q, n FROM unnest
 -- name: all_schedules
 -- $1 queues text[], or null: of all
 SELECT * FROM queuekit.schedules WHERE $1::text[] IS NULL OR queue = ANY($1::text[])
+
+-- name: named_schedules
+-- $1 name
+SELECT * FROM queuekit.schedules WHERE name = $1
 
 -- name: pause_schedules
 -- $1 queues text[], $2 names text[], $3 whether they are paused

@@ -142,4 +142,5 @@ CREATE TABLE schedules (
     PRIMARY KEY (queue, name)
 ) WITHOUT ROWID;
 
+CREATE INDEX schedules_name ON schedules (name);
 CREATE INDEX schedules_due ON schedules (queue, due_at) WHERE due_at IS NOT NULL AND paused = 0;

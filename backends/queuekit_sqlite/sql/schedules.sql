@@ -14,6 +14,10 @@ SELECT queue, name, rule, job, tick, due_at, paused, count, fired FROM schedules
 WHERE ?1 IS NULL OR queue IN (SELECT value FROM json_each(?1))
 ORDER BY queue, name;
 
+-- name: named_schedules
+-- ?1 name
+SELECT queue, name, rule, job, tick, due_at, paused, count, fired FROM schedules WHERE name = ?1 ORDER BY queue;
+
 -- name: due_schedules
 -- ?1 a JSON array of the queues, ?2 now, ?3 limit
 SELECT queue, name, rule, job, tick, due_at, paused, count, fired FROM schedules

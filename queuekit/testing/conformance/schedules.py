@@ -8,13 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from queuekit.backend import Backend
+from queuekit.backend import Backend, Refusal
 from queuekit.job import Job, Keep, Micros, State, new_id
 from queuekit.schedule import TICKS_KEPT, Fired, Firing, Schedule, ScheduleRef
 from queuekit.testing.conformance._make import (
     LONG,
     SECOND,
+    UNSTORABLE,
     ack,
+    answers_of,
     claim,
     claim_one,
     claims_nothing,
@@ -68,6 +70,11 @@ async def seen(backend: Backend, one: Schedule) -> Schedule:
     return found
 
 
+async def fire(backend: Backend, *firings: Firing) -> list[bool]:
+    """For each whether it was done."""
+    return [one is not None for one in await backend.schedules.fire(firings)]
+
+
 async def due_names(backend: Backend, limit: int = 100) -> Sequence[str]:
     """Of those that are due."""
     return [one.ref.name for one in (await backend.schedules.due(QUEUES, limit)).schedules]
@@ -108,6 +115,12 @@ class ScheduleCases:
         assert found == sorted(names)
         found = [tuple(one.ref) for one in await backend.schedules.find(["left", "right"])]
         assert found == [("left", "c"), ("right", "a")]
+
+    async def test_schedules_are_found_by_name(self, backend: Backend) -> None:
+        for queue, name in (("right", "a"), ("default", "b"), ("left", "a")):
+            await stored(backend, name=name, queue=queue)
+        assert [one.ref.queue for one in await backend.schedules.named("a")] == ["left", "right"]
+        assert list(await backend.schedules.named("c")) == []
 
     async def test_of_one_name_twice_in_a_batch_the_last_is_stored(self, backend: Backend) -> None:
         await backend.schedules.schedule([a_schedule(job="1"), a_schedule(job="2")])
@@ -165,7 +178,7 @@ class ScheduleCases:
 
     async def test_a_tick_makes_a_job(self, backend: Backend) -> None:
         one, made = await stored(backend), a_tick(payload='"x"', priority=-3)
-        assert await backend.schedules.fire([firing(one, ("1", made))]) == [True]
+        assert await fire(backend, firing(one, ("1", made))) == [True]
         found = await claim_one(backend)
         assert (found.token.id, found.payload) == (made.id, '"x"')
         assert (await record(backend, made.id)).job.options.priority == -3
@@ -183,16 +196,16 @@ class ScheduleCases:
     async def test_a_tick_that_is_fired_again_makes_no_job(self, backend: Backend) -> None:
         one, made = await stored(backend), a_tick()
         both = [firing(one, ("1", made))] * 2
-        assert await backend.schedules.fire(both) == [True, False]
-        assert await backend.schedules.fire(both[:1]) == [False]
+        assert await fire(backend, *both) == [True, False]
+        assert await fire(backend, both[0]) == [False]
         assert (await seen(backend, one)).count == 1
         assert len(await find_all(backend)) == 1
 
     async def test_of_many_who_fire_a_tick_one_does(self, backend: Backend) -> None:
         one = await stored(backend)
         ticks = [firing(one, ("1", a_tick())) for _ in range(20)]
-        answers = await asyncio.gather(*(backend.schedules.fire([tick]) for tick in ticks))
-        assert sorted(map(list, answers)) == [[False]] * 19 + [[True]]
+        answers = await asyncio.gather(*(fire(backend, tick) for tick in ticks))
+        assert sorted(answers) == [[False]] * 19 + [[True]]
         assert len(await find_all(backend)) == 1
 
     async def test_a_tick_does_not_fire_again_when_its_job_is_long_gone(
@@ -203,7 +216,7 @@ class ScheduleCases:
         await backend.schedules.fire([tick])
         await ack(backend, succeeded(await claim_one(backend)))
         anew = tick._replace(jobs=[("1", a_tick())])  # as if its id were known no more
-        assert await backend.schedules.fire([anew]) == [False]
+        assert await fire(backend, anew) == [False]
         await claims_nothing(backend)
 
     @pytest.mark.parametrize(("rule", "tick"), [(OTHER, "1"), (RULE, "0")])
@@ -212,7 +225,7 @@ class ScheduleCases:
     ) -> None:
         one = await stored(backend)
         stale = firing(one, ("1", a_tick()))._replace(rule=rule, tick=tick)
-        assert await backend.schedules.fire([stale]) == [False]
+        assert await fire(backend, stale) == [False]
         assert (await seen(backend, one)).tick == "1"
         await claims_nothing(backend)
 
@@ -221,7 +234,7 @@ class ScheduleCases:
         await backend.schedules.schedule([first, stale, other])
         ticks = [firing(one, ("1", a_tick(one.ref.queue))) for one in (other, stale, first)]
         ticks[1] = ticks[1]._replace(tick="0")
-        assert await backend.schedules.fire(ticks) == [True, False, True]
+        assert await fire(backend, *ticks) == [True, False, True]
         assert len(await claim(backend, 2, queues=["default", "right"])) == 2
 
     async def test_several_ticks_fire_at_once(self, backend: Backend) -> None:
@@ -235,7 +248,7 @@ class ScheduleCases:
 
     async def test_ticks_may_be_left_out(self, backend: Backend) -> None:
         one = await stored(backend)
-        assert await backend.schedules.fire([firing(one)]) == [True]
+        assert await fire(backend, firing(one)) == [True]
         found = await seen(backend, one)
         assert (found.tick, found.count, list(found.fired)) == ("2", 0, [])
         await claims_nothing(backend)
@@ -243,7 +256,7 @@ class ScheduleCases:
     async def test_the_last_tick_ends_a_schedule(self, backend: Backend) -> None:
         one = await stored(backend)
         last = firing(one, ("1", a_tick()), next_tick=None, next_at=None)
-        assert await backend.schedules.fire([last]) == [True]
+        assert await fire(backend, last) == [True]
         found = await seen(backend, one)
         assert (found.tick, found.due_at, found.count) == (None, None, 1)
         assert await due_names(backend) == []
@@ -252,7 +265,10 @@ class ScheduleCases:
         one, holder = await stored(backend), job(key="k")
         await put(backend, holder)
         jobs = [("1", a_tick(key="k")), ("2", a_tick())]
-        await backend.schedules.fire([firing(one, *jobs)])
+        (told,) = await backend.schedules.fire([firing(one, *jobs)])
+        assert told is not None
+        assert answers_of(told) == [Refusal.KEY_HELD, "stored"]
+        assert told[0].holder == holder.id
         found = await seen(backend, one)
         assert noted(found) == [("1", None), ("2", jobs[1][1].id)]
         assert found.count == 2
@@ -261,9 +277,29 @@ class ScheduleCases:
     async def test_a_tick_whose_job_is_there_makes_no_other(self, backend: Backend) -> None:
         one, made = await stored(backend), a_tick()
         await put(backend, made)
-        await backend.schedules.fire([firing(one, ("1", made))])
+        (told,) = await backend.schedules.fire([firing(one, ("1", made))])
+        assert told is not None
+        assert answers_of(told) == [Refusal.KNOWN]
         assert noted(await seen(backend, one)) == [("1", made.id)]
         assert len(await find_all(backend)) == 1
+
+    async def test_a_tick_whose_job_can_not_be_stored_holds_up_nothing(
+        self, backend: Backend
+    ) -> None:
+        one, other = await stored(backend), await stored(backend, name="other")
+        good, bad = a_tick(), a_tick(payload=UNSTORABLE)
+        told, others = await backend.schedules.fire(
+            [firing(one, ("1", good), ("2", bad)), firing(other, ("1", a_tick()))]
+        )
+        assert told is not None
+        assert others is not None
+        assert answers_of(told) == ["stored", Refusal.UNSTORABLE]
+        assert told[1].detail
+        assert answers_of(others) == ["stored"]
+        found = await seen(backend, one)
+        assert noted(found) == [("1", good.id), ("2", None)]
+        assert (found.tick, found.count) == ("2", 2)
+        assert len(await find_all(backend)) == 2
 
     async def test_a_tick_may_have_a_delay(self, backend: Backend) -> None:
         one, made = await stored(backend), a_tick(delay=LONG)
@@ -274,7 +310,7 @@ class ScheduleCases:
         one = await stored(backend, tick="0")
         for n in range(TICKS_KEPT + 3):
             tick = firing(one, (str(n), a_tick()))._replace(tick=str(n), next_tick=str(n + 1))
-            assert await backend.schedules.fire([tick]) == [True]
+            assert await fire(backend, tick) == [True]
         found = await seen(backend, one)
         assert [tick for tick, _ in noted(found)] == [str(n) for n in range(3, TICKS_KEPT + 3)]
         many = [(f"x{n}", a_tick()) for n in range(TICKS_KEPT + 2)]
@@ -316,17 +352,17 @@ class ScheduleCases:
         one = await stored(backend)
         tick = firing(one, ("1", a_tick()))
         await backend.schedules.pause([one.ref], paused=True)
-        assert await backend.schedules.fire([tick]) == [False]
+        assert await fire(backend, tick) == [False]
         await claims_nothing(backend)
         await backend.schedules.pause([one.ref], paused=False)
-        assert await backend.schedules.fire([tick]) == [True]
+        assert await fire(backend, tick) == [True]
 
     async def test_a_schedule_that_is_removed_meanwhile_does_not_fire(
         self, backend: Backend
     ) -> None:
         one = await stored(backend)
         assert await backend.schedules.unschedule([one.ref]) == [True]
-        assert await backend.schedules.fire([firing(one, ("1", a_tick()))]) == [False]
+        assert await fire(backend, firing(one, ("1", a_tick()))) == [False]
         assert await backend.schedules.get([one.ref]) == [None]
         assert await due_names(backend) == []
         await claims_nothing(backend)
@@ -346,10 +382,10 @@ class ScheduleCases:
         assert await backend.schedules.unschedule([one.ref, none]) == [True, False]
 
     async def test_jobs_of_a_schedule_that_is_removed_stay(self, backend: Backend) -> None:
-        one = await stored(backend)
-        await backend.schedules.fire([firing(one, ("1", a_tick()))])
+        one, made = await stored(backend), a_tick()
+        await backend.schedules.fire([firing(one, ("1", made))])
         await backend.schedules.unschedule([one.ref])
-        await claim_one(backend)
+        assert (await claim_one(backend)).token.id == made.id
 
     # Other rules and jobs
 
@@ -377,7 +413,7 @@ class ScheduleCases:
         found = await seen(backend, one)
         assert (found.rule, found.tick, found.due_at) == (OTHER, "1", one.due_at)
         assert await due_names(backend) == ["nightly"]
-        assert await backend.schedules.fire([firing(found, ("1", a_tick()))]) == [True]
+        assert await fire(backend, firing(found, ("1", a_tick()))) == [True]
 
     async def test_a_finished_schedule_goes_on_under_another_rule_only(
         self, backend: Backend

@@ -133,3 +133,33 @@ async def test_a_refusal_is_logged_and_tried_again(bench: Bench) -> None:
 
             await eventually(fired)
     assert "the server refuses ticks of schedules" in {line["event"] for line in lines}
+
+
+async def test_a_tick_that_does_not_fire_is_put_off(bench: Bench) -> None:
+    """Else it would be tried again and again."""
+    one, fire = await due(bench), bench.ticker._schedules.fire
+
+    async def refuse(firings: Any) -> Any:
+        done = await fire([firing for firing in firings if not firing.jobs])
+        return [None for firing in firings if firing.jobs] + list(done)
+
+    bench.ticker._schedules.fire = refuse  # type: ignore[method-assign]
+    with capture_logs() as lines:
+        await bench.ticker.fire()
+    assert [line["event"] for line in lines] == ["a schedule is put off for a minute"]
+    found = await stored(bench, one)
+    assert (found.tick, found.count) == (one.tick, 0)
+
+
+async def test_a_job_that_the_store_does_not_take_is_told(bench: Bench) -> None:
+    plan = Plan(JOB._replace(payload="\ud800"))
+    one = await due(bench, job=plan.text)
+    with capture_logs() as lines:
+        await bench.ticker.fire()
+    ((line),) = lines
+    assert (line["event"], line["schedule"], line["tick"]) == (
+        "a tick made no job",
+        "minutely",
+        one.tick,
+    )
+    assert (await stored(bench, one)).fired[-1].id is None
