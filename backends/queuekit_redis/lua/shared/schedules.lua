@@ -1,5 +1,5 @@
 -- What is kept of a schedule; see the key `schedules`. All its values are text, '' for none.
--- keys: schedules schedules_due fired
+-- keys: schedules schedules_due
 
 function schedules.read(name)
   local raw = redis.call('HGET', key.schedules, name)
