@@ -84,6 +84,6 @@ def test_the_last_ticks_and_what_became_of_them(
 def test_a_schedule_that_is_not_there(cli: Cli, upsert: Upsert) -> None:
     upsert("nightly", "30 2 * * *")
     for verb in (["show"], ["pause"], ["resume"], ["run"], ["delete", "--yes"]):
-        done = cli("schedules", *verb, "nigthly")
+        done = cli("schedules", *verb, "nightl")
         assert done.code == 1
         assert "Known schedules: nightly" in done.err
