@@ -10,7 +10,7 @@ from uuid import UUID
 
 from queuekit.job import Job, JobOptions, Keep, KeyPolicy, Micros
 from queuekit.recurrence import Cron, Every, Tick, When
-from queuekit.schedule import Firing, Schedule, ScheduleRef
+from queuekit.schedule import OF_ANOTHER_RULE, Firing, Schedule, ScheduleRef
 from queuekit.times import datetime_of
 
 Misfire: TypeAlias = Literal["skip", "latest", "all"]
@@ -181,12 +181,18 @@ def tick_of(schedule: Schedule, rule: Rule) -> Tick:
     """The next tick of a schedule that has one, at its instant by the time-zone data here.
 
     Whoever stored it may have had other data. What comes next goes by the nominal times, so it is reckoned from here.
+    One of the rule before this one stays at its moment.
     """
     assert schedule.tick is not None
-    text, _, second = schedule.tick.partition("#")
+    assert schedule.due_at is not None
+    text, _, second = schedule.tick.removesuffix(OF_ANOTHER_RULE).partition("#")
     local, occurrence = datetime.fromisoformat(text), 1 if second else 0
-    when = rule.when
-    at = when.instant(local, occurrence) if isinstance(when, Cron) else local.replace(tzinfo=UTC)
+    if schedule.tick.endswith(OF_ANOTHER_RULE):
+        at = datetime_of(schedule.due_at)
+    elif isinstance(rule.when, Cron):
+        at = rule.when.instant(local, occurrence)
+    else:
+        at = local.replace(tzinfo=UTC)
     return Tick(local, occurrence, at)
 
 

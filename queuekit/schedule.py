@@ -10,6 +10,9 @@ from queuekit.job import Job, Micros
 TICKS_KEPT: Final = 10
 """Ticks of a schedule that have fired and can be seen: the last ones."""
 
+OF_ANOTHER_RULE: Final = "!"
+"""Stands behind a tick that was due when its schedule got another rule."""
+
 
 class ScheduleRef(NamedTuple):
     """Which schedule: names belong to the queue of its jobs."""
@@ -43,7 +46,7 @@ class Schedule:
     Attributes:
         rule: when it ticks, as text; no store looks into it. Another rule means other ticks.
         job: what its jobs are, and how it goes on, as text; no store looks into it.
-        tick: the identity of its next tick; None: it is finished.
+        tick: the identity of its next tick, with `OF_ANOTHER_RULE` behind it if that holds; None: it is finished.
         due_at: the instant of that, as it was computed by whoever stored it.
         count: how many ticks have fired under this rule.
         fired: the last of them, the newest last.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from queuekit.backend.changes import Change, Changes, Refusal
 from queuekit.job import Job, Micros
-from queuekit.schedule import TICKS_KEPT, Fired, Firing, Schedule, ScheduleRef
+from queuekit.schedule import OF_ANOTHER_RULE, TICKS_KEPT, Fired, Firing, Schedule, ScheduleRef
 
 
 class Due(NamedTuple):
@@ -68,15 +68,17 @@ def rescheduled(old: Schedule | None, new: Schedule, now: Micros) -> Schedule:
     """What is stored of a schedule if there may be one already.
 
     That stays paused if it is, and keeps what has fired. Under the same rule it keeps its next tick and its count, too.
-    Under another one it has the new tick, and counts anew; but if it is due it keeps its tick, so that none is lost.
+    Under another one it has the new tick, and counts anew; but if it is due it keeps its tick (with `OF_ANOTHER_RULE`
+    behind it), so that none is lost.
     """
     if old is None:
         return new
     kept = replace(new, paused=old.paused, fired=old.fired)
     if old.rule == new.rule:
         return replace(kept, tick=old.tick, due_at=old.due_at, count=old.count)
-    if old.due_at is not None and old.due_at <= now:
-        return replace(kept, tick=old.tick, due_at=old.due_at, count=0)
+    if old.tick is not None and old.due_at is not None and old.due_at <= now:
+        tick = old.tick.removesuffix(OF_ANOTHER_RULE) + OF_ANOTHER_RULE
+        return replace(kept, tick=tick, due_at=old.due_at, count=0)
     return replace(kept, count=0)
 
 

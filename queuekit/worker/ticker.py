@@ -60,18 +60,18 @@ class Ticker:
 
     async def fire(self) -> Micros | None:
         """Fire all that is due; microseconds until the next one is."""
-        tried: set[tuple[ScheduleRef, str | None]] = set()
+        tried: set[tuple[ScheduleRef, str, str | None]] = set()
         while True:
             due = await self._schedules.due(self._queues, AT_ONCE)
             if not due.schedules:
                 return due.due_in
             firings = [
                 self._put_off(one, due.now, "the store does not let its tick fire")
-                if (one.ref, one.tick) in tried
+                if (one.ref, one.rule, one.tick) in tried
                 else self._decided(one, due.now)
                 for one in due.schedules
             ]
-            tried |= {(one.ref, one.tick) for one in due.schedules}
+            tried |= {(one.ref, one.rule, one.tick) for one in due.schedules}
             for firing, done in zip(firings, await self._schedules.fire(firings), strict=True):
                 self._tell(firing, done or ())
 

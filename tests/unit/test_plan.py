@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from queuekit.backend.schedules import rescheduled
 from queuekit.job import Job, JobOptions, Keep, KeyPolicy, Micros, new_id
 from queuekit.plan import (
     MOST_MISSED,
@@ -198,3 +199,27 @@ def test_a_tick_whose_instant_differs_here_fires_once_all_the_same() -> None:
     fired = decide(early, early.due_at or 0)
     assert [tick for tick, _ in fired.jobs] == ["2026-06-02T02:30:00"]
     assert fired.next_tick == "2026-06-03T02:30:00"
+
+
+def test_a_tick_that_was_due_under_another_rule_hides_none_of_the_new_one() -> None:
+    """Its local time is that of another zone, where it may be hours later."""
+    berlin = due(Cron("30 2 * * *", "Europe/Berlin"))
+    at = berlin.due_at or 0
+    new = due(Cron("*/5 * * * *", "America/New_York"))
+    changed = rescheduled(berlin, new, at)
+    fired = decide(changed, at + SECOND)
+    assert [tick for tick, _ in fired.jobs] == ["2026-06-02T02:30:00"]
+    assert (fired.next_tick, fired.next_at) == ("2026-06-01T20:35:00", at + 300 * SECOND)
+    assert difference(changed) == ""
+    other = rescheduled(changed, due(Every(7 * SECOND)), at)
+    following = decide(other, at).next_at
+    assert following is not None
+    assert 0 < following - at <= 7 * SECOND
+
+
+@pytest.mark.parametrize("count", [None, 3])
+def test_fractions_of_seconds_are_kept(count: int | None) -> None:
+    one = due(Every(1_500_000), since=NOON, count=count)
+    fired = decide(one, (one.due_at or 0) + 1)
+    assert one.due_at == micros_of(NOON) + 1_500_000
+    assert fired.next_at == micros_of(NOON) + 3_000_000

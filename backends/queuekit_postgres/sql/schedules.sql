@@ -6,7 +6,11 @@ SELECT * FROM jsonb_populate_recordset(NULL::queuekit.schedules, $1::jsonb) ORDE
 ON CONFLICT (queue, name) DO UPDATE SET
   rule = excluded.rule,
   job = excluded.job,
-  tick = CASE WHEN s.rule = excluded.rule OR s.due_at <= queuekit.now_us() THEN s.tick ELSE excluded.tick END,
+  tick = CASE
+    WHEN s.rule = excluded.rule THEN s.tick
+    WHEN s.due_at <= queuekit.now_us() THEN rtrim(s.tick, '!') || '!'
+    ELSE excluded.tick
+  END,
   due_at = CASE WHEN s.rule = excluded.rule OR s.due_at <= queuekit.now_us() THEN s.due_at ELSE excluded.due_at END,
   count = CASE WHEN s.rule = excluded.rule THEN s.count ELSE 0 END
 

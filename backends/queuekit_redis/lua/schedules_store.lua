@@ -12,7 +12,11 @@ local function store(name, rule, job, tick, due_at, paused, count, ticks)
     return schedules.write(name, new)
   end
   local same = old.rule == rule
-  if same or (old.due_at ~= '' and tonumber(old.due_at) <= now) then new.tick, new.due_at = old.tick, old.due_at end
+  if same then
+    new.tick, new.due_at = old.tick, old.due_at
+  elseif old.due_at ~= '' and tonumber(old.due_at) <= now then
+    new.tick, new.due_at = string.gsub(old.tick, '!$', '') .. '!', old.due_at
+  end
   new.paused, new.count = old.paused, same and old.count or '0'
   schedules.write(name, new)
 end

@@ -10,7 +10,7 @@ import pytest
 
 from queuekit.backend import Backend, Refusal
 from queuekit.job import Job, Keep, Micros, State, new_id
-from queuekit.schedule import TICKS_KEPT, Fired, Firing, Schedule, ScheduleRef
+from queuekit.schedule import OF_ANOTHER_RULE, TICKS_KEPT, Fired, Firing, Schedule, ScheduleRef
 from queuekit.testing.conformance._make import (
     LONG,
     SECOND,
@@ -408,12 +408,15 @@ class ScheduleCases:
         assert (found.paused, [tick for tick, _ in noted(found)]) == (True, ["1"])
 
     async def test_another_rule_loses_no_tick_that_is_due(self, backend: Backend) -> None:
+        """And says that the tick is of another one, however often that is changed."""
         one = await stored(backend)
-        await backend.schedules.schedule([a_schedule(rule=OTHER, tick="9", due_at=now() + LONG)])
+        for rule in (OTHER, RULE, OTHER):
+            await backend.schedules.schedule([a_schedule(rule=rule, tick="9", due_at=now() + LONG)])
         found = await seen(backend, one)
-        assert (found.rule, found.tick, found.due_at) == (OTHER, "1", one.due_at)
+        assert (found.rule, found.tick, found.due_at) == (OTHER, "1" + OF_ANOTHER_RULE, one.due_at)
         assert await due_names(backend) == ["nightly"]
         assert await fire(backend, firing(found, ("1", a_tick()))) == [True]
+        assert (await seen(backend, one)).tick == "2"
 
     async def test_a_finished_schedule_goes_on_under_another_rule_only(
         self, backend: Backend
