@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
@@ -39,8 +40,9 @@ class Rule:
     end: Micros | None = None
     count: int | None = None
 
-    @classmethod
-    def of(cls, text: str) -> "Rule":
+    @staticmethod
+    @lru_cache(maxsize=4_096)
+    def of(text: str) -> "Rule":
         """Of its text in a store."""
         known: dict[str, Any] = json.loads(text)
         when = (
@@ -48,7 +50,7 @@ class Rule:
             if "every" in known
             else Cron(known["cron"], known["timezone"])
         )
-        return cls(when, known.get("start"), known.get("end"), known.get("count"))
+        return Rule(when, known.get("start"), known.get("end"), known.get("count"))
 
     @property
     def text(self) -> str:
@@ -105,13 +107,14 @@ class Plan:
     jitter: Micros = 0
     in_code: bool = False
 
-    @classmethod
-    def of(cls, text: str) -> "Plan":
+    @staticmethod
+    @lru_cache(maxsize=4_096)
+    def of(text: str) -> "Plan":
         """Of its text in a store."""
         known: dict[str, Any] = json.loads(text)
         options = _options_of(known["options"])
         job: Job[Any] = Job(UUID(int=0), known["task"], known["payload"], options, known["key"])
-        return cls(job, known["misfire"], known["overlap"], known["jitter"], known["in_code"])
+        return Plan(job, known["misfire"], known["overlap"], known["jitter"], known["in_code"])
 
     @property
     def text(self) -> str:
