@@ -90,7 +90,12 @@ class Dialer:
             statement_cache_size=0 if self.pooled else 200,
             server_settings={"application_name": "queuekit"} | session,
         )
-        if problem := await _problem(connection, session):
+        try:
+            problem = await _problem(connection, session)
+        except BaseException:  # also the end of the event loop
+            connection.terminate()
+            raise
+        if problem:
             connection.terminate()
             raise ConfigurationError(problem)
         return connection

@@ -111,10 +111,15 @@ class Pool:
         try:
             async with asyncio.timeout(self._timeout):
                 await connection.connect()  # type: ignore[no-untyped-call]
-        except ANSWERS as error:  # one without users may quote what it was sent: the password
-            raise refused(error, self.server) from None
-        except (RedisError, OSError) as error:
-            raise unreachable(error, self.server) from error
+        except BaseException as error:
+            await connection.disconnect(nowait=True)
+            if isinstance(
+                error, ANSWERS
+            ):  # one without users may quote what it was sent: the password
+                raise refused(error, self.server) from None
+            if isinstance(error, (RedisError, OSError)):
+                raise unreachable(error, self.server) from error
+            raise
         return connection
 
     async def close(self) -> None:
