@@ -117,8 +117,8 @@ class Queuekit:
         Args:
             when: a cron expression (5 fields, 6 with seconds first), `cron`, or `every`.
             name: of the schedule; default: the task's name. Several schedules of one task need names of their own.
-            args: the task's arguments,
-            kwargs: those by name too.
+            args: the task's arguments by place.
+            kwargs: the task's arguments by name.
             options: `timezone`, `start`, `end`, `count`, `jitter`, `misfire`, `overlap`; see `ScheduleKeywords`.
 
         Raises:

@@ -55,7 +55,8 @@ class LastTick:
 
     Attributes:
         tick: its nominal time, and ``#2`` behind it if clocks showed that for the second time.
-        job: of the job that it made; None: it made none, as that of an earlier one was unfinished.
+        job: the id of the job that it made; None: it made none, as that of an earlier tick was unfinished
+            (``overlap="skip"``), or as the store did not take it (which is in the worker's log).
         state: of that job; None: it is gone, or there was none.
     """
 
