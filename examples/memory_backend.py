@@ -240,17 +240,17 @@ class MemoryBackend(BackendBase):
         old = [one for one in ended if _is_over(one.record.times.kept_until)][:BULK]
         for one in old:
             self._forget(one.record)
-        return Upkeep(rescued, expired, promoted, renewed, len(old))
+        again_in = model.again_in([one.record for one in self._in({*State}, queue)], _now())
+        return Upkeep(rescued, expired, promoted, renewed, len(old), again_in=again_in)
 
     def _renew(self, queue: str) -> int:
-        """Fresh leases after a gap in which nobody could renew; once until their owner is heard again."""
+        """Longer leases after a gap in which nobody could renew; once until their owner is heard again."""
         now, before = _now(), self.data.ticks[queue]
         self.data.ticks[queue], renewed = now, 0
         for one in self._in({State.RUNNING}, queue):
             (process, _), length = model.lease_of(one.record)
-            heard = self.data.heard[process]
-            if length < 3 * (now - before) and heard >= one.renewed_at:
-                _change_times(one, leased_until=now + length)
+            if length < 3 * (now - before) and self.data.heard[process] >= one.renewed_at:
+                _change_times(one, leased_until=model.spared_until(one.record, now))
                 one.renewed_at = now + 1
                 renewed += 1
         return renewed

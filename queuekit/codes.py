@@ -13,7 +13,13 @@ from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from typing import Final
 
-from queuekit.backend import KEEP_FOR_WAITERS, LOGS_KEPT, NOTES_KEPT, REMEMBER_IDS
+from queuekit.backend import (
+    HEARD_WITHIN,
+    KEEP_FOR_WAITERS,
+    LOGS_KEPT,
+    NOTES_KEPT,
+    REMEMBER_IDS,
+)
 from queuekit.job import (
     DEATHS_ALLOWED,
     LAPSES_ALLOWED,
@@ -95,6 +101,7 @@ NUMBERS: Final[Mapping[str, int]] = {
     "DEATHS_ALLOWED": DEATHS_ALLOWED,
     "REMEMBER_IDS": REMEMBER_IDS,
     "KEEP_FOR_WAITERS": KEEP_FOR_WAITERS,
+    "HEARD_WITHIN": HEARD_WITHIN,
     "NOTES_KEPT": NOTES_KEPT,
     "LOGS_KEPT": LOGS_KEPT,
     "TICKS_KEPT": TICKS_KEPT,

@@ -212,6 +212,7 @@ class Policy:
     give_up_on: tuple[str, ...] = ()
     timeout: float | None = None
     keep: Keep | None = None
+    lease: float | None = None
 
     def overlaid(self, extra: Mapping[str, Any]) -> "Policy":
         """With the options of one call, as they travelled."""
@@ -317,6 +318,7 @@ def resolve(where: str, task: Mapping[str, Any], call: Mapping[str, Any]) -> Res
         give_up_on=task.get("give_up_on", ()),
         timeout=task.get("timeout"),
         keep=task.get("keep"),
+        lease=stored.lease and stored.lease / 1_000_000,
     )
     return Resolved(stored, policy, both.get("key"), both.get("id"), both.get("connection"))
 

@@ -44,6 +44,11 @@ class Tasks(Mapping[str, Task[..., Any]]):
         """The queues of their jobs, each once."""
         return tuple(dict.fromkeys(task.queue for task in self._by_name.values()))
 
+    def shortest_lease(self, lease: float) -> float:
+        """Seconds; of those that their jobs may have, where a worker gives this one to jobs without their own."""
+        own = [task.policy.lease for task in self._by_name.values() if task.policy.lease]
+        return min([lease, *own])
+
     def register(
         self, app: Enqueuer, function: Callable[..., Any], options: dict[str, Any]
     ) -> Task[..., Any]:

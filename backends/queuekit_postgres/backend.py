@@ -53,7 +53,7 @@ class PostgresBackend:
         self._fetching = Fetching(claims, self._settling)
         self._enqueuing = Enqueuing(statements, lanes)
         self._leases = Leases(statements, lanes)
-        self._waiting = Waiting(statements, lanes, self._doorbell)
+        self._waiting = Waiting(statements, lanes, self._doorbell, settings.timeout)
         self._maintenance = Maintenance(statements, lanes, keep_failed, claims.went_back)
         self._inspector = PostgresInspector(statements, lanes, keep_failed)
         self._transfer = PostgresTransfer(statements, lanes)

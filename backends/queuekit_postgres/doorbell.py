@@ -14,6 +14,10 @@ from queuekit_postgres.connection import Connection, Dialer
 
 BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """The last one if somebody hung up in the middle of a statement."""
+LOOK_SOON = 0.5
+"""Seconds until a sleeper looks whether somebody else, who was rung, has come."""
+OTHERS = "?"
+"""What begins the message that others were rung, before the queue."""
 AGAIN_AFTER = 1.0
 """Seconds until a doorbell that could not be opened is tried again."""
 
@@ -24,20 +28,39 @@ class Sleeper:
     def __init__(self, queues: Collection[str]) -> None:
         self._queues = frozenset(queues)
         self._rung = asyncio.Event()
+        self._sleeping: asyncio.Timeout | None = None
+        self._stirred = False
 
     def ring(self, queue: str = "") -> None:
         """Wake him if that concerns him; no queue concerns everybody."""
         if not queue or queue in self._queues:
             self._rung.set()
 
+    def stir(self, queue: str) -> None:
+        """Others were rung: if that concerns him he looks in a moment whether they have come."""
+        if queue in self._queues:
+            self._stirred = True
+            if self._sleeping is not None:
+                self._sleep_at_most(LOOK_SOON, self._sleeping)
+
     async def sleep(self, seconds: float) -> bool:
         """Sleep; whether the bell rang."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as self._sleeping:
+                if self._stirred:
+                    self._sleep_at_most(LOOK_SOON, self._sleeping)
                 await self._rung.wait()
         except TimeoutError:
+            self._stirred = False
             return False
+        finally:
+            self._sleeping = None
         return True
+
+    def _sleep_at_most(self, seconds: float, sleeping: asyncio.Timeout) -> None:
+        soon, end = asyncio.get_running_loop().time() + seconds, sleeping.when()
+        if not sleeping.expired() and (end is None or soon < end):
+            sleeping.reschedule(soon)
 
     def reset(self) -> None:
         """Sleep on: the next ring counts."""
@@ -116,8 +139,12 @@ class Doorbell:
     def _ring(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
         if channel == self._channel(""):
             everybody = [s for sleepers in self._sleepers.values() for s in sleepers]
+            queue = str(payload)
             for sleeper in everybody:
-                sleeper.ring(str(payload))
+                if queue.startswith(OTHERS):
+                    sleeper.stir(queue.removeprefix(OTHERS))
+                else:
+                    sleeper.ring(queue)
         elif channel in self._sleepers:
             for sleeper in self._sleepers[channel]:
                 sleeper.ring()

@@ -52,7 +52,8 @@ class Maintenance:
             promoted=row["promoted"],
             renewed=row["renewed"],
             pruned=await self._prune(names),
-            due_in=None if row["due_at"] is None else max(0, row["due_at"] - row["now"]),
+            due_in=_until(row["due_at"], row["now"]),
+            again_in=_until(row["again_at"], row["now"]),
         )
 
     async def _prune(self, queues: list[str]) -> int:
@@ -67,3 +68,7 @@ class Maintenance:
         self._prune_at = ended + (ended - began) / PRUNE_SHARE
         pruned: int = row[0]
         return pruned
+
+
+def _until(moment: Micros | None, now: Micros) -> Micros | None:
+    return None if moment is None else max(0, moment - now)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, repeat
+from math import ceil, inf
 
 from queuekit.backend import KEEP_FOR_WAITERS
 from queuekit.errors import JobNotFound
@@ -17,17 +18,21 @@ FIRST_LOOKS = (0.005, 0.05, 0.5)
 """Pauses before looking again for what was stored while nobody was registered to be rung."""
 LOOK_EVERY = 1.0
 LOOK_EVERY_IF_DEAF = 0.1
-ASLEEP_FOR = 3_000_000
+LOOK_RARELY = 20.0
+ASLEEP_FOR = 25_000_000
 """Microseconds after which a sleeper that did not look again is taken for dead."""
 
 
 class Waiting:
     """The calls that wait."""
 
-    def __init__(self, statements: Statements, lanes: Lanes, doorbell: Doorbell) -> None:
+    def __init__(
+        self, statements: Statements, lanes: Lanes, doorbell: Doorbell, timeout: float
+    ) -> None:
         self._statements = statements
         self._lanes = lanes
         self._doorbell = doorbell
+        self._timeout = timeout
         self._name = f"results {new_id()}"
         self._slept: set[str] = set()
         """processes that have been registered"""
@@ -38,7 +43,7 @@ class Waiting:
         end = loop.time() + wait_for
         await self._doorbell.listen(process)
         with self._doorbell.sleeper(process, queues) as sleeper:
-            for looks, longest in enumerate(self._pauses()):
+            for looks, longest in enumerate(self._pauses(LOOK_RARELY)):
                 # Suspects are ignored on the first look: a worker with no free child would otherwise spin.
                 patient = longest >= LOOK_EVERY_IF_DEAF
                 work, new, due_in = await self._look(process, queues, suspects=patient)
@@ -49,7 +54,7 @@ class Waiting:
                 self._slept.add(process)
                 if rung and self._doorbell.audible:
                     self._doorbell.hang_up()  # it was rung and did not hear it
-                due = LOOK_EVERY if due_in is None else due_in / 1_000_000
+                due = inf if due_in is None else due_in / 1_000_000
                 pause = min(longest, end - loop.time(), due)
                 if work or rung or pause <= 0 or await sleeper.sleep(pause):
                     return
@@ -66,7 +71,7 @@ class Waiting:
         if wait_for > 0:
             await self._doorbell.listen(self._name)
         with self._doorbell.sleeper(self._name) as sleeper:
-            for longest in self._pauses():
+            for longest in self._pauses(LOOK_EVERY):
                 sleeper.reset()
                 statement = self._statements["results"]
                 rows = await self._lanes.fetch(statement, ids, queues, self._name, ask_until)
@@ -93,6 +98,12 @@ class Waiting:
         (row,) = await self._lanes.fetch(statement, process, list(queues), ASLEEP_FOR, suspects)
         return row["work"], row["new"], row["due_in"]
 
-    def _pauses(self) -> Iterator[float]:
-        for pause in chain(FIRST_LOOKS, repeat(LOOK_EVERY)):
+    def _pauses(self, rarely: float) -> Iterator[float]:
+        """Seconds until the next look.
+
+        A bell may be lost as long as it may be rung by a statement that began before somebody was registered, and could
+        not see that: none goes on for longer than the deadline of a call.
+        """
+        first = chain(FIRST_LOOKS, repeat(LOOK_EVERY, ceil(self._timeout / LOOK_EVERY)))
+        for pause in chain(first, repeat(rarely)):
             yield pause if self._doorbell.audible else min(pause, LOOK_EVERY_IF_DEAF)

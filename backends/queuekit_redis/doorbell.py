@@ -1,7 +1,7 @@
 """Doorbells: one connection that listens for all that sleep or wait in this process.
 
 It is opened by the first who needs it. If it breaks it is made anew, and everybody is woken, because a ring may have
-been missed meanwhile. Nobody relies on it alone: who sleeps looks again by himself every second.
+been missed meanwhile. While it can't be heard, who sleeps looks by himself every second.
 """
 
 import asyncio
@@ -18,11 +18,15 @@ from queuekit.errors import QueuekitError
 from queuekit.loops import start
 from queuekit_redis.connection import Connections
 
-PING_EVERY: Final = 5.0
+PING_EVERY: Final = 30.0
+PONG_WITHIN: Final = 2.0
 RECONNECT_EVERY: Final = 5.0
 """Seconds between attempts while nobody new asks: during an outage each costs a worker CPU time for nothing."""
 SUBSCRIBED_WITHIN: Final = 1.0
 WORK: Final = b"work"
+"""There is work for a sleeper, who is registered no more."""
+LOOK: Final = b"look"
+"""Others were rung for work: is it still there after a moment?"""
 
 
 class Bell:
@@ -145,7 +149,8 @@ class Doorbells:
     async def _read(self, connection: AbstractConnection) -> None:
         pinged = False
         while True:
-            said = await connection.read_response(timeout=PING_EVERY, disconnect_on_error=False)
+            patience = PONG_WITHIN if pinged else PING_EVERY
+            said = await connection.read_response(timeout=patience, disconnect_on_error=False)
             if said is not None:
                 pinged = False
                 self._hear(*said)

@@ -1,8 +1,9 @@
 """Time moves on: what a script did for each queue, as one answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from queuekit.backend import Upkeep
+from queuekit.job import Micros
 from queuekit_redis.inspect import RedisInspector
 from queuekit_redis.rows import read_change
 from queuekit_redis.statements import Scripts
@@ -18,8 +19,13 @@ async def maintain(scripts: Scripts, queues: Sequence[str]) -> Upkeep:
         promoted=sum(promoted for promoted, *_ in answers),
         renewed=sum(renewed for _, renewed, *_ in answers),
         pruned=sum(pruned for _, _, pruned, *_ in answers),
-        due_in=min((one[5] for one in answers if one[5] is not None), default=None),
+        due_in=_first(one[5] for one in answers),
+        again_in=_first(one[6] for one in answers),
     )
+
+
+def _first(times: Iterable[Micros | None]) -> Micros | None:
+    return min((one for one in times if one is not None), default=None)
 
 
 async def unserved(scripts: Scripts, inspector: RedisInspector) -> list[str]:

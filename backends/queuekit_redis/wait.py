@@ -3,19 +3,25 @@
 import asyncio
 import contextlib
 from collections.abc import Collection, Sequence
+from math import inf
 from typing import Final
 
 from queuekit.errors import BackendRefused, BackendUnavailable, JobNotFound
 from queuekit.job import JobRef
 from queuekit.record import JobRecord
-from queuekit_redis.doorbell import WORK, Doorbells
+from queuekit_redis.doorbell import LOOK, WORK, Doorbells
 from queuekit_redis.inspect import RedisInspector
 from queuekit_redis.statements import Scripts, by_queue
 
 AT_ONCE: Final = 1000
 LOOK_EVERY: Final = 1.0
+"""Seconds between two looks of a sleeper whose bell is not heard, and first of those who wait for results."""
 LOOK_AT_LEAST_EVERY: Final = 5.0
-RUNG_FOR: Final = 2_500_000
+LOOK_RARELY: Final = 20.0
+"""Seconds between two looks of a sleeper whose bell is heard."""
+LOOK_SOON: Final = 0.5
+"""Seconds until a sleeper looks whether somebody else, who was rung, has come."""
+RUNG_FOR: Final = 25_000_000
 """A sleeper that looks no more is rung for so many microseconds at most."""
 
 
@@ -39,22 +45,24 @@ class Waiting:
         deadline = loop.time() + wait_for
         bell = await self._doorbells.bell(process)
         said = await bell.wait(0)
-        while said is None and (left := deadline - loop.time()) > 0:
-            due = await self._look(queues, bell.channel)
-            if due == 0:
-                break
-            said = await bell.wait(min(left, LOOK_EVERY, LOOK_EVERY if due is None else due))
-            if due is not None and due <= LOOK_EVERY:
+        while said in {None, LOOK} and loop.time() < deadline:
+            due = loop.time() + await self._look(queues, bell.channel)
+            pause = LOOK_RARELY if bell.subscribed.is_set() else LOOK_EVERY
+            until = min(due, deadline, loop.time() + pause)
+            said = await bell.wait(until - loop.time())
+            if said == LOOK:
+                said = await bell.wait(min(LOOK_SOON, until - loop.time()))
+            if loop.time() >= due:
                 break
         if said != WORK or len(queues) != 1:
             # A sleeper that has gone would be rung in place of one that sleeps.
             with contextlib.suppress(BackendUnavailable, BackendRefused):
                 await self._scripts.run_everywhere("wait_over", queues, bell.channel)
 
-    async def _look(self, queues: Sequence[str], channel: str) -> float | None:
-        """Seconds after which there is work; None if none is known to come."""
+    async def _look(self, queues: Sequence[str], channel: str) -> float:
+        """Seconds after which there is work; infinite if none is known to come."""
         found = await self._scripts.run_everywhere("wait_work", queues, channel, RUNG_FOR)
-        return min((due / 1_000_000 for due in found if due >= 0), default=None)
+        return min((due / 1_000_000 for due in found if due >= 0), default=inf)
 
     async def results(self, jobs: Collection[JobRef], wait_for: float) -> dict[JobRef, JobRecord]:
         """Records of those that have finished, as soon as there is one."""

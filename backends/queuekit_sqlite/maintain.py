@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from queuekit.backend import Change, Upkeep, model
+from queuekit.job import Micros
 from queuekit.lifecycle import Event
 from queuekit_sqlite import life, line, retention, rows, schedules
 from queuekit_sqlite.connection import Transaction
@@ -29,12 +30,26 @@ def maintain(tx: Transaction, queues: Sequence[str]) -> Upkeep:
     ):
         tx.run(name, tx.now)
     pruned = retention.prune(tx, these)
-    return Upkeep(rescued, expired, promoted, renewed, pruned, schedules.due_in(tx, these))
+    return Upkeep(
+        rescued,
+        expired,
+        promoted,
+        renewed,
+        pruned,
+        due_in=schedules.due_in(tx, these),
+        again_in=_again_in(tx, these),
+    )
 
 
 def unserved(tx: Transaction) -> Sequence[str]:
     """Queues that hold something and that no present process serves."""
     return [queue for (queue,) in tx.all("find_unserved", tx.now)]
+
+
+def _again_in(tx: Transaction, queues: str) -> Micros | None:
+    """Microseconds until a lease runs out, or a job expires."""
+    ((first,),) = tx.all("find_next_end", queues)
+    return None if first is None else max(0, first - tx.now)
 
 
 def _renew(tx: Transaction, queues: str) -> int:

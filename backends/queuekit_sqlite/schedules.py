@@ -56,7 +56,7 @@ class SqliteSchedules:
     async def pause(self, refs: Sequence[ScheduleRef], *, paused: bool) -> list[bool]:
         """Let none of their ticks fire, or let them fire again."""
         return await self._store().write(
-            lambda tx: [tx.run("pause_schedule", *ref, paused) > 0 for ref in refs]
+            lambda tx: [_pause(tx, ref, paused=paused) for ref in refs]
         )
 
     async def unschedule(self, refs: Sequence[ScheduleRef]) -> list[bool]:
@@ -75,6 +75,13 @@ def due_in(tx: Transaction, queues: str, beyond: int = 0) -> Micros | None:
 def _schedule(tx: Transaction, schedules: Sequence[Schedule]) -> None:
     for new in schedules:
         _save(tx, rescheduled(_get(tx, new.ref), new, tx.now))
+        tx.got_work.add(new.ref.queue)  # somebody has to know when its tick is due
+
+
+def _pause(tx: Transaction, ref: ScheduleRef, *, paused: bool) -> bool:
+    if not paused:
+        tx.got_work.add(ref.queue)
+    return tx.run("pause_schedule", *ref, paused) > 0
 
 
 def _due(tx: Transaction, queues: str, limit: int) -> Due:

@@ -37,6 +37,7 @@ from queuekit.backend.inspector import STEERING, Inspector
 from queuekit.backend.schedules import Due, Schedules
 from queuekit.backend.schema import HasSchema
 from queuekit.backend.settings import (
+    HEARD_WITHIN,
     KEEP_FAILED,
     KEEP_FOR_WAITERS,
     KEEP_SUCCEEDED,
@@ -50,6 +51,7 @@ from queuekit.backend.settings import (
 from queuekit.backend.transfer import Transfer
 
 __all__ = [
+    "HEARD_WITHIN",
     "KEEP_FAILED",
     "KEEP_FOR_WAITERS",
     "KEEP_SUCCEEDED",

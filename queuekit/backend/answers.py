@@ -75,6 +75,7 @@ class Upkeep(NamedTuple):
         renewed: leases given anew because nobody had ticked for a while (an outage).
         pruned: records removed; not those that a backend drops by the table, which nobody counts.
         due_in: microseconds until a schedule of these queues is due; None: none is known to be.
+        again_in: microseconds until one of their leases runs out, or one of their jobs expires; None: none is known to.
     """
 
     rescued: Sequence[Change] = ()
@@ -83,6 +84,7 @@ class Upkeep(NamedTuple):
     renewed: int = 0
     pruned: int = 0
     due_in: Micros | None = None
+    again_in: Micros | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

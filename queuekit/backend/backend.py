@@ -153,7 +153,7 @@ class Backend(Protocol):
         hands out one such job a queue. What is past its time and belongs to no queue may be pruned, too.
 
         The server remembers the last tick of each queue. If the gap since then is longer than a third of a job's
-        lease, that job gets a fresh lease, once until its owner is heard again (heartbeat, or a new claim): nobody
-        could renew during an outage.
+        lease, nobody may have been able to renew it: it lasts for another half and `HEARD_WITHIN` from now on
+        (see `model.spared_until`), once until its owner is heard again (heartbeat, or a new claim).
         """
         ...

@@ -87,6 +87,10 @@ class BackendBase(ABC):
         """
 
     @abstractmethod
+    async def wake(self, process: str) -> None:
+        """End that process's wait, or its next one."""
+
+    @abstractmethod
     async def awaited(self, refs: Sequence[JobRef], duration: Micros) -> None:
         """Somebody waits for so long for the ends of these: their records stay for `KEEP_FOR_WAITERS` at least."""
 
@@ -233,6 +237,7 @@ class BackendBase(ABC):
             sum(one.renewed for one in done),
             sum(one.pruned for one in done),
             (await self.schedules.due(queues, 0)).due_in,
+            min((one.again_in for one in done if one.again_in is not None), default=None),
         )
 
     # For people, and for other stores
@@ -322,6 +327,11 @@ class _Schedules(KeptSchedules):
 
     async def enqueue(self, jobs: Sequence[Job[Any]]) -> Changes:
         return await self._backend.enqueue(jobs)
+
+    async def ring(self, queues: Collection[str]) -> None:
+        for one in await self._backend.workers():
+            if not set(queues).isdisjoint(one.presence.queues):
+                await self._backend.wake(one.presence.process)
 
     def now(self) -> Micros:
         return self._backend.now()

@@ -4,14 +4,20 @@ A backend whose store can run Python may decide by it; for the others it is the 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from queuekit.backend.answers import Report
 from queuekit.backend.changes import Change, Refusal, as_asked
-from queuekit.backend.settings import KEEP_FOR_WAITERS, LOGS_KEPT, NOTES_KEPT, BackendSettings
+from queuekit.backend.settings import (
+    HEARD_WITHIN,
+    KEEP_FOR_WAITERS,
+    LOGS_KEPT,
+    NOTES_KEPT,
+    BackendSettings,
+)
 from queuekit.job import (
     LAST_MOMENT,
     SOLITARY_AFTER,
@@ -164,6 +170,16 @@ def lease_of(record: JobRecord) -> Lease:
     return record.lease
 
 
+def spared_until(record: JobRecord, now: Micros) -> Micros:
+    """The end of a job's lease if an outage may have kept its owner from renewing it.
+
+    He gets half of its length, and `HEARD_WITHIN`, from now on: so a lease that would have lasted longer anyhow ends
+    no later for it.
+    """
+    length, leased_until = lease_of(record).length, record.times.leased_until or 0
+    return max(leased_until, now + min(length, length // 2 + HEARD_WITHIN))
+
+
 def left(  # all that an event may bring
     record: JobRecord,
     event: Event,
@@ -281,9 +297,19 @@ def run_again(record: JobRecord, now: Micros) -> JobRecord:
 
 def has_expired(record: JobRecord, now: Micros) -> bool:
     """Whether it has not begun in time; an attempt that counts has begun."""
-    end = record.times.expires_at
+    end = _expires_at(record)
+    return end is not None and end <= now
+
+
+def _expires_at(record: JobRecord) -> Micros | None:
     waits = record.state in {State.READY, State.SCHEDULED, State.BLOCKED}
-    return waits and record.life.attempt == 0 and end is not None and end <= now
+    return record.times.expires_at if waits and record.life.attempt == 0 else None
+
+
+def again_in(records: Iterable[JobRecord], now: Micros) -> Micros | None:
+    """How long it is until the first of some jobs expires, or its lease runs out; None: that is not known of any."""
+    ends = (record.times.leased_until or _expires_at(record) for record in records)
+    return min((max(0, end - now) for end in ends if end is not None), default=None)
 
 
 def ready_in(record: JobRecord, now: Micros) -> Micros:

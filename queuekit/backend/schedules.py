@@ -1,7 +1,7 @@
 """Recurring work: what a store keeps of schedules, and the step in which their ticks become jobs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -28,7 +28,10 @@ class Schedules(Protocol):
     """What recurring work needs of a store."""
 
     async def schedule(self, schedules: Sequence[Schedule]) -> None:
-        """Store schedules, or other rules and jobs of those that are there (see `rescheduled`)."""
+        """Store schedules, or other rules and jobs of those that are there (see `rescheduled`).
+
+        Rings sleepers of their queues (see `Backend.wait`): somebody has to know when the next tick is due.
+        """
 
     async def due(self, queues: Sequence[str], limit: int) -> Due:
         """Schedules of these queues whose next tick is due, at most so many; not those that are paused."""
@@ -56,7 +59,10 @@ class Schedules(Protocol):
         ...
 
     async def pause(self, refs: Sequence[ScheduleRef], *, paused: bool) -> Sequence[bool]:
-        """Let none of their ticks fire, or let them fire again; for each whether it is there."""
+        """Let none of their ticks fire, or let them fire again; for each whether it is there.
+
+        Rings sleepers if they fire again.
+        """
         ...
 
     async def unschedule(self, refs: Sequence[ScheduleRef]) -> Sequence[bool]:
@@ -129,6 +135,10 @@ class KeptSchedules(ABC):
         """As `Backend.enqueue`."""
 
     @abstractmethod
+    async def ring(self, queues: Collection[str]) -> None:
+        """Wake who serves one of these queues: it has to know when a schedule is due."""
+
+    @abstractmethod
     def now(self) -> Micros:
         """The server's clock."""
 
@@ -137,6 +147,7 @@ class KeptSchedules(ABC):
         for new in schedules:
             (old,) = await self.get([new.ref])
             await self.save(new.ref, rescheduled(old, new, self.now()))
+        await self.ring({one.ref.queue for one in schedules})
 
     async def due(self, queues: Sequence[str], limit: int) -> Due:
         """Schedules of these queues whose next tick is due."""
@@ -183,6 +194,8 @@ class KeptSchedules(ABC):
         for one in found:
             if one is not None:
                 await self.save(one.ref, replace(one, paused=paused))
+        if not paused:
+            await self.ring({ref.queue for ref in refs})
         return [one is not None for one in found]
 
     async def unschedule(self, refs: Sequence[ScheduleRef]) -> Sequence[bool]:

@@ -14,6 +14,8 @@ REMEMBER_IDS: Final[Micros] = 120_000_000
 """How long at least the id of a finished job stays known, whatever its retention."""
 KEEP_FOR_WAITERS: Final[Micros] = 60_000_000
 """How long at least a record stays when somebody waits for the job's end; no count cuts it before."""
+HEARD_WITHIN: Final[Micros] = 1_500_000
+"""After an outage an owner of jobs has so long, and half a lease, to be heard again."""
 UNKNOWN_TASK_PATIENCE: Final[Micros] = 24 * 3_600_000_000
 NOTES_KEPT: Final = 50
 """Errors of a job, and other events in its history: the last ones."""

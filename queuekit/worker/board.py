@@ -32,6 +32,7 @@ class Board:
         done: how many have ended, ever.
         pace: how fast runs begin.
         changed: set by all that may change the next step of the fetcher.
+        stirred: set when jobs were claimed, or the doorbell has rung: this is no idle worker.
         refill_at: how few runs must be left in the buffer until it decides anew.
         refill: set when no more are left.
         stopping: set when no run is begun any more.
@@ -49,6 +50,7 @@ class Board:
         self.buffer: deque[Run] = deque()
         self.running: set[Run] = set()
         self.changed = asyncio.Event()
+        self.stirred = asyncio.Event()
         self.refill = asyncio.Event()
         self.refill_at = 0
         self.pace = Pace()
@@ -79,6 +81,8 @@ class Board:
 
     def deliver(self, claims: list[Run]) -> None:
         """Hand runs to idle slots, and keep the rest."""
+        if claims:
+            self.stirred.set()
         for run in claims:
             lease = run.claim.lease / 3_000_000
             if lease < self.beat:

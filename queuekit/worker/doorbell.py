@@ -11,7 +11,7 @@ from queuekit.loops import first_of
 from queuekit.worker.board import Board
 from queuekit.worker.outage import Outage
 
-LISTEN_FOR: Final = 30.0
+LISTEN_FOR: Final = 600.0
 """Seconds of one wait; its end counts as a ring."""
 POLL_EVERY: Final = 1.0
 """Seconds between two looks while the server refuses to wait."""
@@ -72,3 +72,4 @@ class Doorbell:
                 self.for_work = False
                 self.rung.set()
                 self._board.changed.set()
+                self._board.stirred.set()

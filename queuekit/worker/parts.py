@@ -77,7 +77,14 @@ class Parts:
         self.heartbeat = Heartbeat(backend, board, self.outbox, self.outage, self.doorbell.rung)
         self.ticker = Ticker(backend, queues, self.outage)
         self.upkeep = Upkeep(
-            backend, queues, board, self.fetcher, self.outage, presence, self.ticker
+            backend,
+            queues,
+            board,
+            self.fetcher,
+            self.outage,
+            presence,
+            self.ticker,
+            tasks.shortest_lease(options.lease),
         )
         clean = Clean()
         executor = Executor(

@@ -3,11 +3,12 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
+from math import inf
 from typing import Final
 
-from queuekit.backend import Backend, Presence
+from queuekit.backend import HEARD_WITHIN, Backend, Presence, Upkeep as Done
 from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
-from queuekit.job import Micros
 from queuekit.log import Repeated, log
 from queuekit.worker import journal
 from queuekit.worker.board import Board
@@ -17,7 +18,9 @@ from queuekit.worker.ticker import Ticker
 
 TICK: Final = 1.0
 PRESENT_EVERY: Final = 20.0
-"""Seconds between two words of this process that it is there; as often it looks after queues that nobody serves."""
+"""Seconds between two words of this process that it is there."""
+UNSERVED_EVERY: Final = 60.0
+"""Seconds between two looks for queues that nobody serves."""
 UNBEGUN_FOR: Final = 0.5
 """Seconds after which a claimed job that found no slot is given back to others."""
 LATE_CLAIMS_FOR: Final = 30.0
@@ -25,7 +28,14 @@ LATE_CLAIMS_FOR: Final = 30.0
 
 
 class Upkeep:
-    """Calls `maintain` on a jittered beat, in every worker: there is no leader to lose."""
+    """Calls `maintain` on a jittered beat, in every worker: there is no leader to lose.
+
+    A worker that holds jobs ticks about once a second. One that is idle ticks when something is due, and else so often
+    that a lease that runs out is found in time although its owner, who ticked, is gone.
+
+    Args:
+        lease: seconds, the shortest that a job here may have.
+    """
 
     def __init__(
         self,
@@ -36,6 +46,7 @@ class Upkeep:
         outage: Outage,
         presence: Presence,
         ticker: Ticker,
+        lease: float,
     ) -> None:
         self._backend = backend
         self._queues = queues
@@ -44,7 +55,9 @@ class Upkeep:
         self._outage = outage
         self._presence = presence
         self._ticker = ticker
-        self._present_at = 0.0
+        self._lease = lease
+        self._present_at = self._unserved_at = 0.0
+        self._again_in = inf
         self._refused = Repeated("the server refuses upkeep")
 
     async def run(self) -> None:
@@ -61,31 +74,62 @@ class Upkeep:
                 self._refused.happened(error)
             else:
                 self._refused.over()
-            await asyncio.sleep(self._pause())
+            await self._rest()
 
     async def tick(self) -> None:
         """One round."""
+        self._board.stirred.clear()
         now = asyncio.get_running_loop().time()
         if now >= self._present_at:
             await self._backend.present(self._presence)
             self._present_at = now + PRESENT_EVERY
+        if now >= self._unserved_at:
             await self._maintain(await self._backend.unserved())
-        self._ticker.expect(await self._maintain(self._queues))
+            self._unserved_at = now + UNSERVED_EVERY * random.uniform(0.5, 1)
+        done = await self._maintain(self._queues)
+        self._ticker.expect(done.due_in)
+        self._again_in = inf if done.again_in is None else done.again_in / 1_000_000
         if now - self._outage.ended_at < LATE_CLAIMS_FOR:
             await self._fetcher.give_back_unreceived()
         self._fetcher.give_back_unbegun(UNBEGUN_FOR)
 
-    async def _maintain(self, queues: Sequence[str]) -> Micros | None:
-        """Microseconds until a schedule of these is due."""
+    async def _maintain(self, queues: Sequence[str]) -> Done:
         if not queues:
-            return None
+            return Done()
         done = await self._backend.maintain(queues)
         for change in (*done.rescued, *done.expired):
             journal.tell_end(change)
         if done.rescued:
             log.warning("rescued jobs whose worker was not heard of", count=len(done.rescued))
-        return done.due_in
+        return done
 
-    def _pause(self) -> float:
-        """Seconds between ticks: three come in a lease at least, else the store would take each pause for an outage."""
-        return min(TICK, self._board.beat * 0.75) * random.uniform(0.8, 1)
+    async def _rest(self) -> None:
+        """Wait for the next tick."""
+        busy, idle = pauses(self._board.beat, self._lease)
+        await asyncio.sleep(busy * random.uniform(0.8, 1))
+        if self._is_idle():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(
+                    min(idle * random.uniform(0.8, 1), self._again_in) - busy
+                ):
+                    await self._board.stirred.wait()
+
+    def _is_idle(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        may_hold_more = now - self._outage.ended_at < LATE_CLAIMS_FOR
+        return not may_hold_more and next(self._board.held(), None) is None
+
+
+def pauses(beat: float, lease: float) -> tuple[float, float]:
+    """Seconds between ticks, while a worker holds jobs and while it does not.
+
+    Three ticks of an owner come in a lease at least, else the store would take each pause for an outage. If he is gone
+    the next tick of another worker finds such a pause, and lets his leases last for half of their length and
+    `HEARD_WITHIN` (see `queuekit.backend.model.spared_until`): if it comes in time they end no later than without it.
+
+    Args:
+        beat: seconds between its heartbeats, a third of the shortest lease seen.
+        lease: the shortest of the tasks.
+    """
+    busy = min(TICK, beat * 0.75)
+    return busy, max(busy, min(3 * beat, lease) / 2 - HEARD_WITHIN / 1_000_000)

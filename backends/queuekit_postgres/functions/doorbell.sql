@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION queuekit.bell(process text) RETURNS text LANGUAGE sql
 $$;
 
 -- Wakes sleepers of some queues. One that is rung is asleep no more, so that a busy system sends no NOTIFY (it takes a
--- global lock at commit); two more than jobs, as a sleeper may have been killed.
+-- global lock at commit); two more than jobs, as a sleeper may have been killed. The others are told to look soon.
 CREATE OR REPLACE FUNCTION queuekit.ring(queues text[], jobs bigint) RETURNS void LANGUAGE sql VOLATILE AS $$
   WITH rung AS (
     DELETE FROM queuekit.sleepers
@@ -18,6 +18,9 @@ CREATE OR REPLACE FUNCTION queuekit.ring(queues text[], jobs bigint) RETURNS voi
     RETURNING process
   )
   SELECT pg_notify(queuekit.bell(process), '') FROM rung
+  UNION ALL
+  SELECT pg_notify(queuekit.bell(''), '?' || q.name) FROM (SELECT DISTINCT unnest(ring.queues)) AS q (name)
+  WHERE EXISTS (SELECT FROM rung)
 $$;
 
 -- Wakes one process. Its row goes, too, which it misses when it looks again should the bell be lost.

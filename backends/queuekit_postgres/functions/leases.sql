@@ -1,7 +1,8 @@
 -- Leases and their owners.
 
 -- Notes that time is being moved on in some queues. After a gap nobody could renew in, jobs whose lease is shorter than
--- three gaps get a fresh one, but only once until their owner is heard again; how many did.
+-- three gaps last longer (as `queuekit.backend.model.spared_until` says), but only once until their owner is heard again;
+-- how many do.
 CREATE OR REPLACE FUNCTION queuekit.renew(queues text[]) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   now bigint := queuekit.now_us();
@@ -15,7 +16,7 @@ BEGIN
   INSERT INTO queuekit.ticks (queue, at) SELECT DISTINCT q.name, now FROM unnest(queues) AS q (name) ORDER BY q.name
   ON CONFLICT (queue) DO UPDATE SET at = excluded.at;
   UPDATE queuekit.jobs j
-  SET leased_until = now + j.lease, renewed_at = now
+  SET leased_until = greatest(j.leased_until, now + least(j.lease, j.lease / 2 + HEARD_WITHIN)), renewed_at = now
   FROM unnest(ticked, gaps) AS tick (queue, gap)
   WHERE j.state = RUNNING AND j.queue = tick.queue AND j.lease < 3 * tick.gap AND (j.renewed_at IS NULL OR EXISTS (
     SELECT FROM queuekit.jobs o

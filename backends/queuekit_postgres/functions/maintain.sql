@@ -40,6 +40,22 @@ BEGIN
 END
 $$;
 
+-- When the first lease of some queues runs out, or the first job expires.
+CREATE OR REPLACE FUNCTION queuekit.again_at(queues text[], since bigint) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT min(least(
+    (
+      SELECT s.leased_until FROM queuekit.jobs s
+      WHERE s.state = RUNNING AND s.queue = q.name AND s.leased_until > since
+      ORDER BY s.leased_until LIMIT 1
+    ),
+    (
+      SELECT s.expires_at FROM queuekit.jobs s
+      WHERE s.expires_at IS NOT NULL AND s.attempt = 0 AND s.state <> RUNNING AND s.state <> WAITING AND s.queue = q.name
+      ORDER BY s.expires_at LIMIT 1
+    )
+  )) FROM unnest(queues) AS q (name)
+$$;
+
 -- Removes what is past its time of some queues, and of none, besides the records of a day; how many records.
 CREATE OR REPLACE FUNCTION queuekit.prune(queues text[]) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

@@ -9,6 +9,7 @@ SELECT
   queuekit.hand_out($1::text[]) AS handed_out,
   queuekit.follow_orphans($1::text[]) AS followed,
   queuekit.next_due($1::text[], 0) AS due_at,
+  queuekit.again_at($1::text[], $3::bigint) AS again_at,
   queuekit.now_us() AS now
 
 -- name: prune

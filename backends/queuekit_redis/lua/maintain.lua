@@ -1,6 +1,6 @@
 -- Moves time on, a bounded amount of work a call.
 -- Returns how many were promoted, renewed, pruned; the changes of the rescued, and of the expired; how long it is until a
--- schedule is due.
+-- schedule is due, and until a lease runs out or a job expires.
 -- uses: life line leases keys retention record schedules doorbell
 -- keys: jobs running leases renewed cancels expiring tick solo solitary suspects
 
@@ -37,6 +37,15 @@ local function of_due(name, change)
   return changes
 end
 
+local function again_in()
+  local first
+  for _, name in ipairs({key.leases, key.expiring}) do
+    local next = redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')[2]
+    if next then first = math.min(first or math.huge, math.max(0, next - now)) end
+  end
+  return first or false
+end
+
 pass_when_full('HDEL', key.cancels)
 local tick = redis.call('GET', key.tick)
 redis.call('SET', key.tick, stamp)
@@ -49,4 +58,4 @@ doorbell.announce(promoted)
 local pruned = retention.prune()
 keys.prune()
 doorbell.ring()
-return {promoted, renewed, pruned, rescued, expired, schedules.due_in(0)}
+return {promoted, renewed, pruned, rescued, expired, schedules.due_in(0), again_in()}

@@ -1,7 +1,7 @@
--- Pauses, resumes or removes schedules.
+-- Pauses, resumes or removes schedules. Sleepers are rung for those that are resumed.
 -- ARGV: what (pause, resume or remove), names
 -- Returns for each whether it is, or was, there (1 or 0).
--- uses: schedules
+-- uses: schedules doorbell
 -- keys: schedules schedules_due fired
 
 local what = ARGV[SETTINGS + 1]
@@ -16,6 +16,7 @@ local function steer(name)
   else
     one.paused = what == 'pause' and '1' or '0'
     schedules.write(name, one)
+    if what == 'resume' then doorbell.announce(1) end
   end
   return 1
 end
@@ -23,4 +24,5 @@ end
 pass_when_full('HDEL', key.fired)
 local found = {}
 for i = SETTINGS + 2, #ARGV do found[#found + 1] = steer(ARGV[i]) end
+doorbell.ring()
 return found

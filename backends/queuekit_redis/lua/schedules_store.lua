@@ -1,6 +1,7 @@
--- Stores schedules, or other rules and jobs of those that are there; see `queuekit.backend.schedules.rescheduled`.
+-- Stores schedules, or other rules and jobs of those that are there; see `queuekit.backend.schedules.rescheduled`. Sleepers
+-- are rung: somebody has to know when the next tick is due.
 -- ARGV: name, rule, job, tick, its time ('' for none), whether it is paused (1 or 0), count, the last ticks; for each
--- uses: schedules
+-- uses: schedules doorbell
 -- keys: fired
 
 local FIELDS = 8
@@ -22,3 +23,5 @@ local function store(name, rule, job, tick, due_at, paused, count, ticks)
 end
 
 for i = SETTINGS + 1, #ARGV, FIELDS do store(unpack(ARGV, i, i + FIELDS - 1)) end
+doorbell.announce(1)
+doorbell.ring()

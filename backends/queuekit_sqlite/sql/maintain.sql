@@ -3,10 +3,11 @@
 INSERT OR REPLACE INTO ticks (queue, last) SELECT value, ?2 FROM json_each(?1);
 
 -- name: renew
--- After an outage: a fresh lease for jobs whose lease is shorter than three times the gap since the last tick of their
--- queue; a second one only if their owner was heard meanwhile, by a heartbeat or a claim.
+-- After an outage: the lease of jobs whose lease is shorter than three times the gap since the last tick of their queue
+-- lasts longer (`queuekit.backend.model.spared_until`); again only if their owner was heard meanwhile, by a heartbeat or
+-- a claim.
 -- ?1 a JSON array of the queues, ?2 now
-UPDATE jobs SET leased_until = ?2 + lease, renewed_at = ?2
+UPDATE jobs SET leased_until = max(leased_until, ?2 + min(lease, lease / 2 + HEARD_WITHIN)), renewed_at = ?2
 FROM ticks, (
     SELECT claimant, max(leased_until - lease) FILTER (WHERE renewed_at IS NULL) AS heard_at FROM jobs
     WHERE state = RUNNING
@@ -23,6 +24,21 @@ SELECT seq FROM jobs
 WHERE state = RUNNING AND leased_until <= ?2 AND +queue IN (SELECT value FROM json_each(?1))
 ORDER BY leased_until
 LIMIT ?3;
+
+-- name: find_next_end
+-- When the first lease runs out, or the first job expires.
+-- ?1 a JSON array of the queues
+SELECT min(at) FROM (
+    SELECT (SELECT leased_until FROM jobs WHERE state = RUNNING AND +queue = served.value ORDER BY leased_until LIMIT 1) AS at
+    FROM json_each(?1) AS served
+    UNION ALL
+    SELECT (
+        SELECT expires_at FROM jobs
+        WHERE expires_at IS NOT NULL AND state < WAITING AND attempt = 0 AND queue = served.value
+        ORDER BY expires_at LIMIT 1
+    )
+    FROM json_each(?1) AS served
+);
 
 -- name: hand_out_solitary
 -- In each of some queues where no solitary job is out, the first of them becomes a suspect.

@@ -51,6 +51,26 @@ class ExpireCases:
         assert (found.state, found.life.reason) == (State.FAILED, Reason.EXPIRED)
         assert found.times.finished_at is not None
 
+    async def test_maintain_says_when_the_first_job_expires_or_its_lease_runs_out(
+        self, backend: Backend
+    ) -> None:
+        assert (await backend.maintain(["default", "other"])).again_in is None
+        await put(backend, job(), job(delay=LONG), job(queue="other", expires=2 * LONG))
+        assert (await backend.maintain(["default"])).again_in is None
+        await self._again_within(backend, 2 * LONG)
+        await put(backend, job(queue="other", expires=LONG))
+        await self._again_within(backend, LONG)
+        await claim_one(backend, lease=LONG // 2)
+        await self._again_within(backend, LONG // 2)
+        again_in = (await backend.maintain(["other"])).again_in
+        assert again_in is not None
+        assert again_in > LONG // 2
+
+    async def _again_within(self, backend: Backend, longest: Micros) -> None:
+        again_in = (await backend.maintain(["default", "other"])).again_in
+        assert again_in is not None
+        assert longest - LONG // 4 < again_in <= longest
+
     async def test_maintain_tells_what_expired(self, backend: Backend) -> None:
         jobs = [job(expires=SOON, queue=queue, task=f"of.{queue}") for queue in ("left", "right")]
         await put(backend, *jobs)

@@ -1,11 +1,12 @@
 """An outage must not look like a thousand dead workers."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
-from queuekit.backend import Backend, Upkeep
+from queuekit.backend import HEARD_WITHIN, Backend, Upkeep
 from queuekit.job import Claim, Job, Micros, State
 from queuekit.testing.conformance._make import (
     BOB,
@@ -104,6 +105,21 @@ class OutageCases:
         await self._claimed(backend, job(lease=LEASE), lease=LONG)
         upkeep = await self._outage(backend, 2)
         assert (upkeep.renewed, [one.ref for one in upkeep.rescued]) == (1, [])
+
+    async def test_an_outage_prolongs_no_lease_much_beyond_half_of_it(
+        self, backend: Backend
+    ) -> None:
+        """So the lease of a worker that is gone ends in time though nobody ticked for a while."""
+        begun, lease = time.monotonic(), 30 * LEASE
+        one = await self._claimed(backend, job(), lease)
+        before = (await record(backend, one.token.id)).times.leased_until
+        upkeep = await self._outage(backend, 10)  # a third of the lease
+        assert upkeep.renewed == 1
+        after = (await record(backend, one.token.id)).times.leased_until
+        assert before is not None
+        assert after is not None
+        claimed_at, passed = before - lease, round((time.monotonic() - begun) * 1_000_000)
+        assert before <= after <= claimed_at + passed + lease // 2 + HEARD_WITHIN
 
     async def test_a_long_lease_needs_no_renewal(self, backend: Backend) -> None:
         await self._claimed(backend, job(lease=10 * LONG))

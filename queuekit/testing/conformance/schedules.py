@@ -8,10 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from queuekit.backend import Backend, Refusal
+from queuekit.backend import Backend, Presence, Refusal
 from queuekit.job import Job, Keep, Micros, State, new_id
 from queuekit.schedule import OF_ANOTHER_RULE, TICKS_KEPT, Fired, Firing, Schedule, ScheduleRef
 from queuekit.testing.conformance._make import (
+    ALICE,
     LONG,
     SECOND,
     UNSTORABLE,
@@ -326,6 +327,18 @@ class ScheduleCases:
             await backend.schedules.fire([firing(one, ("1", a_tick()))])
 
         assert await wakes(backend, fire) < 25
+
+    async def test_a_schedule_that_is_stored_or_resumed_rings(self, backend: Backend) -> None:
+        """Somebody has to know when its next tick is due."""
+        me = Presence(process=ALICE, host="h", pid=1, version="0", queues=QUEUES)
+        await backend.present(me)
+        one = a_schedule(due_at=now() + LONG)
+        assert await wakes(backend, lambda: backend.schedules.schedule([one])) < 25
+
+        async def resume() -> None:
+            await backend.schedules.pause([one.ref], paused=False)
+
+        assert await wakes(backend, resume) < 25
 
     async def test_one_name_in_two_queues(self, backend: Backend) -> None:
         left, right = await stored(backend, queue="left"), await stored(backend, queue="right")

@@ -30,6 +30,7 @@ from queuekit.testing.conformance._make import (
     succeeded,
 )
 from queuekit_postgres import PostgresBackend, wait
+from queuekit_postgres.connection import Connection
 
 Ring = Callable[[], Awaitable[object]]
 HOUR = 3600.0
@@ -39,6 +40,7 @@ HOUR = 3600.0
 def no_look_but_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing but a bell can wake whoever has had the first looks."""
     monkeypatch.setattr(wait, "LOOK_EVERY", HOUR)
+    monkeypatch.setattr(wait, "LOOK_RARELY", HOUR)
     monkeypatch.setattr(wait, "ASLEEP_FOR", round(HOUR * 1_000_000))
 
 
@@ -130,6 +132,42 @@ async def test_a_bell_is_heard(
     await ring()
     await asyncio.wait_for(asleep, 20)
     assert len(looks) == 1 + len(wait.FIRST_LOOKS)
+
+
+async def test_many_sleepers_that_were_killed_swallow_no_ring(
+    backend: PostgresBackend, other: Backend, connection: Connection, namespace: str
+) -> None:
+    looks = _counted(backend._waiting, "_look")
+    asleep = asyncio.create_task(backend.wait(["default"], HOUR, ALICE))
+    await eventually(lambda: _all_first_looks(looks))
+    await connection.execute(
+        f"INSERT INTO {namespace}.sleepers SELECT 'killed ' || n, ARRAY['default'], 1::bigint << 62 "
+        "FROM generate_series(1, 50) AS n"
+    )
+    await put(other, job(queue="elsewhere"))
+    await put(other, job())
+    await asyncio.wait_for(asleep, 20)
+    assert await connection.fetchval(f"SELECT count(*) FROM {namespace}.sleepers") > 40
+
+
+async def test_who_sleeps_looks_when_others_are_rung_and_sleeps_on(
+    backend: PostgresBackend, connection: Connection, namespace: str
+) -> None:
+    looks = _counted(backend._waiting, "_look")
+    asleep = asyncio.create_task(backend.wait(["default"], HOUR, ALICE))
+    await eventually(lambda: _all_first_looks(looks))
+    for queue in ("default", "default", "other", "default"):
+        seen = len(looks)
+        await connection.execute(f"SELECT pg_notify({namespace}.bell(''), '?{queue}')")
+        if queue == "default":
+            await eventually(lambda seen=seen: _looked(looks, seen))  # type: ignore[misc]
+    assert len(looks) <= 1 + len(wait.FIRST_LOOKS) + 3
+    asleep.cancel()
+    await asyncio.wait([asleep])
+
+
+async def _looked(looks: list[None], seen: int) -> bool:
+    return len(looks) > seen
 
 
 @pytest.mark.parametrize("settle", [succeeded, failed, cancelled, dead])

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+import pytest
 import redis
+from redis.client import PubSub
 
 from queuekit.backend import Backend
 from queuekit.testing.conformance._make import (
@@ -30,20 +32,48 @@ async def asleep(server: redis.Redis, namespace: str, count: int = 1) -> None:
     await eventually(registered)
 
 
-def requests(server: redis.Redis) -> int:
-    """How many commands came from clients such as ours, without what scripts do."""
-    stats = server.info("commandstats")
-    kinds = ("evalsha", "eval", "ping", "subscribe", "publish", "smembers")
-    return sum(stats.get(f"cmdstat_{kind}", {"calls": 0})["calls"] for kind in kinds)
-
-
-async def test_an_idle_worker_sends_two_commands_a_second_at_most(
-    backend: Backend, server: redis.Redis
+async def test_one_that_was_rung_and_does_not_come_is_made_up_for(
+    backend: Backend, server: redis.Redis, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await backend.wait(["default"], 0.01, "idle")
-    before = requests(server)
-    await backend.wait(["default"], 3.5, "idle")
-    assert requests(server) - before <= 7
+    """Its machine may have been stopped, or have lost its power: the server takes it for there."""
+    monkeypatch.setattr("queuekit_redis.wait.LOOK_RARELY", 3600)
+    with server.pubsub() as stopped:  # type: ignore[no-untyped-call]
+        stopped.subscribe(f"{namespace}:bell:stopped")
+        await eventually(lambda: heard(stopped, "subscribe"))
+        server.zadd(f"{{{namespace}:default}}:sleepers", {f"{namespace}:bell:stopped": 1e16})
+        sleep = asyncio.create_task(backend.wait(["default"], 3600, "alive"))
+        await asleep(server, namespace, 2)
+        server.zadd(f"{{{namespace}:default}}:sleepers", {f"{namespace}:bell:alive": 2e16})
+        await put(backend, job())
+        await eventually(lambda: heard(stopped, "message"))
+        await asyncio.wait_for(sleep, 10)
+
+
+async def heard(channel: PubSub, what: str) -> bool:
+    found = channel.get_message(timeout=0)
+    return found is not None and found["type"] == what
+
+
+async def test_a_sleeper_whose_bell_is_not_heard_looks_by_himself(
+    backend: Backend,
+    make_backend: Make,
+    redis_url: str,
+    server: redis.Redis,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("queuekit_redis.wait.LOOK_RARELY", 3600)
+    monkeypatch.setattr("queuekit_redis.doorbell.SUBSCRIBED_WITHIN", 0.01)
+    deaf = await make_backend(redis_url)
+
+    async def nowhere() -> None:
+        raise OSError
+
+    monkeypatch.setattr(deaf._doorbells, "_listen_once", nowhere)  # type: ignore[attr-defined]
+    sleep = asyncio.create_task(deaf.wait(["default"], 3600, "deaf"))
+    await asleep(server, namespace)
+    await put(backend, job())
+    await asyncio.wait_for(sleep, 10)
 
 
 async def test_one_job_rings_one_sleeper(

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from queuekit.backend.model import claimed, enqueued, spared_until
 from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
-from queuekit.job import Job, JobOptions, State, new_id
+from queuekit.job import Claimant, Job, JobOptions, State, new_id
 from queuekit.loops import background
+from queuekit.worker.upkeep import pauses
 from tests.unit.worker.conftest import ME, Bench, Calls, Make, turns
 from tests.waiting import eventually
 from tests.worker.faults import Fault
@@ -149,13 +151,103 @@ async def test_a_store_that_is_gone_ends_it(bench: Bench) -> None:
         await asyncio.wait_for(bench.upkeep.run(), 10)
 
 
-@pytest.mark.parametrize(("lease", "longest"), [(60, 1.0), (0.6, 0.15)])
-async def test_it_ticks_each_second_and_at_least_three_times_a_lease(
-    make_bench: Make, lease: float, longest: float
+@pytest.mark.parametrize(
+    ("lease", "of_tasks", "busy", "idle"),
+    [
+        (60, 60, 1.0, 28.5),
+        (30, 30, 1.0, 13.5),
+        (0.6, 30, 0.15, 0.15),
+        (30, 3, 1.0, 1.0),
+        (30, 8, 1.0, 2.5),
+    ],
+)
+def test_it_ticks_each_second_or_if_idle_twice_a_lease(
+    lease: float, of_tasks: float, busy: float, idle: float
 ) -> None:
-    bench = await make_bench(lease=lease)
-    pauses = [bench.upkeep._pause() for _ in range(100)]
-    assert 0.8 * longest <= min(pauses) < max(pauses) <= longest
+    found = pauses(lease / 3, of_tasks)
+    assert found == pytest.approx((busy, idle))
+    assert found[0] < lease / 3, "the store would take the pause for an outage"
+
+
+def test_a_tick_of_an_idle_worker_prolongs_no_lease() -> None:
+    lease = 30_000_000
+    _, idle = pauses(lease / 3_000_000, lease / 1_000_000)
+    job = Job(new_id(), "task", "{}", JobOptions())
+    one = claimed(enqueued(job, 0), Claimant("killed", 1), lease, 0)
+    assert spared_until(one, round(idle * 1_000_000)) == one.times.leased_until
+
+
+async def test_an_idle_worker_rests(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    maintain = await _resting(bench, monkeypatch)
+    async with background(bench.upkeep.run):
+        await eventually(lambda: len(maintain) == 1)
+        await asyncio.sleep(0.1)
+        assert len(maintain) == 1
+
+
+async def test_a_ring_ends_the_rest_of_an_idle_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maintain = await _resting(bench, monkeypatch)
+    bench.doorbell.listen(for_work=True)
+    async with background(bench.upkeep.run, bench.doorbell.run):
+        await eventually(lambda: len(maintain) == 1)
+        await bench.enqueue()
+        await eventually(lambda: len(maintain) >= 2)
+
+
+async def test_claims_end_the_rest_and_a_worker_that_holds_jobs_ticks_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maintain = await _resting(bench, monkeypatch)
+    async with background(bench.upkeep.run):
+        await eventually(lambda: len(maintain) == 1)
+        bench.board.deliver([await bench.run()])
+        await eventually(lambda: len(maintain) >= 5)
+
+
+async def test_an_idle_worker_ticks_when_the_lease_of_another_runs_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await bench.run(process="dead", lease=0.5)
+    maintain = await _resting(bench, monkeypatch)
+
+    async def rescued() -> bool:
+        return (await bench.record(run.claim.token)).state is State.READY
+
+    async with background(bench.upkeep.run):
+        await eventually(rescued)
+    assert len(maintain) < 10
+
+
+async def test_an_idle_worker_ticks_when_a_job_expires(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (job,) = await bench.enqueue(expires=0.3)
+    maintain = await _resting(bench, monkeypatch)
+
+    async def expired() -> bool:
+        return (await bench.record(job.ref)).state is State.FAILED
+
+    async with background(bench.upkeep.run):
+        await eventually(expired)
+    assert len(maintain) < 10
+
+
+async def test_an_idle_worker_ticks_on_while_late_claims_may_come(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maintain = await _resting(bench, monkeypatch)
+    bench.outage.ended_at = asyncio.get_running_loop().time()
+    async with background(bench.upkeep.run):
+        await eventually(lambda: len(maintain) >= 5)
+
+
+async def _resting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """Calls of `maintain` of a worker that ticks without a pause, but when idle each minute."""
+    await bench.backend.present(bench.presence)  # nobody looks after its queues in its place
+    monkeypatch.setattr("queuekit.worker.upkeep.pauses", lambda *_: (0.001, 60))
+    return Calls(bench.backend, "maintain")
 
 
 async def test_it_ticks_on(make_bench: Make) -> None:

@@ -11,13 +11,13 @@ function leases.heard(claimant)
   end
 end
 
--- Fresh leases, after a gap in which nobody could renew them; how many.
+-- Longer leases, after a gap in which nobody could renew them, as `queuekit.backend.model.spared_until` says; how many.
 function leases.renew(gap)
   local running, renewed = redis.call('HGETALL', key.running), 0
   for i = 1, #running, 2 do
     local id, run = running[i], record.run(running[i + 1])
     if gap > run.lease / 3 and redis.call('HSETNX', key.renewed, id, run.claimant) == 1 then
-      redis.call('ZADD', key.leases, now + run.lease, id)
+      redis.call('ZADD', key.leases, 'GT', now + math.min(run.lease, math.floor(run.lease / 2) + HEARD_WITHIN), id)
       renewed = renewed + 1
     end
   end
