@@ -15,6 +15,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from queuekit.errors import QueuekitError
+from queuekit.keepalive import keep_alive
 from queuekit.loops import start
 from queuekit_redis.connection import Connections
 
@@ -135,6 +136,7 @@ class Doorbells:
     async def _listen_once(self) -> None:
         connection = await self._connections.connect()
         try:
+            keep_alive(connection._writer)  # noqa: SLF001  # there is no other way to it
             # Whoever comes from now on subscribes by himself.
             self._connection = connection
             await connection.send_command("SUBSCRIBE", *self._bells)

@@ -8,6 +8,7 @@ import asyncpg
 
 from queuekit.backend import BackendSettings
 from queuekit.errors import ConfigurationError, QueuekitError
+from queuekit.keepalive import keep_alive
 from queuekit.loops import start
 from queuekit_postgres.errors import POOLED, unreachable
 
@@ -59,7 +60,9 @@ class Dialer:
 
     async def connect_to_listen(self) -> Connection:
         """A connection for doorbells. Raises like `connect`."""
-        return await self._connect(self._listen_url or self._url, {})
+        connection = await self._connect(self._listen_url or self._url, {})
+        keep_alive(connection._transport)  # type: ignore[attr-defined]  # noqa: SLF001  # there is no other way
+        return connection
 
     def retire(self, connection: Connection) -> None:
         """Close a connection in the background: the driver first ends the statement that it may be in the middle of."""

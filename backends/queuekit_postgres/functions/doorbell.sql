@@ -5,6 +5,11 @@ CREATE OR REPLACE FUNCTION queuekit.bell(process text) RETURNS text LANGUAGE sql
   SELECT 'queuekit_' || md5('queuekit./' || process)
 $$;
 
+-- Tells all sleepers of some queues that others were rung, so that they look soon; however often in a transaction, once.
+CREATE OR REPLACE FUNCTION queuekit.stir(queues text[]) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT count(pg_notify(queuekit.bell(''), '?' || q.name)) FROM (SELECT DISTINCT unnest(queues)) AS q (name)
+$$;
+
 -- Wakes sleepers of some queues. One that is rung is asleep no more, so that a busy system sends no NOTIFY (it takes a
 -- global lock at commit); two more than jobs, as a sleeper may have been killed. The others are told to look soon.
 CREATE OR REPLACE FUNCTION queuekit.ring(queues text[], jobs bigint) RETURNS void LANGUAGE sql VOLATILE AS $$
@@ -17,10 +22,7 @@ CREATE OR REPLACE FUNCTION queuekit.ring(queues text[], jobs bigint) RETURNS voi
     ))
     RETURNING process
   )
-  SELECT pg_notify(queuekit.bell(process), '') FROM rung
-  UNION ALL
-  SELECT pg_notify(queuekit.bell(''), '?' || q.name) FROM (SELECT DISTINCT unnest(ring.queues)) AS q (name)
-  WHERE EXISTS (SELECT FROM rung)
+  SELECT pg_notify(queuekit.bell(process), ''), queuekit.stir(ring.queues) FROM rung
 $$;
 
 -- Wakes one process. Its row goes, too, which it misses when it looks again should the bell be lost.

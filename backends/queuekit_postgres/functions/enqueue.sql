@@ -55,12 +55,11 @@ BEGIN
     RETURN coalesce(queuekit.known(job, o.queue), queuekit.refused(job, o.queue, 'known', NULL));
   END IF;
   IF NOT fresh THEN
-    DELETE FROM queuekit.jobs WHERE seq = new.seq;
-    known := queuekit.known(job, o.queue);
+    known := queuekit.recorded(job, o.queue);
     IF known.id IS NOT NULL THEN
+      DELETE FROM queuekit.jobs WHERE seq = new.seq;
       RETURN coalesce(queuekit.replaced(job, o.queue), known);
     END IF;
-    INSERT INTO queuekit.jobs SELECT new.*;
   END IF;
   IF job_key IS NULL THEN
     RETURN queuekit.stored(new);

@@ -1,18 +1,27 @@
 -- Records of finished jobs, and what is remembered of an id without one.
 
--- The refusal of an id that is known, with no state if it is only remembered; null: it is not known.
-CREATE OR REPLACE FUNCTION queuekit.known(job uuid, job_queue text) RETURNS queuekit.change LANGUAGE sql VOLATILE AS $$
+-- The refusal of an id whose job has finished, with no state if it is only remembered; null: there is no record of it.
+CREATE OR REPLACE FUNCTION queuekit.recorded(job uuid, job_queue text) RETURNS queuekit.change LANGUAGE sql VOLATILE AS $$
   SELECT NULL::integer, job_queue, job, state, state, generation, 'known', NULL::uuid, NULL::text, NULL::text FROM (
-    SELECT j.state, j.generation, 0 AS age FROM queuekit.jobs j WHERE j.id = job AND j.queue = job_queue
-    UNION ALL
     SELECT
       CASE WHEN r.kept_until > queuekit.now_us() THEN r.state END,
       CASE WHEN r.kept_until > queuekit.now_us() THEN r.generation ELSE 0 END,
-      queuekit.now_us() - r.finished_at
+      r.finished_at
     FROM queuekit.records r
     WHERE r.id = job AND r.queue = job_queue AND r.kept_until > queuekit.now_us() - REMEMBER_IDS
-  ) AS found (state, generation, age)
-  ORDER BY age LIMIT 1
+  ) AS found (state, generation, finished_at)
+  ORDER BY finished_at DESC LIMIT 1
+$$;
+
+-- The refusal of an id that is known; null: it is not.
+CREATE OR REPLACE FUNCTION queuekit.known(job uuid, job_queue text) RETURNS queuekit.change LANGUAGE sql VOLATILE AS $$
+  SELECT coalesce(
+    (
+      SELECT (NULL, queue, id, state, state, generation, 'known', NULL, NULL, NULL)::queuekit.change
+      FROM queuekit.jobs WHERE id = job AND queue = job_queue
+    ),
+    queuekit.recorded(job, job_queue)
+  )
 $$;
 
 -- The answer to a replacement that is sent again, while what it has replaced still has its payload.

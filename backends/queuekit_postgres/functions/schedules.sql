@@ -15,49 +15,56 @@ CREATE OR REPLACE FUNCTION queuekit.fire(firings jsonb) RETURNS TABLE (firing in
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   f record;
-  told queuekit.change[];
+  jobs record;
+  taken bigint[] := '{}';
 BEGIN
   FOR f IN
-    SELECT g.*, o.n::integer AS n FROM jsonb_array_elements(firings) WITH ORDINALITY AS o (given, n) CROSS JOIN LATERAL
+    SELECT o.n, g.*, (
+      SELECT coalesce(jsonb_agg(jsonb_build_array(j.given -> 'tick', queuekit.now_us(), j.given -> 'id') ORDER BY j.n), '[]')
+      FROM jsonb_array_elements(g.jobs) WITH ORDINALITY AS j (given, n)
+    ) AS ticks
+    FROM jsonb_array_elements(firings) WITH ORDINALITY AS o (given, n) CROSS JOIN LATERAL
       jsonb_to_record(o.given) AS g (
         queue text, name text, rule text, tick text, next_tick text, next_at bigint, jobs jsonb
       )
-    ORDER BY g.queue, g.name
+    ORDER BY g.queue, g.name, o.n
   LOOP
     UPDATE queuekit.schedules s
-    SET tick = f.next_tick, due_at = f.next_at, count = s.count + jsonb_array_length(f.jobs)
+    SET tick = f.next_tick, due_at = f.next_at, count = s.count + jsonb_array_length(f.jobs),
+      fired = jsonb_path_query_array(s.fired || f.ticks, '$[(last - TICKS_KEPT + 1) to last]')
     WHERE s.queue = f.queue AND s.name = f.name AND s.rule = f.rule AND s.tick = f.tick AND NOT s.paused;
-    CONTINUE WHEN NOT FOUND;
-    told := ARRAY(
-      SELECT (places[c.n], c.queue, c.id, c.found, c.now, c.generation, c.refused, c.holder, c.task, c.reason)::queuekit.change
-      FROM (
-        SELECT array_agg(n::integer ORDER BY n) AS places, array_agg(j.id ORDER BY n) AS ids,
-          array_agg(j.task ORDER BY n) AS tasks, array_agg(j.payload ORDER BY n) AS payloads,
-          array_agg(j.key ORDER BY n) AS keys, array_agg(j.options ORDER BY n) AS options, array_agg(false) AS fresh
-        FROM jsonb_array_elements(f.jobs) WITH ORDINALITY AS u (given, n) CROSS JOIN LATERAL
-          jsonb_to_record(u.given) AS j (id uuid, task text, payload text, key text, options text)
-        WHERE j.id IS NOT NULL
-      ) AS all_of_them
-      CROSS JOIN LATERAL queuekit.store_all(ids, tasks, payloads, keys, fresh, options, true) AS c
-      WHERE ids IS NOT NULL
-    );
-    UPDATE queuekit.schedules s
-    SET fired = (
-      SELECT coalesce(jsonb_agg(last.tick ORDER BY last.n), '[]') FROM (
-        SELECT e.tick, e.n FROM (
-          SELECT old.tick, old.n FROM jsonb_array_elements(s.fired) WITH ORDINALITY AS old (tick, n)
-          UNION ALL
-          SELECT jsonb_build_array(
-            new.given -> 'tick', queuekit.now_us(),
-            CASE WHEN NOT EXISTS (SELECT FROM unnest(told) AS t WHERE t.n = new.n AND t.refused <> 'known')
-            THEN new.given -> 'id' END
-          ), TICKS_KEPT + new.n
-          FROM jsonb_array_elements(f.jobs) WITH ORDINALITY AS new (given, n)
-        ) AS e ORDER BY e.n DESC LIMIT TICKS_KEPT
-      ) AS last
-    )
-    WHERE s.queue = f.queue AND s.name = f.name;
-    RETURN QUERY SELECT f.n, NULL::queuekit.change UNION ALL SELECT f.n, t FROM unnest(told) AS t;
+    IF FOUND THEN
+      taken := taken || f.n;
+    END IF;
+  END LOOP;
+  RETURN QUERY SELECT n::integer, NULL::queuekit.change FROM unnest(taken) AS n;
+  SELECT array_agg(o.n::integer) AS firings, array_agg(u.n::integer) AS places, array_agg(j.id) AS ids,
+    array_agg(j.task) AS tasks, array_agg(j.payload) AS payloads, array_agg(j.key) AS keys, array_agg(j.options) AS options,
+    array_agg(false) AS fresh
+  INTO jobs
+  FROM unnest(taken) AS o (n)
+  CROSS JOIN LATERAL jsonb_array_elements(firings -> (o.n - 1)::integer -> 'jobs') WITH ORDINALITY AS u (given, n)
+  CROSS JOIN LATERAL jsonb_to_record(u.given) AS j (id uuid, task text, payload text, key text, options text)
+  WHERE j.id IS NOT NULL;
+  FOR odd IN
+    SELECT * FROM queuekit.store_all(jobs.ids, jobs.tasks, jobs.payloads, jobs.keys, jobs.fresh, jobs.options, true)
+  LOOP
+    firing := jobs.firings[odd.n];
+    odd.n := jobs.places[odd.n];
+    IF odd.refused <> 'known' THEN
+      PERFORM queuekit.tick_without_job(firings -> firing - 1, odd.n - 1);
+    END IF;
+    RETURN NEXT;
   END LOOP;
 END
+$$;
+
+-- Notes that the tick of a firing, by its place, has made no job.
+CREATE OR REPLACE FUNCTION queuekit.tick_without_job(given jsonb, place integer) RETURNS void LANGUAGE sql VOLATILE AS $$
+  UPDATE queuekit.schedules s
+  SET fired = (
+    SELECT jsonb_agg(CASE WHEN e.tick -> 2 = given -> 'jobs' -> place -> 'id' THEN jsonb_set(e.tick, '{2}', 'null') ELSE e.tick END ORDER BY e.n)
+    FROM jsonb_array_elements(s.fired) WITH ORDINALITY AS e (tick, n)
+  )
+  WHERE s.queue = given ->> 'queue' AND s.name = given ->> 'name'
 $$;

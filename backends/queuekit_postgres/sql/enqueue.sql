@@ -8,7 +8,7 @@ WITH rung AS (
     WHERE s.queues && $2::text[] AND s.until > (SELECT queuekit.now_us())
     LIMIT cardinality($1::uuid[]) + 2 FOR UPDATE SKIP LOCKED
   ))
-  RETURNING pg_notify(queuekit.bell(process), '')
+  RETURNING pg_notify(queuekit.bell(process), ''), (SELECT queuekit.stir($2::text[]))
 )
 INSERT INTO queuekit.jobs (enqueued_at, id, queue, task, payload, priority, max_attempts)
 SELECT (SELECT queuekit.now_us()), id, queue, task, payload, priority, max_attempts

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -134,20 +135,25 @@ async def test_a_bell_is_heard(
     assert len(looks) == 1 + len(wait.FIRST_LOOKS)
 
 
+@pytest.mark.parametrize("options", [{}, {"key": "k"}], ids=["plain", "with a key"])
 async def test_many_sleepers_that_were_killed_swallow_no_ring(
-    backend: PostgresBackend, other: Backend, connection: Connection, namespace: str
+    backend: PostgresBackend,
+    other: Backend,
+    connection: Connection,
+    namespace: str,
+    options: dict[str, Any],
 ) -> None:
+    await connection.execute(
+        f"INSERT INTO {namespace}.sleepers SELECT '0 killed ' || n, ARRAY['default'], 1::bigint << 62 "
+        "FROM generate_series(1, 50) AS n"
+    )
     looks = _counted(backend._waiting, "_look")
     asleep = asyncio.create_task(backend.wait(["default"], HOUR, ALICE))
     await eventually(lambda: _all_first_looks(looks))
-    await connection.execute(
-        f"INSERT INTO {namespace}.sleepers SELECT 'killed ' || n, ARRAY['default'], 1::bigint << 62 "
-        "FROM generate_series(1, 50) AS n"
-    )
-    await put(other, job(queue="elsewhere"))
-    await put(other, job())
+    await put(other, job(**options))
     await asyncio.wait_for(asleep, 20)
-    assert await connection.fetchval(f"SELECT count(*) FROM {namespace}.sleepers") > 40
+    left = f"SELECT count(*) FROM {namespace}.sleepers WHERE process LIKE '0 killed %'"
+    assert await connection.fetchval(left) == 47, "all that were rung are dead"
 
 
 async def test_who_sleeps_looks_when_others_are_rung_and_sleeps_on(
