@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import random
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from queuekit_postgres.connection import Connection, Dialer
 
 BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """The last one if somebody hung up in the middle of a statement."""
-LOOK_SOON = 0.5
-"""Seconds until a sleeper looks whether somebody else, who was rung, has come."""
+LOOK_SOON = 0.9
+"""Seconds within which a sleeper looks whether somebody else, who was rung, has come; not all at once."""
 OTHERS = "?"
 """What begins the message that others were rung, before the queue."""
 AGAIN_AFTER = 1.0
@@ -41,14 +42,14 @@ class Sleeper:
         if queue in self._queues:
             self._stirred = True
             if self._sleeping is not None:
-                self._sleep_at_most(LOOK_SOON, self._sleeping)
+                self._look_soon(self._sleeping)
 
     async def sleep(self, seconds: float) -> bool:
         """Sleep; whether the bell rang."""
         try:
             async with asyncio.timeout(seconds) as self._sleeping:
                 if self._stirred:
-                    self._sleep_at_most(LOOK_SOON, self._sleeping)
+                    self._look_soon(self._sleeping)
                 await self._rung.wait()
         except TimeoutError:
             self._stirred = False
@@ -57,8 +58,9 @@ class Sleeper:
             self._sleeping = None
         return True
 
-    def _sleep_at_most(self, seconds: float, sleeping: asyncio.Timeout) -> None:
-        soon, end = asyncio.get_running_loop().time() + seconds, sleeping.when()
+    def _look_soon(self, sleeping: asyncio.Timeout) -> None:
+        soon = asyncio.get_running_loop().time() + LOOK_SOON * random.uniform(0.5, 1)
+        end = sleeping.when()
         if not sleeping.expired() and (end is None or soon < end):
             sleeping.reschedule(soon)
 

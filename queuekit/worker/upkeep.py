@@ -58,6 +58,7 @@ class Upkeep:
         self._lease = lease
         self._present_at = self._unserved_at = 0.0
         self._again_in = inf
+        self._idle = False
         self._refused = Repeated("the server refuses upkeep")
 
     async def run(self) -> None:
@@ -80,6 +81,9 @@ class Upkeep:
         """One round."""
         self._board.stirred.clear()
         now = asyncio.get_running_loop().time()
+        late_claims_may_come = now - self._outage.ended_at < LATE_CLAIMS_FOR
+        # Only what was so before this tick counts: what has ended since may have made something due.
+        self._idle = not late_claims_may_come and next(self._board.held(), None) is None
         if now >= self._present_at:
             await self._backend.present(self._presence)
             self._present_at = now + PRESENT_EVERY
@@ -89,7 +93,7 @@ class Upkeep:
         done = await self._maintain(self._queues)
         self._ticker.expect(done.due_in)
         self._again_in = inf if done.again_in is None else done.again_in / 1_000_000
-        if now - self._outage.ended_at < LATE_CLAIMS_FOR:
+        if late_claims_may_come:
             await self._fetcher.give_back_unreceived()
         self._fetcher.give_back_unbegun(UNBEGUN_FOR)
 
@@ -107,17 +111,12 @@ class Upkeep:
         """Wait for the next tick."""
         busy, idle = pauses(self._board.beat, self._lease)
         await asyncio.sleep(busy * random.uniform(0.8, 1))
-        if self._is_idle():
+        if self._idle:
             with suppress(TimeoutError):
                 async with asyncio.timeout(
                     min(idle * random.uniform(0.8, 1), self._again_in) - busy
                 ):
                     await self._board.stirred.wait()
-
-    def _is_idle(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        may_hold_more = now - self._outage.ended_at < LATE_CLAIMS_FOR
-        return not may_hold_more and next(self._board.held(), None) is None
 
 
 def pauses(beat: float, lease: float) -> tuple[float, float]:
@@ -132,4 +131,5 @@ def pauses(beat: float, lease: float) -> tuple[float, float]:
         lease: the shortest of the tasks.
     """
     busy = min(TICK, beat * 0.75)
-    return busy, max(busy, min(3 * beat, lease) / 2 - HEARD_WITHIN / 1_000_000)
+    idle = min(3 * beat, lease) / 2 - HEARD_WITHIN / 1_000_000
+    return busy, max(busy, min(idle, PRESENT_EVERY))

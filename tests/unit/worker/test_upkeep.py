@@ -154,7 +154,7 @@ async def test_a_store_that_is_gone_ends_it(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("lease", "of_tasks", "busy", "idle"),
     [
-        (60, 60, 1.0, 28.5),
+        (120, 120, 1.0, 20.0),
         (30, 30, 1.0, 13.5),
         (0.6, 30, 0.15, 0.15),
         (30, 3, 1.0, 1.0),
@@ -232,6 +232,19 @@ async def test_an_idle_worker_ticks_when_a_job_expires(
     async with background(bench.upkeep.run):
         await eventually(expired)
     assert len(maintain) < 10
+
+
+async def test_what_a_job_that_has_ended_makes_due_is_seen_before_the_worker_rests(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next solitary job is handed out when the one that was out has ended."""
+    maintain = await _resting(bench, monkeypatch)
+    bench.board.deliver([await bench.run()])
+    async with background(bench.upkeep.run):
+        await eventually(lambda: len(maintain) >= 3)
+        bench.board.buffer.clear()
+        seen = len(maintain)
+        await eventually(lambda: len(maintain) > seen)
 
 
 async def test_an_idle_worker_ticks_on_while_late_claims_may_come(
