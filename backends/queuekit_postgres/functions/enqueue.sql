@@ -25,16 +25,13 @@ BEGIN
 END
 $$;
 
--- Stores one job: first inserted, then, in a later statement (whose snapshot is younger than any wait for a lock),
--- taken out again if the history knows it.
-CREATE OR REPLACE FUNCTION queuekit.store(
-  job uuid, job_task text, job_payload text, job_key text, fresh boolean, o queuekit.options, patient boolean
-) RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
+-- Inserts a job, unless its id is there: then null.
+CREATE OR REPLACE FUNCTION queuekit.place(job uuid, job_task text, job_payload text, job_key text, o queuekit.options)
+RETURNS queuekit.jobs LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   now bigint := queuekit.now_us();
   due bigint := coalesce(o.due, now + nullif(o.delay, 0));
   new queuekit.jobs;
-  known queuekit.change;
 BEGIN
   IF o.replicated AND current_setting('synchronous_standby_names') = '' THEN
     RAISE 'The server has no synchronous replica; set synchronous_standby_names or leave out durability="replicated".'
@@ -51,48 +48,81 @@ BEGIN
     o.keep_age, o.keep_count, o.tags, o.extra
   )
   ON CONFLICT (id, queue) DO NOTHING RETURNING * INTO new;
-  IF NOT FOUND THEN
-    RETURN coalesce(queuekit.known(job, o.queue), queuekit.refused(job, o.queue, 'known', NULL));
-  END IF;
-  IF NOT fresh THEN
-    known := queuekit.recorded(job, o.queue);
+  RETURN new;
+END
+$$;
+
+-- Lets in a job that was inserted, or takes it out again: because the history knows it, which a later statement sees (its
+-- snapshot is younger than any wait for a lock), or because another job holds its key.
+CREATE OR REPLACE FUNCTION queuekit.admit(new queuekit.jobs, key_policy text, recorded boolean, patient boolean)
+RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  known queuekit.change;
+BEGIN
+  IF recorded THEN
+    known := queuekit.recorded(new.id, new.queue);
     IF known.id IS NOT NULL THEN
       DELETE FROM queuekit.jobs WHERE seq = new.seq;
-      RETURN coalesce(queuekit.replaced(job, o.queue), known);
+      RETURN coalesce(queuekit.replaced(new.id, new.queue), known);
     END IF;
   END IF;
-  IF job_key IS NULL THEN
+  IF new.key IS NULL THEN
     RETURN queuekit.stored(new);
   END IF;
-  RETURN queuekit.contend(new, o.key_policy, patient);
+  RETURN queuekit.contend(new, key_policy, patient);
+END
+$$;
+
+-- Stores one job.
+CREATE OR REPLACE FUNCTION queuekit.store(
+  job uuid, job_task text, job_payload text, job_key text, fresh boolean, o queuekit.options, patient boolean
+) RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  new queuekit.jobs := queuekit.place(job, job_task, job_payload, job_key, o);
+BEGIN
+  IF new.id IS NULL THEN
+    RETURN coalesce(queuekit.known(job, o.queue), queuekit.refused(job, o.queue, 'known', NULL));
+  END IF;
+  RETURN queuekit.admit(new, o.key_policy, NOT fresh, patient);
 END
 $$;
 
 -- Stores jobs one after the other and rings; gives what became of those that were not just stored, to run at once or after
--- their delay. options: one JSON object each. Callers' sessions may keep a plan that was made for an empty table, hence
--- the setting.
+-- their delay. options: one JSON object each. All are inserted before the history is asked, for all of them at once, as
+-- each question goes to a table for each day. Callers' sessions may keep a plan that was made for an empty table, hence the
+-- setting.
 CREATE OR REPLACE FUNCTION queuekit.store_all(
   ids uuid[], tasks text[], payloads text[], keys text[], fresh boolean[], options text[], patient boolean
 ) RETURNS SETOF queuekit.change LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
-  job record;
-  o queuekit.options;
+  given queuekit.options[];
+  placed queuekit.jobs[];
+  recorded uuid[];
   became queuekit.change;
   rung text[] := '{}';
 BEGIN
-  FOR job IN
-    SELECT * FROM unnest(ids, tasks, payloads, keys, fresh, options) WITH ORDINALITY
-      AS u (id, task, payload, key, fresh, o, n)
-  LOOP
-    o := jsonb_populate_record(NULL::queuekit.options, job.o::jsonb);
-    became := queuekit.store(job.id, job.task, job.payload, job.key, job.fresh, o, patient);
+  FOR n IN 1..coalesce(cardinality(ids), 0) LOOP
+    given[n] := jsonb_populate_record(NULL::queuekit.options, options[n]::jsonb);
+    placed[n] := queuekit.place(ids[n], tasks[n], payloads[n], keys[n], given[n]);
+  END LOOP;
+  IF false = ANY(fresh) THEN
+    recorded := ARRAY(
+      SELECT r.id FROM queuekit.records r WHERE r.id = ANY(ids) AND r.kept_until > queuekit.now_us() - REMEMBER_IDS
+    );
+  END IF;
+  FOR n IN 1..coalesce(cardinality(ids), 0) LOOP
+    IF placed[n].id IS NULL THEN
+      became := queuekit.store(ids[n], tasks[n], payloads[n], keys[n], fresh[n], given[n], patient);
+    ELSE
+      became := queuekit.admit(placed[n], given[n].key_policy, NOT fresh[n] AND ids[n] = ANY(recorded), patient);
+    END IF;
     IF became.found IS NOT NULL OR became.refused IS NOT NULL
-      OR became.now <> (CASE WHEN o.delay > 0 THEN SCHEDULED ELSE READY END) THEN
-      became.n := job.n;
+      OR became.now <> (CASE WHEN given[n].delay > 0 THEN SCHEDULED ELSE READY END) THEN
+      became.n := n;
       RETURN NEXT became;
     END IF;
     IF became.refused IS NULL AND became.now <> WAITING THEN
-      rung := rung || o.queue;
+      rung := rung || given[n].queue;
     END IF;
   END LOOP;
   IF rung <> '{}' AND patient THEN

@@ -2,9 +2,12 @@
 
 -- When the first schedule of some queues is due, after so many that are due already.
 CREATE OR REPLACE FUNCTION queuekit.next_due(queues text[], beyond integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
-  SELECT s.due_at FROM queuekit.schedules s
-  WHERE s.due_at IS NOT NULL AND NOT s.paused AND s.queue = ANY(queues)
-  ORDER BY s.due_at, s.queue, s.name LIMIT 1 OFFSET beyond
+  SELECT first.due_at FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
+    SELECT s.due_at FROM queuekit.schedules s
+    WHERE s.due_at IS NOT NULL AND NOT s.paused AND s.queue = q.name
+    ORDER BY s.due_at LIMIT beyond + 1
+  ) AS first
+  ORDER BY first.due_at LIMIT 1 OFFSET beyond
 $$;
 
 -- Stores the jobs of ticks that are due and moves their schedules on. Gives the places of those for which that was done, each
