@@ -10,6 +10,7 @@ import pytest
 from queuekit import Queuekit, every
 from queuekit.backend.model import claimed as claimed_by, enqueued
 from queuekit.job import Claimant
+from queuekit.task import Task
 from queuekit_postgres.connection import Lanes
 from queuekit_redis.connection.pool import Pool
 from queuekit_sqlite.connection import Store
@@ -17,6 +18,8 @@ from tests.waiting import eventually
 
 QUIET = 4.0
 """Seconds without a command; before, an idle worker sent two or three each second."""
+PATIENCE = 10.0
+"""Seconds, fewer than a worker rests that nobody has rung."""
 
 
 class Commands:
@@ -70,7 +73,7 @@ async def test_a_worker_that_rests_begins_jobs_at_once(qk: Queuekit, commands: C
     async with qk, qk.worker():
         await eventually(commands.quiet)
         handle = await task.enqueue()
-        await asyncio.wait_for(handle.result(), 5)
+        await asyncio.wait_for(handle.result(), PATIENCE)
 
 
 async def test_a_worker_that_rests_begins_a_job_that_comes_due(
@@ -80,33 +83,23 @@ async def test_a_worker_that_rests_begins_a_job_that_comes_due(
     async with qk, qk.worker():
         await eventually(commands.quiet)
         handle = await task.with_options(delay=0.5).enqueue()
-        await asyncio.wait_for(handle.result(), 5)
+        await asyncio.wait_for(handle.result(), PATIENCE)
 
 
 async def test_a_worker_that_rests_fires_a_schedule_that_is_stored_meanwhile(
     qk: Queuekit, commands: Commands
 ) -> None:
-    ran = asyncio.Event()
-
-    @qk.task
-    async def tick() -> None:
-        ran.set()
-
+    tick, ran = ticking(qk)
     async with qk, qk.worker():
         await eventually(commands.quiet)
         await qk.schedules.upsert("each-second", every(1), tick.job())
-        await asyncio.wait_for(ran.wait(), 5)
+        await asyncio.wait_for(ran.wait(), PATIENCE)
 
 
 async def test_a_worker_that_rests_fires_a_schedule_that_is_resumed(
     qk: Queuekit, commands: Commands
 ) -> None:
-    ran = asyncio.Event()
-
-    @qk.task
-    async def tick() -> None:
-        ran.set()
-
+    tick, ran = ticking(qk)
     async with qk:
         await qk.schedules.upsert("each-second", every(1), tick.job())
         await qk.schedules.pause("each-second")
@@ -114,7 +107,7 @@ async def test_a_worker_that_rests_fires_a_schedule_that_is_resumed(
             await eventually(commands.quiet)
             assert not ran.is_set()
             await qk.schedules.resume("each-second")
-            await asyncio.wait_for(ran.wait(), 5)
+            await asyncio.wait_for(ran.wait(), PATIENCE)
 
 
 async def test_a_worker_that_rests_takes_over_from_one_that_was_killed(
@@ -128,6 +121,17 @@ async def test_a_worker_that_rests_takes_over_from_one_that_was_killed(
         claimed = claimed_by(enqueued(job, now), Claimant("killed", 1), 3_000_000, now)
         await backend.transfer.store([claimed])
         await asyncio.wait_for(qk.handle(job.id).result(), 40)
+
+
+def ticking(qk: Queuekit) -> tuple[Task[[], None], asyncio.Event]:
+    """A task, and what its first run sets."""
+    ran = asyncio.Event()
+
+    @qk.task
+    async def tick() -> None:
+        ran.set()
+
+    return tick, ran
 
 
 async def noop() -> None: ...

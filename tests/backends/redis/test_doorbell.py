@@ -46,7 +46,7 @@ async def test_one_that_was_rung_and_does_not_come_is_made_up_for(
         server.zadd(f"{{{namespace}:default}}:sleepers", {f"{namespace}:bell:alive": 2e16})
         await put(backend, job())
         await eventually(lambda: heard(stopped, "message"))
-        await asyncio.wait_for(sleep, 10)
+        await asyncio.wait_for(sleep, 30)
 
 
 async def heard(channel: PubSub, what: str) -> bool:
@@ -73,7 +73,7 @@ async def test_a_sleeper_whose_bell_is_not_heard_looks_by_himself(
     sleep = asyncio.create_task(deaf.wait(["default"], 3600, "deaf"))
     await asleep(server, namespace)
     await put(backend, job())
-    await asyncio.wait_for(sleep, 10)
+    await asyncio.wait_for(sleep, 30)
 
 
 async def test_one_job_rings_one_sleeper(
