@@ -8,7 +8,7 @@ from uuid import UUID
 from queuekit.backend import Changes, Due
 from queuekit.backend.schedules import fired, is_current, rescheduled
 from queuekit.job import Micros
-from queuekit.schedule import Fired, Firing, Schedule, ScheduleRef
+from queuekit.schedule import TICKS_KEPT, Fired, Firing, Schedule, ScheduleRef
 from queuekit_sqlite import enqueue
 from queuekit_sqlite.connection import Store, Transaction, Values
 
@@ -90,11 +90,15 @@ def _due(tx: Transaction, queues: str, limit: int) -> Due:
 
 
 def _fire(tx: Transaction, firing: Firing) -> Changes | None:
-    schedule = _get(tx, firing.ref)
-    if schedule is None or not is_current(firing, schedule):
+    row = tx.one("get_schedule", *firing.ref)
+    if row is None:
+        return None
+    *rest, before = row  # not read here: it takes longer than all the rest
+    schedule = _read((*rest, "[]"))
+    if not is_current(firing, schedule):
         return None
     changes = enqueue.one_by_one(tx, [job for _, job in firing.jobs], atomic=False)
-    _save(tx, fired(schedule, firing, changes, tx.now))
+    _save(tx, fired(schedule, firing, changes, tx.now), before)
     return changes
 
 
@@ -103,8 +107,9 @@ def _get(tx: Transaction, ref: ScheduleRef) -> Schedule | None:
     return _read(row) if row else None
 
 
-def _save(tx: Transaction, one: Schedule) -> None:
-    ticks = json.dumps([(tick, at, id_ and id_.hex) for tick, at, id_ in one.fired])
+def _save(tx: Transaction, one: Schedule, before: str = "[]") -> None:
+    """Store a schedule; `before`: ticks that have fired before those that it has, as they are stored."""
+    ticks = [*json.loads(before), *((tick, at, id_ and id_.hex) for tick, at, id_ in one.fired)]
     tx.run(
         "save_schedule",
         *one.ref,
@@ -114,7 +119,7 @@ def _save(tx: Transaction, one: Schedule) -> None:
         one.due_at,
         one.paused,
         one.count,
-        ticks,
+        json.dumps(ticks[-TICKS_KEPT:]),
     )
 
 

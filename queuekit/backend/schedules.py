@@ -14,6 +14,7 @@ class Due(NamedTuple):
     """Schedules that are due, the longest due first.
 
     Attributes:
+        schedules: as they are, but without the ticks that have fired (`Schedule.fired`), which decide nothing.
         now: the server's clock.
         due_in: microseconds until the next of the others is due; None: none is known to be.
     """
@@ -158,7 +159,7 @@ class KeptSchedules(ABC):
             if one.due_at is not None and not one.paused
         ]
         coming.sort(key=lambda pair: pair[0])
-        due = [one for at, one in coming if at <= now][:limit]
+        due = [replace(one, fired=()) for at, one in coming if at <= now][:limit]
         later = [at for at, _ in coming][len(due) :]
         return Due(due, now, max(0, later[0] - now) if later else None)
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeAlias
 
 from queuekit.backend import Backend, Change, Refusal
 from queuekit.errors import BackendRefused, BackendUnavailable, StoreGone
@@ -15,12 +15,16 @@ from queuekit.plan import decide, difference
 from queuekit.schedule import Firing, Schedule, ScheduleRef
 from queuekit.worker.outage import Outage
 
-AT_ONCE: Final = 200
-"""Schedules of one call."""
+LOOK_AT: Final = 500
+"""Schedules that are read at once."""
+AT_ONCE: Final = 250
+"""Ticks of one call; while the server stores them the next ones are decided."""
 SPREAD: Final = 0.02
-"""Seconds over which the workers spread, so that most of them find that all is done."""
+"""Seconds over which the others come after the worker that fired last, so that most of them find that all is done."""
 BROKEN_AGAIN: Final[Micros] = 60_000_000
 """After so long a schedule that can't be read here is tried again, perhaps by a worker that can."""
+
+_Tried: TypeAlias = tuple[ScheduleRef, str, str | None]
 
 
 class Ticker:
@@ -34,6 +38,7 @@ class Ticker:
         self._changed = asyncio.Event()
         self._refused = Repeated("the server refuses ticks of schedules")
         self._differing: set[ScheduleRef] = set()
+        self._came_first = False
 
     def expect(self, due_in: Micros | None) -> None:
         """The next schedule is due in so long; None: none is."""
@@ -45,7 +50,8 @@ class Ticker:
         """Fire what comes due, for ever."""
         while True:
             await self._until_due()
-            await asyncio.sleep(random.uniform(0, SPREAD))
+            if not self._came_first:
+                await asyncio.sleep(random.uniform(0, SPREAD))
             await self._outage.over.wait()
             try:
                 self.expect(await self.fire())
@@ -60,22 +66,27 @@ class Ticker:
 
     async def fire(self) -> Micros | None:
         """Fire all that is due; microseconds until the next one is."""
-        tried: set[tuple[ScheduleRef, str, str | None]] = set()
+        tried: set[_Tried] = set()
         while True:
-            due = await self._schedules.due(self._queues, AT_ONCE)
+            due = await self._schedules.due(self._queues, LOOK_AT)
             if not due.schedules:
                 return due.due_in
-            firings = [
-                self._put_off(one, due.now, "the store does not let its tick fire")
-                if (one.ref, one.rule, one.tick) in tried
-                else self._decided(one, due.now)
-                for one in due.schedules
-            ]
-            tried |= {(one.ref, one.rule, one.tick) for one in due.schedules}
-            for firing, done in zip(firings, await self._schedules.fire(firings), strict=True):
-                self._tell(firing, done or ())
+            # One after the other they are decided, and one batch while the server has another.
+            batches = (due.schedules[at : at + AT_ONCE] for at in range(0, LOOK_AT, AT_ONCE))
+            await asyncio.gather(*(self._fire(some, due.now, tried) for some in batches if some))
 
-    def _decided(self, one: Schedule, now: Micros) -> Firing:
+    async def _fire(self, some: Sequence[Schedule], now: Micros, tried: set[_Tried]) -> None:
+        firings = [self._decided(one, now, tried) for one in some]
+        done = await self._schedules.fire(firings)
+        self._came_first = all(one is not None for one in done)
+        for firing, changes in zip(firings, done, strict=True):
+            self._tell(firing, changes or ())
+
+    def _decided(self, one: Schedule, now: Micros, tried: set[_Tried]) -> Firing:
+        seen = (one.ref, one.rule, one.tick)
+        if seen in tried:
+            return self._put_off(one, now, "the store does not let its tick fire")
+        tried.add(seen)
         try:
             self._warn_if_clocks_differ(one)
             return decide(one, now)

@@ -119,6 +119,23 @@ def test_a_tick_makes_the_same_job_wherever_it_fires() -> None:
     assert one.id not in {id_of_tick(ref, "2026-06-01T12:01:00") for ref in others}
 
 
+def test_ids_of_ticks_begin_with_their_time() -> None:
+    ticks = [
+        "1969-12-31T23:59:59",
+        "1970-01-01T00:00:00",
+        "2026-10-25T02:30:00",
+        "2026-10-25T02:30:00#2",
+    ]
+    ids = [id_of_tick(REF, tick) for tick in ticks]
+    assert [id_.int >> 80 for id_ in ids] == [
+        2**48 - 1_000,
+        0,
+        1_792_895_400_000,
+        1_792_895_400_000,
+    ]
+    assert len(set(ids)) == 4
+
+
 def test_jitter_spreads_the_jobs() -> None:
     jobs = decide(due(jitter=60 * SECOND, misfire="all"), micros_of(NOON + timedelta(hours=1))).jobs
     delays = [job.options.delay for _, job in jobs]

@@ -1,14 +1,13 @@
 -- Schedules that are due, the longest due first.
 -- ARGV: how many at most
--- Returns the server's clock, how long it is until the next of the others, and the name, the record and the last ticks of
--- each.
+-- Returns the server's clock, how long it is until the next of the others, and the name, the record and no ticks of each.
 -- uses: schedules
--- keys: schedules schedules_due fired
+-- keys: schedules schedules_due
 
 local limit = tonumber(ARGV[SETTINGS + 1])
 local names = redis.call('ZRANGEBYSCORE', key.schedules_due, '-inf', now, 'LIMIT', 0, limit)
 local found = {}
 for _, name in ipairs(names) do
-  found[#found + 1] = {name, redis.call('HGET', key.schedules, name), redis.call('HGET', key.fired, name)}
+  found[#found + 1] = {name, redis.call('HGET', key.schedules, name), ''}
 end
 return {stamp, schedules.due_in(#names), found}

@@ -20,7 +20,7 @@ SELECT queue, name, rule, job, tick, due_at, paused, count, fired FROM schedules
 
 -- name: due_schedules
 -- ?1 a JSON array of the queues, ?2 now, ?3 limit
-SELECT queue, name, rule, job, tick, due_at, paused, count, fired FROM schedules
+SELECT queue, name, rule, job, tick, due_at, paused, count, '[]' FROM schedules
 WHERE due_at IS NOT NULL AND paused = 0 AND due_at <= ?2 AND queue IN (SELECT value FROM json_each(?1))
 ORDER BY due_at, queue, name
 LIMIT ?3;

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -193,6 +194,17 @@ class ScheduleCases:
         assert (tick.tick, tick.id) == ("1", made.id)
         assert abs(tick.at - now()) < LONG
         assert await due_names(backend) == []
+
+    async def test_a_schedule_that_is_due_comes_without_what_has_fired(
+        self, backend: Backend
+    ) -> None:
+        one = await stored(backend)
+        await fire(backend, firing(one, ("1", a_tick()), next_at=one.due_at))
+        (due,) = (await backend.schedules.due(QUEUES, 9)).schedules
+        found = await seen(backend, one)
+        assert list(due.fired) == []
+        assert len(found.fired) == 1
+        assert due == replace(found, fired=due.fired)
 
     async def test_a_tick_that_is_fired_again_makes_no_job(self, backend: Backend) -> None:
         one, made = await stored(backend), a_tick()
