@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check docs wheel bench chaos mutants findings format clean
+.PHONY: help demo test quick check docs wheel bench chaos mutants model findings format clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ check: $(VENV)/.installed-dev ## format, lint, import directions, types
 
 mutants: $(VENV)/.installed-dev ## weaken every guard in SQL and Lua, one at a time; the suite must see each
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+model: $(VENV)/.installed-dev ## explore the protocol of a cutover whole: some hours
+	QUEUEKIT_TEST_MODEL=whole $(BIN)/pytest -q -n $(WORKERS) tests/model $(ARGS)
 
 chaos: $(VENV)/.installed-dev ## kill processes and servers, and run hostile tasks, at full size: long
 	QUEUEKIT_CHAOS=full $(BIN)/pytest -v -p no:randomly $(patsubst %,tests/chaos/test_%.py,books kills poison idle) tests/worker/test_hostile.py $(ARGS)
