@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Final
 
 from queuekit.backend import (
+    FOR_EVER,
     HEARD_WITHIN,
     KEEP_FOR_WAITERS,
     LOGS_KEPT,
@@ -105,6 +106,7 @@ NUMBERS: Final[Mapping[str, int]] = {
     "NOTES_KEPT": NOTES_KEPT,
     "LOGS_KEPT": LOGS_KEPT,
     "TICKS_KEPT": TICKS_KEPT,
+    "FOR_EVER": FOR_EVER,
 }
 """The names that files of SQL and Lua may say."""
 _SECTION: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)

@@ -10,7 +10,7 @@ from uuid import UUID
 from queuekit.backend import Backend, Change, Inspector, Refusal
 from queuekit.config import Settings
 from queuekit.context import current_run
-from queuekit.errors import BackendRefused, InvalidOption
+from queuekit.errors import BackendRefused, InvalidOption, QueueMoved
 from queuekit.handle import Handle
 from queuekit.job import Job, JobRef, State
 from queuekit.lifecycle import Event
@@ -87,6 +87,8 @@ class Store:
             return Handle(self, job.id, queue, task)
         if change.refused is Refusal.UNSTORABLE:
             raise BackendRefused(f"Job {job.id} of task {job.task!r} was refused: {change.detail}")
+        if change.refused is Refusal.MOVED:
+            raise QueueMoved(queue, change.detail or "another store")
         return Handle(self, change.holder or job.id, queue, task, True)
 
     # Opening and closing

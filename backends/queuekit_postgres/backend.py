@@ -26,6 +26,7 @@ from queuekit_postgres.leases import Leases
 from queuekit_postgres.maintain import Maintenance
 from queuekit_postgres.schedules import PostgresSchedules
 from queuekit_postgres.settle import Settling
+from queuekit_postgres.sides import PostgresSide
 from queuekit_postgres.statements import Statements
 from queuekit_postgres.transfer import PostgresTransfer
 from queuekit_postgres.wait import Waiting
@@ -58,6 +59,7 @@ class PostgresBackend:
         self._inspector = PostgresInspector(statements, lanes, keep_failed)
         self._transfer = PostgresTransfer(statements, lanes)
         self._schedules = PostgresSchedules(statements, lanes)
+        self._side = PostgresSide(statements, lanes, self._inspector)
 
     @property
     def inspector(self) -> PostgresInspector:
@@ -73,6 +75,11 @@ class PostgresBackend:
     def schedules(self) -> PostgresSchedules:
         """The same store, for recurring work."""
         return self._schedules
+
+    @property
+    def side(self) -> PostgresSide:
+        """The same store, as one side of a cutover."""
+        return self._side
 
     async def open(self) -> None:
         """Connect, and make or check the schema."""

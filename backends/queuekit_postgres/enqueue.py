@@ -34,7 +34,7 @@ class Enqueuing:
         if not atomic:
             return Changes(jobs, await halved(self._send, _refuse, jobs))
         try:
-            return Changes(jobs, await self._send(jobs))
+            return Changes(jobs, await self._send(jobs, whole=True))
         except Unstorable as error:
             guilty = await self._guilty(jobs)
             raise BackendRefused(
@@ -50,22 +50,23 @@ class Enqueuing:
             raise InvalidOption(
                 "Open a transaction on the connection first: `async with conn.transaction():`."
             )
-        return odd(await connection.fetch(self._statements["store"], *_columns(jobs), False))
+        store = self._statements["store"]
+        return odd(await connection.fetch(store, *_columns(jobs), False, False))
 
-    async def _send(self, jobs: Batch) -> dict[int, Change]:
+    async def _send(self, jobs: Batch, *, whole: bool = False) -> dict[int, Change]:
         if all(job.options.plain and job.key is None and job.fresh for job in jobs):
             try:
-                await self._insert(jobs)
+                if await self._insert(jobs):
+                    return {}
             except Unstorable as error:
                 if not isinstance(error.__cause__, asyncpg.UniqueViolationError):
                     raise
-            else:
-                return {}
-        rows = await self._lanes.fetch(self._statements["store"], *_columns(jobs), True)
+        rows = await self._lanes.fetch(self._statements["store"], *_columns(jobs), True, whole)
         return odd(rows)
 
-    async def _insert(self, jobs: Batch) -> None:
-        await self._lanes.execute(
+    async def _insert(self, jobs: Batch) -> int:
+        """Store plain jobs; how many: none if a queue has moved."""
+        return await self._lanes.execute(
             self._statements["insert"],
             [job.id for job in jobs],
             [job.options.queue for job in jobs],
@@ -90,7 +91,7 @@ class Enqueuing:
         trial = connection.transaction()
         await trial.start()
         try:
-            await connection.fetch(self._statements["store"], *_columns(jobs), True)
+            await connection.fetch(self._statements["store"], *_columns(jobs), True, False)
         except (asyncpg.PostgresError, asyncpg.DataError, UnicodeError):
             return False
         finally:

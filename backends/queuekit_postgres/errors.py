@@ -3,7 +3,7 @@
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import asyncpg
 
@@ -12,12 +12,14 @@ from queuekit.errors import (
     BackendUnavailable,
     ConfigurationError,
     QueuekitError,
+    QueueMoved,
     ReplyLost,
 )
 
 T = TypeVar("T")
 A = TypeVar("A")
 
+_MOVED: Final = "QK001"  # our own, of functions/enqueue.sql
 # SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNSTORABLE = ("22", "23", "54")  # bad data, a violated constraint, a limit of the program
 _BROKEN = ("08", "57")  # the connection, an operator or the statement's timeout ended it
@@ -121,6 +123,8 @@ def breaks(error: BaseException) -> bool:
 
 def _refused(error: asyncpg.PostgresError) -> QueuekitError:
     code = _code(error)
+    if code == _MOVED:
+        return QueueMoved(str(error), error.detail or "another store")
     if code.startswith(_UNSTORABLE):
         return Unstorable(f"Postgres refuses it: {error}")
     if code.startswith(_CONFLICT):

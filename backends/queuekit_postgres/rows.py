@@ -126,6 +126,7 @@ def columns(place: int, one: JobRecord) -> dict[str, Any]:
 def change(row: asyncpg.Record | Mapping[str, Any]) -> Change:
     """A row of the schema's type of that name, or of its columns."""
     found, now, refused, holder = row["found"], row["now"], row["refused"], row["holder"]
+    reason, moved = row["reason"], refused == Refusal.MOVED
     return Change(
         JobRef(row["queue"], row["id"]),
         None if found is None else codes.STATES[found],
@@ -133,9 +134,9 @@ def change(row: asyncpg.Record | Mapping[str, Any]) -> Change:
         row["generation"],
         None if refused is None else Refusal(refused),
         holder,
-        None,
+        reason if moved else None,
         row["task"],
-        row["reason"],
+        None if moved else reason,
     )
 
 

@@ -27,6 +27,7 @@ from queuekit_redis.maintain import maintain, unserved
 from queuekit_redis.rows import presence_text
 from queuekit_redis.schedules import RedisSchedules
 from queuekit_redis.settle import Settlement
+from queuekit_redis.sides import RedisSide
 from queuekit_redis.statements import Scripts
 from queuekit_redis.transfer import RedisTransfer
 from queuekit_redis.wait import Waiting
@@ -52,6 +53,7 @@ class RedisBackend:
         self._waiting = Waiting(self._scripts, self._doorbells, self._inspector)
         self._transfer = RedisTransfer(self._scripts)
         self._schedules = RedisSchedules(self._scripts)
+        self._side = RedisSide(self._scripts, self._inspector)
         self._turn = 0
 
     def __repr__(self) -> str:
@@ -71,6 +73,11 @@ class RedisBackend:
     def schedules(self) -> RedisSchedules:
         """The same store, for recurring work."""
         return self._schedules
+
+    @property
+    def side(self) -> RedisSide:
+        """The same store, as one side of a cutover."""
+        return self._side
 
     async def open(self) -> None:
         """Connect, and look at the server's version and settings."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from queuekit.backend import Change, Changes, Refusal
+from queuekit.backend import Change, Changes, Gate, Refusal
 from queuekit.backend.model import refused, unstorable
-from queuekit.errors import BackendRefused, InvalidOption, QueuekitError
+from queuekit.errors import BackendRefused, InvalidOption, QueuekitError, QueueMoved
 from queuekit.job import Job
 from queuekit_redis.connection import Argument
 from queuekit_redis.rows import due_of, flag_of, head_of, is_ready_at_once, read_odd
@@ -28,11 +28,15 @@ async def store(scripts: Scripts, jobs: Sequence[Job[Any]], *, atomic: bool) -> 
     await scripts.register({batch.queue for batch in batches})
     replicated = any(job.options.replicated for job in jobs)
     if atomic and len(batches) > 1:
+        await _refuse_if_moved(scripts, [batch.queue for batch in batches])
         replies = await _run_at_once(scripts, batches, replicated=replicated)
     else:
         replies = await _run_each(scripts, batches, replicated=replicated)
     for batch, reply in zip(batches, replies, strict=True):
         odd.update(batch.odd(reply))
+    moved = next((one for one in odd.values() if one.refused is Refusal.MOVED), None)
+    if atomic and moved:
+        raise QueueMoved(moved.ref.queue, moved.detail or "")
     return Changes(jobs, odd)
 
 
@@ -149,6 +153,14 @@ def _nothing_stored(jobs: Sequence[Job[Any]], odd: Mapping[int, Change]) -> Back
     return BackendRefused(
         f"Job {index} of the batch ({jobs[index].task}) can't be stored: {change.detail}. Nothing was stored."
     )
+
+
+async def _refuse_if_moved(scripts: Scripts, queues: Sequence[str]) -> None:
+    """What one transaction has begun it does not undo, so its queues are asked before."""
+    for queue, raw in zip(queues, await scripts.run_everywhere("sides_gate", queues), strict=True):
+        gate = Gate.of(raw.decode()) if raw else None
+        if gate and gate.shut:
+            raise QueueMoved(queue, gate.other)
 
 
 async def _run_each(scripts: Scripts, batches: Sequence[Batch], *, replicated: bool) -> list[Any]:

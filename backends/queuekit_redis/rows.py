@@ -162,7 +162,8 @@ def _odd_claim(claim: Claim, values: Sequence[int]) -> Claim:
 
 def read_change(queue: str, raw: Sequence[Any]) -> Change:
     """What became of a job."""
-    id_, found, now, generation, refused, holder, task, reason = raw
+    id_, found, now, generation, refused, holder, task, why = raw
+    reason, moved = why.decode() if why else None, refused == b"moved"
     return Change(
         JobRef(queue, UUID(bytes=id_)),
         State(found.decode()) if found else None,
@@ -170,8 +171,9 @@ def read_change(queue: str, raw: Sequence[Any]) -> Change:
         generation,
         Refusal(refused.decode()) if refused else None,
         UUID(bytes=holder) if holder else None,
+        detail=reason if moved else None,
         task=task.decode() if task else None,
-        reason=reason.decode() if reason else None,
+        reason=None if moved else reason,
     )
 
 

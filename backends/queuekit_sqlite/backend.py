@@ -25,6 +25,7 @@ from queuekit_sqlite.inspect import SqliteInspector
 from queuekit_sqlite.maintain import maintain, unserved
 from queuekit_sqlite.schedules import SqliteSchedules
 from queuekit_sqlite.settle import carry_out, prepare
+from queuekit_sqlite.sides import SqliteSide
 from queuekit_sqlite.statements import MIGRATIONS
 from queuekit_sqlite.transfer import SqliteTransfer
 
@@ -46,6 +47,7 @@ class SqliteBackend:
         self._inspector = SqliteInspector(lambda: self._store)
         self._transfer = SqliteTransfer(lambda: self._store)
         self._schedules = SqliteSchedules(lambda: self._store)
+        self._side = SqliteSide(lambda: self._store)
 
     @property
     def inspector(self) -> SqliteInspector:
@@ -61,6 +63,11 @@ class SqliteBackend:
     def schedules(self) -> SqliteSchedules:
         """The same store, for recurring work."""
         return self._schedules
+
+    @property
+    def side(self) -> SqliteSide:
+        """The same store, as one side of a cutover."""
+        return self._side
 
     async def open(self) -> None:
         """Connect, and make or check the schema.

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from queuekit.backend import REMEMBER_IDS, Change, Changes, Refusal, model
-from queuekit.errors import BackendRefused, InvalidOption
+from queuekit.errors import BackendRefused, InvalidOption, QueueMoved
 from queuekit.job import Job, KeyPolicy, Micros, State
 from queuekit.lifecycle import Event, allowed
-from queuekit_sqlite import keys, life, line, retention, rows
+from queuekit_sqlite import gates, keys, life, line, retention, rows
 from queuekit_sqlite.connection import Transaction, Values
 from queuekit_sqlite.errors import UNSTORABLE
 from queuekit_sqlite.keys import Holder
@@ -18,7 +18,7 @@ _REPLACING: Final = frozenset({KeyPolicy.REPLACE, KeyPolicy.DEBOUNCE})
 
 
 class NotAlike(Exception):
-    """A batch can't be stored by one statement: an id is known, or an element unstorable."""
+    """A batch can't be stored by one statement: an id is known, an element unstorable, or a queue has moved."""
 
 
 def check(given: Sequence[Job[Any]]) -> None:
@@ -42,7 +42,7 @@ def together(tx: Transaction, given: Sequence[Job[Any]]) -> Changes:
     """Store fresh jobs without keys.
 
     Raises:
-        NotAlike: roll back, and store them one by one.
+        NotAlike: roll back, and look at them one by one.
     """
     plain = all(job.options.plain for job in given)
     shape: Callable[[Job[Any], Micros], Values] = _plain_shape if plain else _shape
@@ -55,6 +55,8 @@ def together(tx: Transaction, given: Sequence[Job[Any]]) -> Changes:
             rest = shapes[id(options)] = shape(job, tx.now)
             tx.got_work.add(options.queue)
         values.append((id_.bytes, task, payload, *rest))
+    if gates.any_shut(tx, tx.got_work):
+        raise NotAlike
     try:
         stored = tx.insert("insert_plain", values) if plain else rows.add_all(tx, values)
     except UNSTORABLE as error:
@@ -68,12 +70,12 @@ def one_by_one(tx: Transaction, given: Sequence[Job[Any]], *, atomic: bool) -> C
     """Store jobs of any kind.
 
     Raises:
-        BackendRefused: one of an atomic batch is refused.
+        BackendRefused, QueueMoved: one of an atomic batch is refused.
     """
     changes: dict[int, Change] = {}
     for place, job in enumerate(given):
         try:
-            changes[place] = _enqueue(tx, job)
+            changes[place] = _enqueue(tx, job, atomic=atomic)
         except UNSTORABLE as error:
             if atomic:
                 raise BackendRefused(
@@ -103,9 +105,13 @@ def _dated(given: Sequence[Job[Any]], now: Micros) -> dict[int, Change]:
     }
 
 
-def _enqueue(tx: Transaction, job: Job[Any]) -> Change:
+def _enqueue(tx: Transaction, job: Job[Any], *, atomic: bool) -> Change:
     if known := retention.known(tx, job.ref):
         return _repeated(tx, job) or known
+    if (gate := gates.find(tx, job.options.queue)) and gate.shut:
+        if atomic:
+            raise QueueMoved(job.options.queue, gate.other)
+        return model.refused(job.ref, Refusal.MOVED, detail=gate.other)
     holder = keys.holder(tx, job.options.queue, job.key)
     if holder is None:
         return life.begin(tx, model.enqueued(job, tx.now))

@@ -11,7 +11,7 @@ from queuekit.backend import Change, JobFilter, Presence, QueueInfo, Refusal, Wo
 from queuekit.job import JobRef, State
 from queuekit.lifecycle import Event, allowed
 from queuekit.record import JobRecord
-from queuekit_sqlite import doorbell, keys, life, line, retention, rows
+from queuekit_sqlite import doorbell, gates, keys, life, line, retention, rows
 from queuekit_sqlite.connection import Store, Transaction, Values
 from queuekit_sqlite.rows import Stored
 
@@ -137,6 +137,9 @@ def _cancel(tx: Transaction, stored: Stored, event: Event) -> Change:
 
 def _rerun(tx: Transaction, stored: Stored) -> Change:
     record = stored.record
+    gate = gates.find(tx, record.ref.queue)
+    if gate and not gate.active:
+        return model.refused(record, Refusal.MOVED, detail=gate.other)
     holder = keys.holder(tx, record.ref.queue, record.job.key)
     if holder and holder.id != record.job.id:
         return model.refused(record, Refusal.KEY_HELD, holder=holder.id)
@@ -149,6 +152,7 @@ def _rerun(tx: Transaction, stored: Stored) -> Change:
 
 def _delete(tx: Transaction, stored: Stored) -> Change:
     record = stored.record
+    gates.bury(tx, record)
     if record.finished:
         retention.forget(tx, [stored.seq], since=tx.now)
     else:

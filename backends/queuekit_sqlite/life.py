@@ -10,7 +10,7 @@ from queuekit.backend import KEEP_FOR_WAITERS, Change, model
 from queuekit.job import Keep, ReturnKind, State
 from queuekit.lifecycle import Event, step
 from queuekit.record import JobRecord
-from queuekit_sqlite import doorbell, keys, line, retention, rows
+from queuekit_sqlite import doorbell, gates, keys, line, retention, rows
 from queuekit_sqlite.connection import Transaction
 from queuekit_sqlite.rows import Stored
 
@@ -64,6 +64,7 @@ def finish(tx: Transaction, stored: Stored, after: JobRecord, asked: Keep | None
         retention.note_success(tx, ended, keep)
     else:
         retention.drop(tx, stored, ended)
+    gates.bury(tx, ended)
     if awaited:
         doorbell.tell_waiters(tx, ended.ref)
     keys.follow(tx, ended)

@@ -47,6 +47,12 @@ def drop(tx: Transaction, stored: Stored, after: JobRecord) -> None:
     tx.run("drop", *point)
 
 
+def take_out(tx: Transaction, stored: Stored) -> None:
+    """Remove a job, and remember nothing of it: something else is to take its place."""
+    record = stored.record
+    tx.run("drop", stored.seq, record.job.id.bytes, record.life.delivery, stored.code)
+
+
 def drop_plain(tx: Transaction, points: Sequence[Values]) -> int:
     """Remove jobs that succeed now and leave no record; how many did."""
     if not points:

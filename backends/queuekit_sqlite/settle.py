@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from queuekit import codes
 from queuekit.backend import Change, Changes, model
 from queuekit.job import Ack, Keep, Micros, Return, State
-from queuekit_sqlite import doorbell, life, retention, rows
+from queuekit_sqlite import doorbell, gates, life, retention, rows
 from queuekit_sqlite.connection import Transaction, Values
 from queuekit_sqlite.errors import UNSTORABLE
 from queuekit_sqlite.rows import Stored
@@ -88,8 +88,8 @@ def carry_out(tx: Transaction, plan: Plan) -> Changes:
         return Changes(outcomes)
     if awaited := doorbell.find_awaited(tx):
         plan = prepare(outcomes, tx.settings.keep_succeeded, awaited)
-    # if not all of them ended just now, each is looked at for itself
-    alone = plan.rest if _succeed(tx, plan) else range(len(outcomes))
+    # if not all of them ended just now, or they have to leave tombstones, each is looked at for itself
+    alone = range(len(outcomes)) if gates.any_there(tx) or not _succeed(tx, plan) else plan.rest
     return Changes(outcomes, {index: _settle(tx, outcomes[index]) for index in alone})
 
 

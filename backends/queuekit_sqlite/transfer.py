@@ -36,7 +36,7 @@ def _store_all(records: Sequence[JobRecord], tx: Transaction) -> list[Change]:
 
 def _store(tx: Transaction, record: JobRecord) -> Change:
     try:
-        return _refusal(tx, record) or _stored(tx, record)
+        return _refusal(tx, record) or stored(tx, record)
     except UNSTORABLE as error:
         return model.refused(record.ref, Refusal.UNSTORABLE, detail=str(error))
 
@@ -58,7 +58,8 @@ def _refusal(tx: Transaction, record: JobRecord) -> Change | None:
     return None
 
 
-def _stored(tx: Transaction, record: JobRecord) -> Change:
+def stored(tx: Transaction, record: JobRecord) -> Change:
+    """A whole job is there from now on."""
     keep = model.kept(record, None, tx.settings, awaited=False)
     retention.note_success(tx, record, keep)
     return life.begin(tx, record)

@@ -339,6 +339,38 @@ GROUPS: Final[dict[str, list[Row]]] = {
             "transfer.py",
             "transfer.py: TransferCases",
         ),
+        Row(
+            "The gate of a queue in a cutover is read, and turned",
+            "backend/sides.py: Gate Side",
+            "lua/sides_turn.lua; lua/shared/gates.lua: read",
+            "functions/sides.sql: turn",
+            "sides.py: _turn; gates.py: find",
+            "sides.py: GateCases",
+        ),
+        Row(
+            "A job leaves for the other side, is held, or comes: one step, if it is what was seen",
+            "backend/sides.py: Stamp Swap",
+            "lua/sides_swap.lua; lua/shared/sides.lua: look",
+            "functions/sides.sql: swap look",
+            "sides.py: _swap _look",
+            "sides.py: CopyCases",
+        ),
+        Row(
+            "What ends in a cutover leaves a tombstone",
+            "backend/sides.py: Side",
+            "lua/shared/gates.lua: bury",
+            "functions/sides.sql: bury; functions/life.sql: finish",
+            "gates.py: bury",
+            "sides.py: TombstoneCases",
+        ),
+        Row(
+            "A queue that has moved refuses new jobs",
+            "errors.py: QueueMoved; store.py: _handle",
+            "lua/shared/enqueue.lua: refused_at_gate",
+            "functions/sides.sql: at_gate",
+            "enqueue.py: _enqueue; gates.py: any_shut",
+            "sides.py: GateCases",
+        ),
     ],
     "Around it": [
         Row(

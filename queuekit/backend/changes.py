@@ -23,6 +23,14 @@ class Refusal(StrEnum):
     """another job holds its key"""
     LOST = "lost"
     """the token is not the one of the job's present run: its lease has lapsed, or another has settled it"""
+    MOVED = "moved"
+    """the queue is served elsewhere: `Change.detail` is the fingerprint of that store"""
+    STALE = "stale"
+    """the queue is in another epoch than the one of the act"""
+    LATE = "late"
+    """the deadline of the act is over"""
+    CHANGED = "changed"
+    """what is there is not what it was when somebody decided"""
     UNSTORABLE = "unstorable"
     """the server does not take it; a run whose outcome it does not take ends as failed (`invalid_result`)"""
 
@@ -40,7 +48,7 @@ class Change(NamedTuple):
         refused: why what was asked for was not done; None: it was.
         holder: the id of the job that holds its key, if that refused or replaced it; of the job to be followed, if that
             is gone.
-        detail: of what is unstorable: what the server says.
+        detail: of what is unstorable: what the server says; of what has moved: where to.
         task, reason: of a job that the store itself has ended: its task, and why (`crashed`, `expired`).
     """
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from queuekit.backend import Backend
-from queuekit.testing.conformance import Conformance, LosingProxy, Lossy
+from queuekit.testing.conformance import Conformance, LosingProxy, Lossy, SideConformance
 from queuekit.testing.proxy import Proxy
 
 Make = Callable[[str], Awaitable[Backend]]
@@ -27,7 +27,7 @@ def schema_of(process: int) -> str:
     return f"conformance_{process}_{uuid4().hex[:12]}"
 
 
-class TestPostgres(Conformance):
+class TestPostgres(Conformance, SideConformance):
     @pytest.fixture
     async def namespace(self, postgres_url: str) -> AsyncIterator[str]:
         schema = schema_of(os.getpid())

@@ -4,13 +4,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from queuekit.backend import Backend
-from queuekit.testing.conformance import Conformance, LosingProxy, Lossy
+from queuekit.testing.conformance import Conformance, LosingProxy, Lossy, SideConformance
 from queuekit.testing.proxy import Proxy
 
 Make = Callable[[str], Awaitable[Backend]]
 
 
-class TestRedis(Conformance):
+class TestRedis(Conformance, SideConformance):
     @pytest.fixture
     async def backend(self, make_backend: Make, redis_url: str) -> Backend:
         return await make_backend(redis_url)

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from queuekit.backend import Backend
-from queuekit.testing.conformance import Conformance, LosingReplies, Lossy
+from queuekit.testing.conformance import Conformance, LosingReplies, Lossy, SideConformance
 
 Make = Callable[[str], Awaitable[Backend]]
 
 
-class TestSqlite(Conformance):
+class TestSqlite(Conformance, SideConformance):
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/queue.db"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import queuekit.testing.conformance as suite
-from queuekit.testing.conformance import Conformance
+from queuekit.testing.conformance import Conformance, SideConformance
 
 CASES = sorted(
     path for path in Path(suite.__file__).parent.glob("*.py") if not path.name.startswith("_")
@@ -69,7 +69,7 @@ def test_no_case_hides_another_of_its_name() -> None:
 
 def test_all_cases_are_collected() -> None:
     written = {case.name for path in CASES for case in _cases(path)}
-    collected = {name for name, _ in inspect.getmembers(Conformance) if name.startswith("test_")}
+    collected = {name for name, _ in _collected()}
     assert collected == written
     assert len(collected) >= 120
 
@@ -87,9 +87,8 @@ def test_a_backend_runs_every_case_as_it_is(path: Path) -> None:
         if inspect.isclass(found) and issubclass(found, Conformance) and found is not Conformance
     ]
     assert runner.__name__.startswith("Test")
-    for name, case in inspect.getmembers(Conformance):
-        if name.startswith("test_"):
-            assert getattr(runner, name) is case
+    for name, case in _collected():
+        assert getattr(runner, name) is case
 
 
 @each_runner
@@ -98,6 +97,13 @@ def test_a_backends_file_adds_nothing_but_fixtures(path: Path) -> None:
     assert not used & (WAYS_OUT | {"delattr", "setattr", "pytestmark", "__test__", "mark"})
     for node in ast.walk(_tree(path)):
         assert not isinstance(node, ast.Delete)
+
+
+def _collected() -> Iterator[tuple[str, object]]:
+    for kind in (Conformance, SideConformance):
+        for name, case in inspect.getmembers(kind):
+            if name.startswith("test_"):
+                yield name, case
 
 
 def _tree(path: Path) -> ast.Module:

@@ -3,14 +3,27 @@
 import pytest
 
 from docs.hooks.where import GROUPS, PLACES, ROOT, Row, names, page, stands_in
-from queuekit.backend import Backend, Inspector, Schedules, Transfer
+from queuekit.backend import Backend, Inspector, Schedules, Side, Transfer
 
 CONCERNS = (
     *("backend", "enqueue", "fetch", "settle", "leases", "wait", "doorbell", "maintain"),
-    *("inspect", "schedules", "transfer", "rows", "statements", "connection", "schema", "errors"),
+    *(
+        "inspect",
+        "schedules",
+        "transfer",
+        "sides",
+        "rows",
+        "statements",
+        "connection",
+        "schema",
+        "errors",
+    ),
 )
 """In the order in which they are read; a backend that has nothing of a kind leaves it out."""
-STEPS = {"life", "line", "keys", "notes", "retention", "doorbell", "leases", "record", "base"}
+STEPS = {
+    *("life", "line", "keys", "notes", "retention", "doorbell", "leases", "record", "base"),
+    *("gates", "whole", "census"),
+}
 """What a store does within its own step: modules, functions or parts of scripts."""
 ROWS = [row for rows in GROUPS.values() for row in rows]
 
@@ -57,13 +70,13 @@ def test_every_verb_has_a_place_on_the_page() -> None:
     """Each by the module or statement of its name, in each backend's table of contents."""
     verbs = {
         name
-        for kind in (Backend, Inspector, Schedules, Transfer)
+        for kind in (Backend, Inspector, Schedules, Transfer, Side)
         for name in vars(kind)
         if not name.startswith("_")
     }
     for place in ("redis", "postgres", "sqlite"):
         contents = "".join(
             (ROOT / PLACES[place] / f"{module}.py").read_text("utf-8")
-            for module in ("backend", "inspect", "schedules", "transfer")
+            for module in ("backend", "inspect", "schedules", "transfer", "sides")
         )
         assert {verb for verb in verbs if not stands_in(contents, verb)} == set()

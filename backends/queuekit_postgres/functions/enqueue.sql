@@ -53,17 +53,25 @@ END
 $$;
 
 -- Lets in a job that was inserted, or takes it out again: because the history knows it, which a later statement sees (its
--- snapshot is younger than any wait for a lock), or because another job holds its key.
+-- snapshot is younger than any wait for a lock), because its queue has moved, or because another job holds its key.
 CREATE OR REPLACE FUNCTION queuekit.admit(new queuekit.jobs, key_policy text, recorded boolean, patient boolean)
 RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   known queuekit.change;
+  refused queuekit.change;
 BEGIN
   IF recorded THEN
     known := queuekit.recorded(new.id, new.queue);
     IF known.id IS NOT NULL THEN
       DELETE FROM queuekit.jobs WHERE seq = new.seq;
       RETURN coalesce(queuekit.replaced(new.id, new.queue), known);
+    END IF;
+  END IF;
+  IF EXISTS (SELECT FROM queuekit.gates g WHERE g.queue = new.queue) THEN
+    refused := queuekit.at_gate(new.id, new.queue, patient);
+    IF refused.id IS NOT NULL THEN
+      DELETE FROM queuekit.jobs WHERE seq = new.seq;
+      RETURN refused;
     END IF;
   END IF;
   IF new.key IS NULL THEN
@@ -88,11 +96,11 @@ END
 $$;
 
 -- Stores jobs one after the other and rings; gives what became of those that were not just stored, to run at once or after
--- their delay. options: one JSON object each. All are inserted before the history is asked, for all of them at once, as
+-- their delay. whole: if one of them has moved, none is stored. options: one JSON object each. All are inserted before the history is asked, for all of them at once, as
 -- each question goes to a table for each day. Callers' sessions may keep a plan that was made for an empty table, hence the
 -- setting.
 CREATE OR REPLACE FUNCTION queuekit.store_all(
-  ids uuid[], tasks text[], payloads text[], keys text[], fresh boolean[], options text[], patient boolean
+  ids uuid[], tasks text[], payloads text[], keys text[], fresh boolean[], options text[], patient boolean, whole boolean
 ) RETURNS SETOF queuekit.change LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
   given queuekit.options[];
@@ -115,6 +123,9 @@ BEGIN
       became := queuekit.store(ids[n], tasks[n], payloads[n], keys[n], fresh[n], given[n], patient);
     ELSE
       became := queuekit.admit(placed[n], given[n].key_policy, NOT fresh[n] AND ids[n] = ANY(recorded), patient);
+    END IF;
+    IF whole AND became.refused = 'moved' THEN
+      RAISE '%', became.queue USING ERRCODE = 'QK001', DETAIL = became.reason;
     END IF;
     IF became.found IS NOT NULL OR became.refused IS NOT NULL
       OR became.now <> (CASE WHEN given[n].delay > 0 THEN SCHEDULED ELSE READY END) THEN
@@ -174,6 +185,9 @@ BEGIN
   o.max_lapses := LAPSES_ALLOWED;
   o.key_policy := 'reject';
   became := queuekit.store(id, task, '{"v":1,"a":' || args::text || '}', key, true, o, false);
+  IF became.refused = 'moved' THEN
+    RAISE 'Queue % has moved to %: enqueue there', queue, became.reason USING ERRCODE = 'QK001';
+  END IF;
   PERFORM queuekit.ring_all(ARRAY[queue]);
   RETURN coalesce(became.holder, id);
 END

@@ -76,11 +76,14 @@ BEGIN
   ELSIF event IN ('cancel', 'drain') THEN
     became.now := queuekit.cancel(held, keep);
   ELSIF event IN ('delete', 'clean') THEN
-    PERFORM queuekit.remove(job, job_queue, held.seq);
+    PERFORM queuekit.remove(job, job_queue, held.seq), queuekit.bury(job, job_queue, became.generation);
     became.now := NULL;
   ELSIF event = 'promote' THEN
     PERFORM queuekit.make_ready(ARRAY[held.seq]), queuekit.ring(ARRAY[job_queue], 1);
     became.now := READY;
+  ELSIF EXISTS (SELECT FROM queuekit.gates g WHERE g.queue = job_queue AND NOT g.active) THEN
+    became.refused := 'moved';
+    became.reason := (SELECT g.other FROM queuekit.gates g WHERE g.queue = job_queue);
   ELSE
     became.holder := queuekit.rerun(old);
     IF became.holder IS NULL THEN

@@ -113,6 +113,14 @@ BEGIN
       CASE WHEN key IS NOT NULL THEN queuekit.free_key(queue, key, id) END, extra, progress, (ending).reason, tags,
       queuekit.noted(errors, queuekit.stamped((ending).error)), history, logs
     FROM gone
+  ), buried AS (
+    INSERT INTO queuekit.copies AS c (id, queue, kind, generation, epoch, delivery, text)
+    SELECT id, queue, 'done', generation, 0, 0, '' FROM gone
+    WHERE (SELECT EXISTS (SELECT FROM queuekit.gates))
+      AND EXISTS (SELECT FROM queuekit.gates g WHERE g.queue = gone.queue)
+    ON CONFLICT (id, queue) DO UPDATE
+    SET kind = excluded.kind, generation = excluded.generation, epoch = 0, delivery = 0, text = ''
+    WHERE c.generation <= excluded.generation
   )
   SELECT (ending).n, queue, id, least(state, RUNNING::smallint), (ending).state, generation, NULL::text, NULL::uuid,
     CASE WHEN (ending).state = FAILED THEN task END, CASE WHEN (ending).state = FAILED THEN (ending).reason END

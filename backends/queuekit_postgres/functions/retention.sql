@@ -20,6 +20,10 @@ CREATE OR REPLACE FUNCTION queuekit.known(job uuid, job_queue text) RETURNS queu
       SELECT (NULL, queue, id, state, state, generation, 'known', NULL, NULL, NULL)::queuekit.change
       FROM queuekit.jobs WHERE id = job AND queue = job_queue
     ),
+    (
+      SELECT queuekit.refused(job, job_queue, 'known', NULL) FROM queuekit.copies
+      WHERE id = job AND queue = job_queue
+    ),
     queuekit.recorded(job, job_queue)
   )
 $$;

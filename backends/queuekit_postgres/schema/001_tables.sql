@@ -156,6 +156,30 @@ CREATE TABLE queuekit.schedules (
 CREATE INDEX schedules_name ON queuekit.schedules (name);
 CREATE INDEX schedules_due ON queuekit.schedules (queue, due_at) WHERE due_at IS NOT NULL AND NOT paused;
 
+-- Of queues that are in a cutover; gate: all of it, see queuekit.backend.Gate.
+CREATE TABLE queuekit.gates (
+  queue text PRIMARY KEY,
+  gate text NOT NULL,
+  epoch bigint NOT NULL,
+  active boolean NOT NULL,
+  shut boolean NOT NULL,
+  other text NOT NULL
+);
+
+-- In such queues: of jobs that are not this store's to run, and tombstones. kind: held, moving or done; epoch: of one that
+-- moves.
+CREATE TABLE queuekit.copies (
+  id uuid NOT NULL,
+  queue text NOT NULL,
+  kind text NOT NULL,
+  generation integer NOT NULL,
+  epoch bigint NOT NULL,
+  delivery bigint NOT NULL,
+  text text NOT NULL,
+  PRIMARY KEY (id, queue)
+);
+CREATE INDEX copies_kind ON queuekit.copies (queue, kind, id);
+
 -- Whole jobs, live and finished. follows: the job whose end a waiting one waits for, which holds their key.
 CREATE VIEW queuekit.living AS
 SELECT id, task, queue, payload, key, priority, max_attempts, own_lease, max_crashes, max_lapses, key_for, keep_age,

@@ -17,6 +17,14 @@ WITH gone AS (
       THEN queuekit.tell(queue, id)
       ELSE false
     END AS awaited
+), buried AS (
+  INSERT INTO queuekit.copies AS c (id, queue, kind, generation, epoch, delivery, text)
+  SELECT id, queue, 'done', generation, 0, 0, '' FROM gone
+  WHERE (SELECT EXISTS (SELECT FROM queuekit.gates))
+    AND EXISTS (SELECT FROM queuekit.gates g WHERE g.queue = gone.queue)
+  ON CONFLICT (id, queue) DO UPDATE
+  SET kind = excluded.kind, generation = excluded.generation, epoch = 0, delivery = 0, text = ''
+  WHERE c.generation <= excluded.generation
 )
 INSERT INTO queuekit.records (
   kept_until, delivery, enqueued_at, scheduled_at, started_at, finished_at, expires_at, own_lease, settled_delivery,

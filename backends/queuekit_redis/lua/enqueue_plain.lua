@@ -1,7 +1,7 @@
 -- Stores fresh jobs that are ready at once and have neither key nor expiry: one HSET and one ZADD for all.
 -- ARGV: flag of all; then for each job: id, priority, the rest of the record
--- Returns 1, or 0 with nothing changed if one of the ids is known.
--- uses: doorbell
+-- Returns 1, or 0 with nothing changed if one of the ids is known, or the queue has moved.
+-- uses: doorbell gates
 -- keys: jobs ready seq
 
 local first, total = SETTINGS + 2, (#ARGV - SETTINGS - 1) / 3
@@ -14,6 +14,9 @@ for i = first, #ARGV, 3 * BULK do
     if known then return 0 end
   end
 end
+
+local gate = gates.read()
+if gate and gate.shut then return 0 end
 
 local seq = redis.call('INCRBY', key.seq, total) - total
 for i = first, #ARGV, 3 * BULK do

@@ -1,8 +1,8 @@
 -- Carries out what a person asks for on each job whose state allows it.
 -- ARGV: the event, the states in which it is allowed (each with a space before and after), ids
 -- Returns the change of each.
--- uses: life record line keys notes retention doorbell
--- keys: jobs ended running cancels succeeded failed cancelled progress waiters
+-- uses: life record line keys notes retention doorbell gates
+-- keys: jobs ended running cancels succeeded failed cancelled progress waiters gate
 
 local event, allowed = ARGV[SETTINGS + 1], ARGV[SETTINGS + 2]
 local ENDED = {failed = key.failed, cancelled = key.cancelled}
@@ -30,6 +30,8 @@ local function cancel(id, state, c)
 end
 
 local function rerun(id, state, c)
+  local gate = gates.read()
+  if gate and not gate.active then return state, {refused = 'moved', reason = gate.other} end
   local blob = redis.call('HGET', key.jobs, id)
   local own = record.own(blob)
   local holder = own.key and keys.holder_of(own.key)
@@ -64,6 +66,7 @@ local function delete(id, state)
   else
     take_out(id)
   end
+  if present(key.gate) then gates.bury(id, record.counts(id).generation) end
   local own, channels = record.own(blob), redis.call('HGET', key.waiters, id)
   local how, delivery = retention.settled(id)
   retention.forget({id})

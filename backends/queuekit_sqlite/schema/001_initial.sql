@@ -144,3 +144,21 @@ CREATE TABLE schedules (
 
 CREATE INDEX schedules_name ON schedules (name);
 CREATE INDEX schedules_due ON schedules (queue, due_at) WHERE due_at IS NOT NULL AND paused = 0;
+
+CREATE TABLE gates ( -- of queues that are in a cutover
+    queue TEXT PRIMARY KEY,
+    gate TEXT NOT NULL -- see `queuekit.backend.Gate`
+) WITHOUT ROWID;
+
+CREATE TABLE copies ( -- in such queues: of jobs that are not this store's to run, and tombstones
+    id BLOB NOT NULL,
+    queue TEXT NOT NULL,
+    kind TEXT NOT NULL, -- held, moving or done
+    generation INTEGER NOT NULL,
+    epoch INTEGER NOT NULL, -- of one that moves
+    delivery INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (id, queue)
+) WITHOUT ROWID;
+
+CREATE INDEX copies_kind ON copies (queue, kind, id);

@@ -1,7 +1,9 @@
 -- name: find_known
--- Whether an id is there or was, and its seq (NULL: only the id is remembered).
+-- Whether an id is there or was, and its seq (NULL: only the id is remembered, or a copy is there).
 -- ?1 id, ?2 queue, ?3 now
 SELECT seq FROM jobs WHERE id = ?1 AND queue = ?2
+UNION ALL
+SELECT NULL FROM copies WHERE id = ?1 AND queue = ?2
 UNION ALL
 SELECT NULL FROM ids WHERE id = ?1 AND queue = ?2 AND forget_at > ?3;
 

@@ -28,6 +28,7 @@ from queuekit.testing.conformance.results import ResultsCases
 from queuekit.testing.conformance.retention import RetentionCases
 from queuekit.testing.conformance.retry import DeathCases, ReleaseCases, RetryCases, SnoozeCases
 from queuekit.testing.conformance.schedules import ScheduleCases
+from queuekit.testing.conformance.sides import CopyCases, GateCases, TombstoneCases
 from queuekit.testing.conformance.steer import (
     CleanCases,
     DeleteCases,
@@ -91,3 +92,8 @@ class Conformance(
     NeighbourCases,
 ):
     """Subclass it, name the subclass ``Test...`` and give it the fixtures `backend`, `other` and `lossy`."""
+
+
+@pytest.mark.asyncio
+class SideConformance(GateCases, CopyCases, TombstoneCases):
+    """The same for a backend that can take part in a cutover; beside `Conformance`, by the same fixtures."""

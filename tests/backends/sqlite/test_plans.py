@@ -8,7 +8,7 @@ import pytest
 
 from queuekit_sqlite.statements import MIGRATIONS, SQL
 
-TABLES = {"sleepers", "presences", "pauses", "ticks", "kinds", "waiters", "schedules"}
+TABLES = {"sleepers", "presences", "pauses", "ticks", "kinds", "waiters", "schedules", "gates"}
 FOUND = {"suspects", "ready", "aside", "failed", "page", "json_each"}
 SMALL = TABLES | FOUND
 """What may be read as a whole."""

@@ -1,6 +1,6 @@
 -- What becomes of a job that is enqueued.
--- uses: record line keys retention
--- keys: jobs
+-- uses: record line keys retention gates
+-- keys: jobs gate
 
 -- id, flag, ask the history of ids (1 or 0), key policy, due ('': by the delay), delay, expires ('': never), the rest of
 -- the record
@@ -57,6 +57,13 @@ local function put(job)
   return record.change(job.id, nil, state, 0, NONE)
 end
 
+-- Why the gate of a queue in a cutover refuses a job, if it does: what there is a copy of is known.
+local function refused_at_gate(id)
+  if gates.knows(id) then return record.unchanged(id, nil, {refused = 'known'}) end
+  local gate = gates.read()
+  if gate.shut then return record.unchanged(id, nil, {refused = 'moved', reason = gate.other}) end
+end
+
 -- Stores a job; what became of it, or nothing if it was just stored, to be scheduled if it has a delay, else ready.
 function enqueue.store(job, ask, policy)
   local id = job.id
@@ -67,6 +74,8 @@ function enqueue.store(job, ask, policy)
   job.own = record.own(job.blob)
   local holder = job.own.key and keys.holder_of(job.own.key)
   if ask == '1' and retention.remembers(id) then return repeated(holder, job) end
+  local refused = present(key.gate) and refused_at_gate(id)
+  if refused then return refused end
   if not holder then return put(job) end
   local state = line.state_of(holder)
   local open = state == 'scheduled' or state == 'ready' or state == 'running'

@@ -1,6 +1,6 @@
 -- What becomes of a job: the one door out of running, the end, the way back.
--- uses: record line keys notes retention doorbell
--- keys: jobs running leases cancels waiters ended succeeded tasks
+-- uses: record line keys notes retention doorbell gates
+-- keys: jobs running leases cancels waiters ended succeeded tasks gate
 
 -- What the store has made of a job; of one that it has failed it tells the task and the reason, too.
 function life.told(id, blob, found, became, generation, reason)
@@ -13,6 +13,7 @@ end
 function life.finish(id, blob, own, over)
   local channels = redis.call('HGET', key.waiters, id)
   redis.call('HDEL', key.cancels, id)
+  if present(key.gate) then gates.bury(id, record.counts(id).generation) end
   retention.keep(id, blob, own, over, channels)
   if channels then doorbell.tell(id, channels) end
   if own.key then keys.follow(id, own) end
@@ -114,11 +115,13 @@ end
 
 -- Does not go through the one door (life.leave): plain successes, in bulk.
 -- Acks at most BULK of them from ARGV[first]: the number of groups; of each group its task, retention and size; all ids;
--- all addresses; all results. False, with nothing changed, unless every token is its job's present one.
+-- all addresses; all results. False, with nothing changed, unless every token is its job's present one, and no cutover is
+-- under way.
 function life.succeed(first)
   local groups, total = tonumber(ARGV[first]), 0
   for g = 1, groups do total = total + ARGV[first + 4 * g] end
   if total == 0 then return true end
+  if present(key.gate) then return false end -- each has to leave a tombstone
   local from = first + 4 * groups + 1
   local last = from + total - 1
   for i, address in ipairs(redis.call('HMGET', key.running, unpack(ARGV, from, last))) do

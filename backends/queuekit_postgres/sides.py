@@ -1,0 +1,145 @@
+"""One side of a cutover: the gates of queues, and copies of jobs that are not this store's to run."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from queuekit import codes
+from queuekit.backend import Copy, Gate, Kind, Page, Refusal, Stamp, Swap, Swapped
+from queuekit.job import JobRef
+from queuekit_postgres.connection import Lanes
+from queuekit_postgres.inspect import PostgresInspector
+from queuekit_postgres.rows import columns
+from queuekit_postgres.statements import Statements
+
+AT_ONCE: Final = 500
+"""Steps of one statement."""
+_NOWHERE: Final = UUID(int=0)
+_FIRST: Final = [codes.READY, -(2**31), 0]
+"""The beginning of the line: a code, and a place in the order of that."""
+_WITH_RECORDS: Final = frozenset({Kind.LIVE, Kind.RUNNING, Kind.FAILED, Kind.DONE})
+
+
+class PostgresSide:
+    """A Postgres backend as one side of a cutover."""
+
+    def __init__(self, statements: Statements, lanes: Lanes, inspector: PostgresInspector) -> None:
+        self._statements = statements
+        self._lanes = lanes
+        self._inspector = inspector
+
+    async def gates(self, queues: Sequence[str]) -> list[Gate | None]:
+        """The gates of queues, in this order."""
+        rows = await self._fetch("gates", list(queues))
+        found = {row["queue"]: Gate.of(row["gate"]) for row in rows}
+        return [found.get(queue) for queue in queues]
+
+    async def turn(
+        self,
+        queue: str,
+        before: Gate | None,
+        after: Gate | None,
+        *,
+        without: Collection[Kind] = (),
+    ) -> Gate | None:
+        """Put another gate in place of the one that somebody saw; what is there then."""
+        seen = before.text if before else None
+        new = (
+            (after.text, after.epoch, after.active, after.shut, after.other)
+            if after
+            else [None] * 5
+        )
+        (row,) = await self._fetch("turn", queue, seen, *new, list(without))
+        return Gate.of(row["gate"]) if row["gate"] else None
+
+    async def census(self, queue: str) -> Mapping[Kind, int]:
+        """How many copies there are of each kind."""
+        counts: dict[Kind, int] = {}
+        for kind, count in await self._fetch("census", queue):
+            counts[Kind(kind)] = counts.get(Kind(kind), 0) + count
+        return counts
+
+    async def look(self, refs: Sequence[JobRef]) -> list[Copy]:
+        """What is there of jobs, in this order."""
+        rows = await self._fetch("copies", [ref.id for ref in refs], [ref.queue for ref in refs])
+        found = {JobRef(row["queue"], row["id"]): _copy(row) for row in rows}
+        # The records are read after the stamps: a step that goes by an older stamp is refused then.
+        of = [ref for ref, copy in found.items() if copy.stamp.kind in _WITH_RECORDS]
+        for ref, record in zip(of, await self._inspector.get(of), strict=True):
+            found[ref] = found[ref]._replace(record=record)
+        return [found[ref] for ref in refs]
+
+    async def page(
+        self, queue: str, kind: Kind, *, cursor: str | None = None, limit: int = 500
+    ) -> Page:
+        """Copies of a kind."""
+        match kind:
+            case Kind.LIVE:
+                return await self._page_of_line(queue, cursor, limit)
+            case Kind.FAILED:
+                end, id_ = json.loads(cursor) if cursor else (0, str(_NOWHERE))
+                rows = await self._fetch("page_failed", queue, end, UUID(id_), limit)
+                place = [rows[-1]["kept_until"], str(rows[-1]["id"])] if rows else []
+                more = json.dumps(place) if len(rows) == limit else None
+                return Page(await self._still(queue, kind, [row["id"] for row in rows]), more)
+            case _:
+                after = UUID(cursor) if cursor else _NOWHERE
+                rows = await self._fetch("page_copies", queue, kind, after, limit)
+                copies = [
+                    Copy(JobRef(queue, id_), Stamp(kind, *stamp), text=text)
+                    for id_, *stamp, text in rows
+                ]
+                return Page(copies, str(rows[-1]["id"]) if len(rows) == limit else None)
+
+    async def swap(self, swaps: Sequence[Swap]) -> list[Swapped]:
+        """Carry out steps, each for itself."""
+        done: list[Swapped] = []
+        for start in range(0, len(swaps), AT_ONCE):
+            given = json.dumps([_written(one) for one in swaps[start : start + AT_ONCE]])
+            for kind, *stamp, refused in await self._fetch("swap", given):
+                found = Stamp(Kind(kind), *stamp)
+                done.append(Swapped(found, Refusal(refused) if refused else None))
+        return done
+
+    async def _page_of_line(self, queue: str, cursor: str | None, limit: int) -> Page:
+        """Ready ones in their order, then the others, each kind of them in its order."""
+        code, *place = json.loads(cursor) if cursor else _FIRST
+        while code < codes.RUNNING:
+            rows = await self._fetch("page_of_line", queue, code, *place, limit)
+            if rows:
+                copies = await self._still(queue, Kind.LIVE, [row["job"] for row in rows])
+                return Page(copies, json.dumps([code, rows[-1]["before"], rows[-1]["behind"]]))
+            code, place = code + 1, _FIRST[1:]
+        return Page([], None)
+
+    async def _still(self, queue: str, kind: Kind, ids: Sequence[UUID]) -> list[Copy]:
+        """Those of these jobs that are of that kind."""
+        copies = await self.look([JobRef(queue, id_) for id_ in ids])
+        return [copy for copy in copies if copy.stamp.kind is kind]
+
+    async def _fetch(self, name: str, *args: object) -> "list[asyncpg.Record]":
+        return await self._lanes.fetch(self._statements[name], *args)
+
+
+def _copy(row: asyncpg.Record) -> Copy:
+    id_, queue, kind, *stamp, text = row
+    return Copy(JobRef(queue, id_), Stamp(Kind(kind), *stamp), text=text)
+
+
+def _written(one: Swap) -> dict[str, Any]:
+    """A step as the function takes it."""
+    after = one.after
+    step: dict[str, Any] = {
+        "id": str(one.ref.id),
+        "queue": one.ref.queue,
+        "before": one.before._asdict(),
+        "epoch": one.epoch,
+        "until": one.until,
+        "after": {**after.stamp._asdict(), "text": after.text},
+    }
+    if after.record is not None:
+        step["whole"] = columns(0, after.record)
+    return step

@@ -1,0 +1,28 @@
+-- The gates of queues that are in a cutover, and what the verbs owe to them. A gate is stored as `queuekit.backend.Gate` tells
+-- it: side, epoch, mark, epoch of the mark, fingerprint of the other store.
+-- keys: gate held moving tombs
+
+-- The gate, nil if there is none.
+function gates.read()
+  local raw = redis.call('GET', key.gate)
+  if not raw then return nil end
+  local side, epoch, mark, other = string.match(raw, '^(%d+) (%d+) (%a+) %d+ (.*)$')
+  return {
+    epoch = tonumber(epoch), active = epoch % 2 ~= tonumber(side), shut = mark == 'sealed' or mark == 'closed', other = other,
+  }
+end
+
+-- What ends, or goes, in a cutover leaves a tombstone, unless there is one of a later generation.
+function gates.bury(id, generation)
+  local old = redis.call('HGET', key.tombs, id)
+  if old and tonumber(string.match(old, '^%d+')) > generation then return end
+  redis.call('HSET', key.tombs, id, text(generation) .. ' 0 0\n')
+end
+
+-- Whether there is a copy of a job that is not this store's to run.
+function gates.knows(id)
+  for _, name in ipairs({key.held, key.moving, key.tombs}) do
+    if redis.call('HEXISTS', name, id) == 1 then return true end
+  end
+  return false
+end
