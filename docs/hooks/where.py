@@ -345,7 +345,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
             "lua/sides_turn.lua; lua/shared/gates.lua: read",
             "functions/sides.sql: turn",
             "sides.py: _turn; gates.py: find",
-            "sides.py: GateCases",
+            "gates.py: GateCases",
         ),
         Row(
             "A job leaves for the other side, is held, or comes: one step, if it is what was seen",
@@ -361,7 +361,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
             "lua/shared/gates.lua: bury",
             "functions/sides.sql: bury; functions/life.sql: finish",
             "gates.py: bury",
-            "sides.py: TombstoneCases",
+            "tombstones.py: TombstoneCases",
         ),
         Row(
             "A queue that has moved refuses new jobs",
@@ -369,7 +369,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
             "lua/shared/enqueue.lua: refused_at_gate",
             "functions/sides.sql: at_gate",
             "enqueue.py: _enqueue; gates.py: any_shut",
-            "sides.py: GateCases",
+            "gates.py: GateCases",
         ),
     ],
     "Around it": [

@@ -15,6 +15,7 @@ from queuekit.testing.conformance.due import DueCases
 from queuekit.testing.conformance.enqueue import EnqueueCases
 from queuekit.testing.conformance.expire import ExpireCases
 from queuekit.testing.conformance.fetch import FetchCases
+from queuekit.testing.conformance.gates import GateCases
 from queuekit.testing.conformance.inspect import FindCases, GetCases, QueuesCases
 from queuekit.testing.conformance.keys import KeyAndRerunCases, KeyUntilCases, RejectCases
 from queuekit.testing.conformance.lease import HeartbeatCases, LapseCases, LeasesCases
@@ -28,7 +29,7 @@ from queuekit.testing.conformance.results import ResultsCases
 from queuekit.testing.conformance.retention import RetentionCases
 from queuekit.testing.conformance.retry import DeathCases, ReleaseCases, RetryCases, SnoozeCases
 from queuekit.testing.conformance.schedules import ScheduleCases
-from queuekit.testing.conformance.sides import CopyCases, GateCases, TombstoneCases
+from queuekit.testing.conformance.sides import CopyCases
 from queuekit.testing.conformance.steer import (
     CleanCases,
     DeleteCases,
@@ -39,6 +40,7 @@ from queuekit.testing.conformance.steer import (
 )
 from queuekit.testing.conformance.storable import StorableCases
 from queuekit.testing.conformance.suspects import SuspectCases
+from queuekit.testing.conformance.tombstones import TombstoneCases
 from queuekit.testing.conformance.transfer import TransferCases
 from queuekit.testing.conformance.wait import WaitCases
 
