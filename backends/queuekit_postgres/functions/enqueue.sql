@@ -96,9 +96,9 @@ END
 $$;
 
 -- Stores jobs one after the other and rings; gives what became of those that were not just stored, to run at once or after
--- their delay. whole: if one of them has moved, none is stored. options: one JSON object each. All are inserted before the history is asked, for all of them at once, as
--- each question goes to a table for each day. Callers' sessions may keep a plan that was made for an empty table, hence the
--- setting.
+-- their delay. options: one JSON object each. whole: if the queue of one has moved, none is stored. All are inserted before
+-- the history is asked, for all of them at once, as each question goes to a table for each day. Callers' sessions may keep
+-- a plan that was made for an empty table, hence the setting.
 CREATE OR REPLACE FUNCTION queuekit.store_all(
   ids uuid[], tasks text[], payloads text[], keys text[], fresh boolean[], options text[], patient boolean, whole boolean
 ) RETURNS SETOF queuekit.change LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
