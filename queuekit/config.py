@@ -23,7 +23,7 @@ PREFIX: Final = "QUEUEKIT_"
 OUR_TOOLS: Final = ("test_", "chaos")
 """How the names of variables begin that only the test suite reads."""
 DEFAULT_URL: Final = "sqlite:///queuekit.db"
-URLS: Final = ("url", "listen_url")
+URLS: Final = ("url", "listen_url", "cutover_to")
 _told: Final[set[str]] = set()
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -48,6 +48,9 @@ class Settings(BaseSettings):
         url: of the backend: ``redis://``, ``postgres://``, ``sqlite:///file`` or ``sqlite://`` (in memory).
         namespace: Redis key prefix and Postgres schema.
         listen_url: a direct connection for doorbells where `url` leads through a pooler.
+        cutover_to: of the backend to which queues are to move, while they are served (see `queuekit.cutover`).
+        mirror: whether an enqueue of a queue in a cutover waits for its mirror (``"sync"``), fails without it
+            (``"strict"``), or does not wait (``"async"``).
         pooler: ``"transaction"`` behind pgbouncer in that mode.
         timeout: seconds until a call to the server gives up.
         lease: seconds after which a worker that was not heard of counts as dead.
@@ -70,6 +73,8 @@ class Settings(BaseSettings):
     url: str = DEFAULT_URL
     namespace: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,40}$")] = "queuekit"
     listen_url: str | None = None
+    cutover_to: str | None = None
+    mirror: Literal["sync", "strict", "async"] = "sync"
     pooler: Literal["transaction"] | None = None
     timeout: Annotated[Positive, Field(le=600)] = 10.0
     lease: Annotated[Lease, Field(le=86_400)] = 30.0
@@ -159,7 +164,7 @@ def load(**arguments: Any) -> Settings:
             "The URL is empty; pass one, or None for QUEUEKIT_URL and its default"
         )
     filled = {name: _filled_in(value) for name in URLS if (value := getattr(settings, name))}
-    filled["url"] = _absolute(filled["url"])
+    filled |= {name: _absolute(filled[name]) for name in ("url", "cutover_to") if name in filled}
     return settings.model_copy(update=filled)
 
 

@@ -18,6 +18,8 @@ from queuekit.loops import start
 
 MOST_JOBS: Final = 1_000
 MOST_BYTES: Final = 4_000_000
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two sendings of what got no answer."""
 RESEND_FOR: Final = 60.0
 """Seconds for which an enqueue without an answer is repeated."""
 RESEND_UNTIL: Final = timedelta(seconds=120)
@@ -112,7 +114,7 @@ class Producer:
             if loop.time() + delay > give_up:
                 raise OutcomeUnknown(jobs[0].id, resend_until)
             await asyncio.sleep(delay * random.uniform(0.5, 1))
-            delay = min(delay * 2, 5.0)
+            delay = min(delay * 2, LONGEST_PAUSE)
             jobs = [job._replace(fresh=False) for job in jobs]
 
 

@@ -4,12 +4,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from uuid import UUID
 
 from queuekit.backend import Backend, Change, Inspector, Refusal
 from queuekit.config import Settings
 from queuekit.context import current_run
+from queuekit.cutover.shim import CutoverBackend
 from queuekit.errors import BackendRefused, InvalidOption, QueueMoved
 from queuekit.handle import Handle
 from queuekit.job import Job, JobRef, State
@@ -205,10 +206,21 @@ class Store:
             self._lines = {
                 known: line for known, line in self._lines.items() if not known.is_closed()
             }
-            backend = backend_class(self.settings.url)(self.settings.url, self.settings.backend)
-            line = self._lines[loop] = _Line(backend)
+            line = self._lines[loop] = _Line(_backend_of(self.settings))
         await line.open()
         return line
+
+
+def _backend_of(settings: Settings) -> Backend:
+    """The one that is configured; both as one while a cutover is."""
+    first = backend_class(settings.url)(settings.url, settings.backend)
+    to = settings.cutover_to
+    if to is None:
+        return first
+    second = backend_class(to)(to, settings.backend)
+    return cast(
+        Backend, CutoverBackend(first, second, settings.mirror)
+    )  # made otherwise than by a URL
 
 
 class _Line:

@@ -59,7 +59,7 @@ class PostgresBackend:
         self._inspector = PostgresInspector(statements, lanes, keep_failed)
         self._transfer = PostgresTransfer(statements, lanes)
         self._schedules = PostgresSchedules(statements, lanes)
-        self._side = PostgresSide(statements, lanes, self._inspector)
+        self._side = PostgresSide(statements, lanes, self._inspector, self._enqueuing)
 
     @property
     def inspector(self) -> PostgresInspector:

@@ -1,21 +1,25 @@
 """Enqueueing: plain new jobs in one insert, anything else one after the other in one function of the schema."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from queuekit.backend import Change, Changes, Refusal
+from queuekit.backend import Change, Changes, Guard, Refusal
 from queuekit.backend.model import refused
 from queuekit.errors import BackendRefused, InvalidOption
-from queuekit.job import Job
+from queuekit.job import Job, Micros
 from queuekit_postgres.connection import Connection, Lanes
 from queuekit_postgres.errors import Unstorable, halved
 from queuekit_postgres.rows import odd, options
 from queuekit_postgres.statements import Statements
 
 Batch = Sequence[Job[Any]]
+Unguarded = tuple[None, None]
+UNGUARDED: Final[Unguarded] = (None, None)
+"""In any epoch, at any time."""
 
 
 class Enqueuing:
@@ -32,14 +36,19 @@ class Enqueuing:
         if connection is not None:
             return Changes(jobs, await self._within(jobs, connection))
         if not atomic:
-            return Changes(jobs, await halved(self._send, _refuse, jobs))
+            return await self.guarded(jobs, UNGUARDED)
         try:
-            return Changes(jobs, await self._send(jobs, whole=True))
+            return Changes(jobs, await self._send(jobs, UNGUARDED, whole=True))
         except Unstorable as error:
             guilty = await self._guilty(jobs)
             raise BackendRefused(
                 f"Job {guilty} of the batch: {error} Nothing was stored."
             ) from error
+
+    async def guarded(self, jobs: Batch, guard: Guard | Unguarded) -> Changes:
+        """Store jobs in an epoch and before a moment."""
+        send = partial(self._send, guard=guard)
+        return Changes(jobs, await halved(send, _refuse, jobs) if jobs else {})
 
     async def _within(self, jobs: Batch, connection: object) -> dict[int, Change]:
         if not isinstance(connection, asyncpg.Connection | PoolConnectionProxy):
@@ -51,21 +60,28 @@ class Enqueuing:
                 "Open a transaction on the connection first: `async with conn.transaction():`."
             )
         store = self._statements["store"]
-        return odd(await connection.fetch(store, *_columns(jobs), False, False))
+        return odd(await connection.fetch(store, *_columns(jobs), False, False, *UNGUARDED))
 
-    async def _send(self, jobs: Batch, *, whole: bool = False) -> dict[int, Change]:
-        if all(job.options.plain and job.key is None and job.fresh for job in jobs):
+    async def _send(
+        self, jobs: Batch, guard: Guard | Unguarded, *, whole: bool = False
+    ) -> dict[int, Change]:
+        epoch, until = guard
+        if epoch is None and all(
+            job.options.plain and job.key is None and job.fresh for job in jobs
+        ):
             try:
-                if await self._insert(jobs):
+                if await self._insert(jobs, until):
                     return {}
             except Unstorable as error:
                 if not isinstance(error.__cause__, asyncpg.UniqueViolationError):
                     raise
-        rows = await self._lanes.fetch(self._statements["store"], *_columns(jobs), True, whole)
+        rows = await self._lanes.fetch(
+            self._statements["store"], *_columns(jobs), True, whole, *guard
+        )
         return odd(rows)
 
-    async def _insert(self, jobs: Batch) -> int:
-        """Store plain jobs; how many: none if a queue has moved."""
+    async def _insert(self, jobs: Batch, until: Micros | None) -> int:
+        """Store plain jobs; how many: none if a queue has moved, or it is too late."""
         return await self._lanes.execute(
             self._statements["insert"],
             [job.id for job in jobs],
@@ -74,6 +90,7 @@ class Enqueuing:
             [job.payload for job in jobs],
             [job.options.priority for job in jobs],
             [job.options.max_attempts for job in jobs],
+            until,
         )
 
     async def _guilty(self, jobs: Batch) -> int:
@@ -91,7 +108,9 @@ class Enqueuing:
         trial = connection.transaction()
         await trial.start()
         try:
-            await connection.fetch(self._statements["store"], *_columns(jobs), True, False)
+            await connection.fetch(
+                self._statements["store"], *_columns(jobs), True, False, *UNGUARDED
+            )
         except (asyncpg.PostgresError, asyncpg.DataError, UnicodeError):
             return False
         finally:

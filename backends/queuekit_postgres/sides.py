@@ -8,9 +8,21 @@ from uuid import UUID
 import asyncpg
 
 from queuekit import codes
-from queuekit.backend import Copy, Gate, Kind, Page, Refusal, Stamp, Swap, Swapped
-from queuekit.job import JobRef
+from queuekit.backend import (
+    Changes,
+    Copy,
+    Gate,
+    Guard,
+    Kind,
+    Page,
+    Refusal,
+    Stamp,
+    Swap,
+    Swapped,
+)
+from queuekit.job import Job, JobRef, Micros
 from queuekit_postgres.connection import Lanes
+from queuekit_postgres.enqueue import Enqueuing
 from queuekit_postgres.inspect import PostgresInspector
 from queuekit_postgres.rows import columns
 from queuekit_postgres.statements import Statements
@@ -26,10 +38,23 @@ _WITH_RECORDS: Final = frozenset({Kind.LIVE, Kind.RUNNING, Kind.FAILED, Kind.DON
 class PostgresSide:
     """A Postgres backend as one side of a cutover."""
 
-    def __init__(self, statements: Statements, lanes: Lanes, inspector: PostgresInspector) -> None:
+    def __init__(
+        self,
+        statements: Statements,
+        lanes: Lanes,
+        inspector: PostgresInspector,
+        enqueuing: Enqueuing,
+    ) -> None:
         self._statements = statements
         self._lanes = lanes
         self._inspector = inspector
+        self._enqueuing = enqueuing
+
+    async def clock(self) -> Micros:
+        """The server's clock."""
+        (row,) = await self._fetch("clock")
+        now: Micros = row[0]
+        return now
 
     async def gates(self, queues: Sequence[str]) -> list[Gate | None]:
         """The gates of queues, in this order."""
@@ -54,6 +79,10 @@ class PostgresSide:
         )
         (row,) = await self._fetch("turn", queue, seen, *new, list(without))
         return Gate.of(row["gate"]) if row["gate"] else None
+
+    async def enqueue(self, jobs: Sequence[Job[Any]], guard: Guard) -> Changes:
+        """Store jobs in an epoch and before a moment."""
+        return await self._enqueuing.guarded(jobs, guard)
 
     async def census(self, queue: str) -> Mapping[Kind, int]:
         """How many copies there are of each kind."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from queuekit.backend import Change, Changes, Gate, Refusal
+from queuekit.backend import Change, Changes, Gate, Guard, Refusal
 from queuekit.backend.model import refused, unstorable
 from queuekit.errors import BackendRefused, InvalidOption, QueuekitError, QueueMoved
 from queuekit.job import Job
@@ -14,17 +14,19 @@ from queuekit_redis.statements import Scripts, bounded, raised
 MOST_JOBS: Final = 1000
 
 
-async def store(scripts: Scripts, jobs: Sequence[Job[Any]], *, atomic: bool) -> Changes:
+async def store(
+    scripts: Scripts, jobs: Sequence[Job[Any]], *, atomic: bool = False, guard: Guard | None = None
+) -> Changes:
     """Store jobs; one answer each, in order."""
     odd: dict[int, Change] = {}
     try:
-        batches = list(_batches(scripts, jobs, range(len(jobs)), whole=atomic))
+        batches = list(_batches(scripts, jobs, range(len(jobs)), guard, whole=atomic))
     except UnicodeEncodeError:
         odd = _unstorable(jobs)
         if atomic:
             raise _nothing_stored(jobs, odd) from None
         usable = [index for index in range(len(jobs)) if index not in odd]
-        batches = list(_batches(scripts, jobs, usable, whole=False))
+        batches = list(_batches(scripts, jobs, usable, guard, whole=False))
     await scripts.register({batch.queue for batch in batches})
     replicated = any(job.options.replicated for job in jobs)
     if atomic and len(batches) > 1:
@@ -48,6 +50,7 @@ class Batch:
         queue: theirs.
         indices: their places in what the caller gave.
         jobs: themselves.
+        guard: what storing them depends on.
 
     Attributes:
         call: the script that stores them.
@@ -57,11 +60,17 @@ class Batch:
     """
 
     def __init__(
-        self, scripts: Scripts, queue: str, indices: Sequence[int], jobs: Sequence[Job[Any]]
+        self,
+        scripts: Scripts,
+        queue: str,
+        indices: Sequence[int],
+        jobs: Sequence[Job[Any]],
+        guard: Guard | None,
     ) -> None:
         self.queue = queue
         self._indices = indices
         self._jobs = jobs
+        self._guard = guard
         self.plain = _are_plain(jobs)
         if self.plain:
             self.call = scripts.call("enqueue_plain", queue, self._plain_arguments())
@@ -84,6 +93,7 @@ class Batch:
 
     def _plain_arguments(self) -> Iterator[Argument]:
         flag = flag_of(self._jobs[0])
+        yield from self._guards()
         yield flag
         task, options, head, priority = "", None, b"", 0
         for job in self._jobs:
@@ -95,8 +105,13 @@ class Batch:
             yield head + job.payload.encode()
 
     def _arguments(self) -> Iterator[Argument]:
+        yield from self._guards()
         for job in self._jobs:
             yield from fields_of(job)
+
+    def _guards(self) -> tuple[Argument, Argument]:
+        epoch, until = self._guard or (None, "")
+        return "" if epoch is None else epoch, until
 
 
 def fields_of(job: Job[Any]) -> Iterator[Argument]:
@@ -126,7 +141,12 @@ def _unstorable(jobs: Sequence[Job[Any]]) -> dict[int, Change]:
 
 
 def _batches(
-    scripts: Scripts, jobs: Sequence[Job[Any]], usable: Sequence[int], *, whole: bool
+    scripts: Scripts,
+    jobs: Sequence[Job[Any]],
+    usable: Sequence[int],
+    guard: Guard | None,
+    *,
+    whole: bool,
 ) -> Iterator[Batch]:
     """Jobs by queue, in batches of bounded size.
 
@@ -134,6 +154,7 @@ def _batches(
         scripts: of the backend.
         jobs: of any queues.
         usable: indices of those to be stored.
+        guard: what storing them depends on.
         whole: all jobs of a queue go together.
     """
 
@@ -145,7 +166,7 @@ def _batches(
         by_queue.setdefault(jobs[index].options.queue, []).append(index)
     for queue, indices in by_queue.items():
         for some in [indices] if whole else bounded(indices, size_of, MOST_JOBS):
-            yield Batch(scripts, queue, some, [jobs[index] for index in some])
+            yield Batch(scripts, queue, some, [jobs[index] for index in some], guard)
 
 
 def _nothing_stored(jobs: Sequence[Job[Any]], odd: Mapping[int, Change]) -> BackendRefused:

@@ -4,9 +4,21 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from queuekit.backend import Copy, Gate, Kind, Page, Refusal, Stamp, Swap, Swapped
-from queuekit.job import JobRef
+from queuekit.backend import (
+    Changes,
+    Copy,
+    Gate,
+    Guard,
+    Kind,
+    Page,
+    Refusal,
+    Stamp,
+    Swap,
+    Swapped,
+)
+from queuekit.job import Job, JobRef, Micros
 from queuekit_redis.connection import Argument
+from queuekit_redis.enqueue import store
 from queuekit_redis.inspect import RedisInspector
 from queuekit_redis.rows import written_record
 from queuekit_redis.statements import Scripts, bounded, by_queue
@@ -22,6 +34,11 @@ class RedisSide:
     def __init__(self, scripts: Scripts, inspector: RedisInspector) -> None:
         self._scripts = scripts
         self._inspector = inspector
+
+    async def clock(self) -> Micros:
+        """The server's clock."""
+        seconds, micros = await self._scripts.command("TIME")
+        return int(seconds) * 1_000_000 + int(micros)
 
     async def gates(self, queues: Sequence[str]) -> list[Gate | None]:
         """The gates of queues, in this order."""
@@ -39,6 +56,10 @@ class RedisSide:
         texts = [gate.text.encode() if gate else "" for gate in (before, after)]
         await self._scripts.register({queue})
         return _gate(await self._scripts.run_one("sides_turn", queue, *texts, *without))
+
+    async def enqueue(self, jobs: Sequence[Job[Any]], guard: Guard) -> Changes:
+        """Store jobs in an epoch and before a moment."""
+        return await store(self._scripts, jobs, guard=guard)
 
     async def census(self, queue: str) -> Mapping[Kind, int]:
         """How many copies there are of each kind."""

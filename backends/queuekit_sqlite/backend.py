@@ -92,13 +92,7 @@ class SqliteBackend:
             raise InvalidOption(
                 "connection= needs Postgres: SQLite jobs are stored by a connection of their own."
             )
-        enqueue.check(jobs)
-        if enqueue.alike(jobs):
-            try:
-                return await self._store.write(lambda tx: enqueue.together(tx, jobs))
-            except enqueue.NotAlike:
-                pass
-        return await self._store.write(lambda tx: enqueue.one_by_one(tx, jobs, atomic=atomic))
+        return await enqueue.store(self._store, jobs, atomic=atomic)
 
     async def fetch(self, ask: Ask, *, settle: Sequence[Ack | Return] = ()) -> Fetched:
         """Claim up to `ask.limit` ready jobs, and settle outcomes on the way, in one transaction."""

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from queuekit.backend import REMEMBER_IDS, Change, Changes, Refusal, model
+from queuekit.backend import REMEMBER_IDS, Change, Changes, Guard, Refusal, model
 from queuekit.errors import BackendRefused, InvalidOption, QueueMoved
 from queuekit.job import Job, KeyPolicy, Micros, State
 from queuekit.lifecycle import Event, allowed
 from queuekit_sqlite import gates, keys, life, line, retention, rows
-from queuekit_sqlite.connection import Transaction, Values
+from queuekit_sqlite.connection import Store, Transaction, Values
 from queuekit_sqlite.errors import UNSTORABLE
 from queuekit_sqlite.keys import Holder
 from queuekit_sqlite.rows import Stored
@@ -18,7 +18,25 @@ _REPLACING: Final = frozenset({KeyPolicy.REPLACE, KeyPolicy.DEBOUNCE})
 
 
 class NotAlike(Exception):
-    """A batch can't be stored by one statement: an id is known, an element unstorable, or a queue has moved."""
+    """A batch can't be stored by one statement: an id is known, an element unstorable, or a gate refuses one."""
+
+
+async def store(
+    store: Store, given: Sequence[Job[Any]], *, atomic: bool = False, guard: Guard | None = None
+) -> Changes:
+    """Store jobs; one answer each, in order.
+
+    Raises:
+        BackendRefused, QueueMoved: one of an atomic batch is refused.
+        InvalidOption: a replica is asked for.
+    """
+    check(given)
+    if alike(given):
+        try:
+            return await store.write(lambda tx: together(tx, given, guard))
+        except NotAlike:
+            pass
+    return await store.write(lambda tx: one_by_one(tx, given, atomic=atomic, guard=guard))
 
 
 def check(given: Sequence[Job[Any]]) -> None:
@@ -38,7 +56,7 @@ def alike(given: Sequence[Job[Any]]) -> bool:
     return all(job.fresh and job.key is None for job in given)
 
 
-def together(tx: Transaction, given: Sequence[Job[Any]]) -> Changes:
+def together(tx: Transaction, given: Sequence[Job[Any]], guard: Guard | None) -> Changes:
     """Store fresh jobs without keys.
 
     Raises:
@@ -55,7 +73,7 @@ def together(tx: Transaction, given: Sequence[Job[Any]]) -> Changes:
             rest = shapes[id(options)] = shape(job, tx.now)
             tx.got_work.add(options.queue)
         values.append((id_.bytes, task, payload, *rest))
-    if gates.any_shut(tx, tx.got_work):
+    if gates.any_refuses(tx, tx.got_work, guard):
         raise NotAlike
     try:
         stored = tx.insert("insert_plain", values) if plain else rows.add_all(tx, values)
@@ -66,7 +84,9 @@ def together(tx: Transaction, given: Sequence[Job[Any]]) -> Changes:
     return Changes(given, {} if plain else _dated(given, tx.now))
 
 
-def one_by_one(tx: Transaction, given: Sequence[Job[Any]], *, atomic: bool) -> Changes:
+def one_by_one(
+    tx: Transaction, given: Sequence[Job[Any]], *, atomic: bool = False, guard: Guard | None = None
+) -> Changes:
     """Store jobs of any kind.
 
     Raises:
@@ -75,7 +95,7 @@ def one_by_one(tx: Transaction, given: Sequence[Job[Any]], *, atomic: bool) -> C
     changes: dict[int, Change] = {}
     for place, job in enumerate(given):
         try:
-            changes[place] = _enqueue(tx, job, atomic=atomic)
+            changes[place] = _enqueue(tx, job, guard, atomic=atomic)
         except UNSTORABLE as error:
             if atomic:
                 raise BackendRefused(
@@ -105,13 +125,14 @@ def _dated(given: Sequence[Job[Any]], now: Micros) -> dict[int, Change]:
     }
 
 
-def _enqueue(tx: Transaction, job: Job[Any], *, atomic: bool) -> Change:
+def _enqueue(tx: Transaction, job: Job[Any], guard: Guard | None, *, atomic: bool) -> Change:
     if known := retention.known(tx, job.ref):
         return _repeated(tx, job) or known
-    if (gate := gates.find(tx, job.options.queue)) and gate.shut:
+    if why := gates.refusal(tx, job.options.queue, guard):
+        refused, home = why
         if atomic:
-            raise QueueMoved(job.options.queue, gate.other)
-        return model.refused(job.ref, Refusal.MOVED, detail=gate.other)
+            raise QueueMoved(job.options.queue, home or "")
+        return model.refused(job.ref, refused, detail=home)
     holder = keys.holder(tx, job.options.queue, job.key)
     if holder is None:
         return life.begin(tx, model.enqueued(job, tx.now))

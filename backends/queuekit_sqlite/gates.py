@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from queuekit.backend import Gate
+from queuekit.backend import Gate, Guard, Refusal
 from queuekit.record import JobRecord
 from queuekit_sqlite.connection import Transaction
 
@@ -18,9 +18,23 @@ def any_there(tx: Transaction) -> bool:
     return tx.one("any_gate") is not None
 
 
-def any_shut(tx: Transaction, queues: Iterable[str]) -> bool:
-    """Whether one of these queues takes no new ids."""
-    return any_there(tx) and any(gate.shut for queue in queues if (gate := find(tx, queue)))
+def any_refuses(tx: Transaction, queues: Iterable[str], guard: Guard | None) -> bool:
+    """Whether one of these queues takes no new ids, or not under this guard."""
+    if guard is None and not any_there(tx):
+        return False
+    return any(refusal(tx, queue, guard) for queue in queues)
+
+
+def refusal(tx: Transaction, queue: str, guard: Guard | None) -> tuple[Refusal, str | None] | None:
+    """Why a queue does not take a new id, and where it has moved to; None: it does."""
+    gate = find(tx, queue)
+    if gate and gate.shut:
+        return Refusal.MOVED, gate.other
+    if guard is None:
+        return None
+    if guard.epoch is not None and (gate is None or gate.epoch != guard.epoch):
+        return Refusal.STALE, None
+    return (Refusal.LATE, None) if tx.now > guard.until else None
 
 
 def bury(tx: Transaction, record: JobRecord) -> None:

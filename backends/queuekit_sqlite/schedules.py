@@ -97,7 +97,7 @@ def _fire(tx: Transaction, firing: Firing) -> Changes | None:
     schedule = _read((*rest, "[]"))
     if not is_current(firing, schedule):
         return None
-    changes = enqueue.one_by_one(tx, [job for _, job in firing.jobs], atomic=False)
+    changes = enqueue.one_by_one(tx, [job for _, job in firing.jobs])
     _save(tx, fired(schedule, firing, changes, tx.now), before)
     return changes
 

@@ -3,15 +3,17 @@
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from queuekit import codes
 from queuekit.backend import (
     ABSENT,
     FOR_EVER,
+    Changes,
     Copy,
     Gate,
+    Guard,
     Kind,
     Page,
     Refusal,
@@ -19,9 +21,9 @@ from queuekit.backend import (
     Swap,
     Swapped,
 )
-from queuekit.job import JobRef, State
+from queuekit.job import Job, JobRef, Micros, State
 from queuekit.record import JobRecord
-from queuekit_sqlite import gates, retention, rows, transfer
+from queuekit_sqlite import enqueue, gates, retention, rows, transfer
 from queuekit_sqlite.connection import Store, Transaction
 from queuekit_sqlite.rows import Stored
 
@@ -37,6 +39,10 @@ class SqliteSide:
     def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
 
+    async def clock(self) -> Micros:
+        """The server's clock."""
+        return await self._store().read(lambda tx: tx.now)
+
     async def gates(self, queues: Sequence[str]) -> list[Gate | None]:
         """The gates of queues, in this order."""
         return await self._store().read(lambda tx: [gates.find(tx, queue) for queue in queues])
@@ -51,6 +57,10 @@ class SqliteSide:
     ) -> Gate | None:
         """Put another gate in place of the one that somebody saw; what is there then."""
         return await self._store().write(lambda tx: _turn(tx, queue, before, after, without))
+
+    async def enqueue(self, jobs: Sequence[Job[Any]], guard: Guard) -> Changes:
+        """Store jobs in an epoch and before a moment."""
+        return await enqueue.store(self._store(), jobs, guard=guard)
 
     async def census(self, queue: str) -> Mapping[Kind, int]:
         """How many copies there are of each kind."""

@@ -366,9 +366,9 @@ GROUPS: Final[dict[str, list[Row]]] = {
         Row(
             "A queue that has moved refuses new jobs",
             "errors.py: QueueMoved; store.py: _handle",
-            "lua/shared/enqueue.lua: refused_at_gate",
+            "lua/shared/enqueue.lua: refused_at_gate; lua/shared/gates.lua: refusal",
             "functions/sides.sql: at_gate",
-            "enqueue.py: _enqueue; gates.py: any_shut",
+            "enqueue.py: _enqueue; gates.py: refusal",
             "gates.py: GateCases",
         ),
     ],

@@ -6,10 +6,10 @@ compares what it has with what somebody saw there, and puts something else in it
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
-from queuekit.backend.changes import Refusal
-from queuekit.job import JobRef, Micros
+from queuekit.backend.changes import Changes, Refusal
+from queuekit.job import Job, JobRef, Micros
 from queuekit.record import JobRecord
 
 
@@ -153,6 +153,18 @@ class Swapped(NamedTuple):
     refused: Refusal | None = None
 
 
+class Guard(NamedTuple):
+    """What an enqueue depends on besides what is there.
+
+    Attributes:
+        epoch: in another one, or without a gate, its queue refuses it (rule 7); None: any will do.
+        until: after that moment of the server's clock it is refused, too (rule 2).
+    """
+
+    epoch: int | None
+    until: Micros
+
+
 class Page(NamedTuple):
     """Some of the copies of a kind, and where to go on; None: these were the last."""
 
@@ -169,6 +181,10 @@ class Side(Protocol):
     (`MOVED`, whose detail is `Gate.other`; an atomic batch raises `QueueMoved`), after those that it knows (rule 8);
     one that is not active refuses a person's retry, too (rule 14).
     """
+
+    async def clock(self) -> Micros:
+        """The server's clock."""
+        ...
 
     async def gates(self, queues: Sequence[str]) -> list[Gate | None]:
         """The gates of queues, in this order; None: there was never a cutover."""
@@ -190,6 +206,10 @@ class Side(Protocol):
             after: what is to be there.
             without: if there is a copy of one of these kinds, nothing is done.
         """
+        ...
+
+    async def enqueue(self, jobs: Sequence[Job[Any]], guard: Guard) -> Changes:
+        """As `Backend.enqueue`, but `STALE` and `LATE` are refused, after what is known."""
         ...
 
     async def census(self, queue: str) -> Mapping[Kind, int]:

@@ -58,6 +58,7 @@ class Fleet:
         lease: seconds.
         concurrency: jobs at once in each.
         kind: worker or producer.
+        cutover_to: what they are told of a cutover; empty: nothing.
 
     Attributes:
         members: all that ever were.
@@ -71,6 +72,7 @@ class Fleet:
     lease: float = 1.0
     concurrency: int = 5
     kind: str = "worker"
+    cutover_to: str = ""
     members: list[Member] = field(default_factory=list)
     forfeited: set[tuple[UUID, int]] = field(default_factory=set)
     stops: list[tuple[Member, float]] = field(default_factory=list)
@@ -174,7 +176,8 @@ class Fleet:
                 del self._unheard[member]
 
     def _start(self) -> None:
-        name = f"{self.kind}-{len(self.members)}"
+        told = "told-" if self.cutover_to else ""
+        name = f"{told}{self.kind}-{len(self.members)}"
         log = self.ledger.folder / f"{name}.log"
         with log.open("wb") as stderr:
             process = subprocess.Popen(
@@ -194,6 +197,7 @@ class Fleet:
             WRITER: name,
             "QUEUEKIT_URL": self.store.url,
             "QUEUEKIT_NAMESPACE": self.store.namespace,
+            "QUEUEKIT_CUTOVER_TO": self.cutover_to,
             "QUEUEKIT_LEASE": str(self.lease),
             "QUEUEKIT_CONCURRENCY": str(self.concurrency),
         }

@@ -53,9 +53,10 @@ END
 $$;
 
 -- Lets in a job that was inserted, or takes it out again: because the history knows it, which a later statement sees (its
--- snapshot is younger than any wait for a lock), because its queue has moved, or because another job holds its key.
-CREATE OR REPLACE FUNCTION queuekit.admit(new queuekit.jobs, key_policy text, recorded boolean, patient boolean)
-RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
+-- snapshot is younger than any wait for a lock), because the gate of its queue refuses it, or because another job holds its key.
+CREATE OR REPLACE FUNCTION queuekit.admit(
+  new queuekit.jobs, key_policy text, recorded boolean, patient boolean, guard queuekit.guard
+) RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   known queuekit.change;
   refused queuekit.change;
@@ -67,8 +68,8 @@ BEGIN
       RETURN coalesce(queuekit.replaced(new.id, new.queue), known);
     END IF;
   END IF;
-  IF EXISTS (SELECT FROM queuekit.gates g WHERE g.queue = new.queue) THEN
-    refused := queuekit.at_gate(new.id, new.queue, patient);
+  IF guard.until IS NOT NULL OR EXISTS (SELECT FROM queuekit.gates g WHERE g.queue = new.queue) THEN
+    refused := queuekit.at_gate(new.id, new.queue, patient, guard);
     IF refused.id IS NOT NULL THEN
       DELETE FROM queuekit.jobs WHERE seq = new.seq;
       RETURN refused;
@@ -83,7 +84,8 @@ $$;
 
 -- Stores one job.
 CREATE OR REPLACE FUNCTION queuekit.store(
-  job uuid, job_task text, job_payload text, job_key text, fresh boolean, o queuekit.options, patient boolean
+  job uuid, job_task text, job_payload text, job_key text, fresh boolean, o queuekit.options, patient boolean,
+  guard queuekit.guard
 ) RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   new queuekit.jobs := queuekit.place(job, job_task, job_payload, job_key, o);
@@ -91,7 +93,7 @@ BEGIN
   IF new.id IS NULL THEN
     RETURN coalesce(queuekit.known(job, o.queue), queuekit.refused(job, o.queue, 'known', NULL));
   END IF;
-  RETURN queuekit.admit(new, o.key_policy, NOT fresh, patient);
+  RETURN queuekit.admit(new, o.key_policy, NOT fresh, patient, guard);
 END
 $$;
 
@@ -100,7 +102,8 @@ $$;
 -- the history is asked, for all of them at once, as each question goes to a table for each day. Callers' sessions may keep
 -- a plan that was made for an empty table, hence the setting.
 CREATE OR REPLACE FUNCTION queuekit.store_all(
-  ids uuid[], tasks text[], payloads text[], keys text[], fresh boolean[], options text[], patient boolean, whole boolean
+  ids uuid[], tasks text[], payloads text[], keys text[], fresh boolean[], options text[], patient boolean, whole boolean,
+  guard queuekit.guard
 ) RETURNS SETOF queuekit.change LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
   given queuekit.options[];
@@ -120,9 +123,9 @@ BEGIN
   END IF;
   FOR n IN 1..coalesce(cardinality(ids), 0) LOOP
     IF placed[n].id IS NULL THEN
-      became := queuekit.store(ids[n], tasks[n], payloads[n], keys[n], fresh[n], given[n], patient);
+      became := queuekit.store(ids[n], tasks[n], payloads[n], keys[n], fresh[n], given[n], patient, guard);
     ELSE
-      became := queuekit.admit(placed[n], given[n].key_policy, NOT fresh[n] AND ids[n] = ANY(recorded), patient);
+      became := queuekit.admit(placed[n], given[n].key_policy, NOT fresh[n] AND ids[n] = ANY(recorded), patient, guard);
     END IF;
     IF whole AND became.refused = 'moved' THEN
       RAISE '%', became.queue USING ERRCODE = 'QK001', DETAIL = became.reason;
@@ -184,7 +187,7 @@ BEGIN
   o.max_crashes := DEATHS_ALLOWED;
   o.max_lapses := LAPSES_ALLOWED;
   o.key_policy := 'reject';
-  became := queuekit.store(id, task, '{"v":1,"a":' || args::text || '}', key, true, o, false);
+  became := queuekit.store(id, task, '{"v":1,"a":' || args::text || '}', key, true, o, false, NULL);
   IF became.refused = 'moved' THEN
     RAISE 'Queue % has moved to %: enqueue there', queue, became.reason USING ERRCODE = 'QK001';
   END IF;

@@ -50,7 +50,7 @@ BEGIN
   CROSS JOIN LATERAL jsonb_to_record(u.given) AS j (id uuid, task text, payload text, key text, options text)
   WHERE j.id IS NOT NULL;
   FOR odd IN
-    SELECT * FROM queuekit.store_all(jobs.ids, jobs.tasks, jobs.payloads, jobs.keys, jobs.fresh, jobs.options, true, false)
+    SELECT * FROM queuekit.store_all(jobs.ids, jobs.tasks, jobs.payloads, jobs.keys, jobs.fresh, jobs.options, true, false, NULL)
   LOOP
     firing := jobs.firings[odd.n];
     odd.n := jobs.places[odd.n];

@@ -5,9 +5,9 @@ CREATE OR REPLACE FUNCTION queuekit.gate_lock(gate_queue text) RETURNS bigint LA
   SELECT hashtextextended('queuekit.gates ' || gate_queue, 0)
 $$;
 
--- Why the gate of a queue that is in a cutover refuses a new job; null: it does not. What there is a copy of is known.
-CREATE OR REPLACE FUNCTION queuekit.at_gate(job uuid, job_queue text, patient boolean) RETURNS queuekit.change
-LANGUAGE plpgsql VOLATILE AS $$
+-- Why the gate of a queue refuses a new job; null: it does not. What there is a copy of is known.
+CREATE OR REPLACE FUNCTION queuekit.at_gate(job uuid, job_queue text, patient boolean, guard queuekit.guard)
+RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   gate queuekit.gates;
   refused queuekit.change;
@@ -22,6 +22,10 @@ BEGIN
   IF gate.shut THEN
     refused := queuekit.refused(job, job_queue, 'moved', NULL);
     refused.reason := gate.other;
+  ELSIF guard.epoch <> coalesce(gate.epoch, 0) THEN
+    refused := queuekit.refused(job, job_queue, 'stale', NULL);
+  ELSIF queuekit.now_us() > guard.until THEN
+    refused := queuekit.refused(job, job_queue, 'late', NULL);
   END IF;
   RETURN refused;
 END

@@ -252,6 +252,9 @@ CREATE TYPE queuekit.options AS (
   replicated boolean
 );
 
+-- What an enqueue depends on: an epoch (null: any will do), and a deadline (null: there is none).
+CREATE TYPE queuekit.guard AS (epoch bigint, until bigint);
+
 -- What became of one job.
 -- n: its place in the batch, from 1, where that is told. found: the state that was found (null: no such job). now: the
 -- state that it has come to (null: it is gone). refused: why nothing was done (null: it was). holder: the id that holds

@@ -1,6 +1,7 @@
 -- name: maintain
 -- Moves time on, in this order. What expired and what lapsed is null if nothing did.
--- $1 queues text[], $2 age of failed records, $3 up to when lapsed leases were dealt with
+-- $1 queues text[], $2 age of failed records, $3 up to when lapsed leases were dealt with, $4 how many records to prune at
+-- most in the same step; 0: none, and nothing else either
 SELECT
   queuekit.renew($1::text[]) AS renewed,
   queuekit.promote($1::text[], 0) AS promoted,
@@ -10,6 +11,7 @@ SELECT
   queuekit.follow_orphans($1::text[]) AS followed,
   queuekit.next_due($1::text[], 0) AS due_at,
   queuekit.again_at($1::text[], $3::bigint) AS again_at,
+  CASE WHEN $4::integer > 0 THEN queuekit.trim_succeeded($1::text[], $4::integer) + queuekit.prune($1::text[]) END AS pruned,
   queuekit.now_us() AS now
 
 -- name: prune

@@ -1,3 +1,6 @@
+-- name: clock
+SELECT queuekit.now_us()
+
 -- name: gates
 -- $1 queues text[]
 SELECT queue, gate FROM queuekit.gates WHERE queue = ANY($1::text[])

@@ -1,11 +1,11 @@
 -- Stores fresh jobs that are ready at once and have neither key nor expiry: one HSET and one ZADD for all.
--- ARGV: flag of all; then for each job: id, priority, the rest of the record
--- Returns 1, or 0 with nothing changed if one of the ids is known, or the queue has moved.
+-- ARGV: epoch and deadline (see `gates.refusal`); flag of all; then for each job: id, priority, the rest of the record
+-- Returns 1, or 0 with nothing changed if one of the ids is known, or the gate refuses them.
 -- uses: doorbell gates
 -- keys: jobs ready seq
 
-local first, total = SETTINGS + 2, (#ARGV - SETTINGS - 1) / 3
-local head = ARGV[SETTINGS + 1] .. stamp .. '\n'
+local first, total = SETTINGS + 4, (#ARGV - SETTINGS - 3) / 3
+local head = ARGV[SETTINGS + 3] .. stamp .. '\n'
 
 for i = first, #ARGV, 3 * BULK do
   local ids = {}
@@ -15,8 +15,7 @@ for i = first, #ARGV, 3 * BULK do
   end
 end
 
-local gate = gates.read()
-if gate and gate.shut then return 0 end
+if gates.refusal(ARGV[SETTINGS + 1], ARGV[SETTINGS + 2]) then return 0 end
 
 local seq = redis.call('INCRBY', key.seq, total) - total
 for i = first, #ARGV, 3 * BULK do

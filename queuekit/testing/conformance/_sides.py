@@ -17,9 +17,10 @@ from queuekit.backend import (
     Swap,
     Swapped,
 )
-from queuekit.job import Job, JobRef, State
+from queuekit.job import Job, JobRef, Micros, State
 from queuekit.record import JobRecord, Notes
 from queuekit.testing.conformance._make import (
+    LONG,
     answers_of,
     job,
 )
@@ -86,6 +87,11 @@ async def taken(side: Side, ref: JobRef) -> Copy:
     moving = text_of(ref, Kind.MOVING, generation=copy.stamp.generation, epoch=HERE.epoch)
     assert await swapped(side, copy.stamp, moving) == Swapped(copy.stamp)
     return copy
+
+
+async def in_a_while(side: Side) -> Micros:
+    """A deadline that is long enough."""
+    return await side.clock() + LONG
 
 
 async def pages(side: Side, kind: Kind, limit: int) -> list[JobRef]:

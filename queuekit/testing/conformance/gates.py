@@ -8,6 +8,7 @@ import pytest
 from queuekit.backend import (
     Backend,
     Gate,
+    Guard,
     HasSides,
     JobFilter,
     Kind,
@@ -39,6 +40,7 @@ from queuekit.testing.conformance._sides import (
     THERE,
     gated,
     hold,
+    in_a_while,
     refused,
     taken,
 )
@@ -154,6 +156,59 @@ class GateCases:
         with pytest.raises(QueueMoved, match="other-store"):
             await backend.enqueue([job(), job()], atomic=True)
         assert await find_all(backend) == []
+
+    async def test_the_clock_is_that_of_the_server(self, backend: Backend, side: Side) -> None:
+        before = await side.clock()
+        await put(backend, job())
+        (stored,) = await find_all(backend)
+        assert before <= stored.times.enqueued_at <= await side.clock()
+
+    async def test_jobs_are_stored_in_an_epoch(self, backend: Backend, side: Side) -> None:
+        await gated(backend)
+        guard = Guard(HERE.epoch, await in_a_while(side))
+        many = [job(), job(delay=LONG), job(key="k"), job(fresh=False)]
+        assert answers_of(await side.enqueue(many, guard)) == [STORED] * len(many)
+        assert len(await find_all(backend)) == len(many)
+        assert answers_of(await side.enqueue([], guard)) == []
+
+    @pytest.mark.parametrize("epoch", [HERE.epoch - 1, HERE.epoch + 1])
+    async def test_jobs_are_refused_in_another_epoch(
+        self, backend: Backend, side: Side, epoch: int
+    ) -> None:
+        await gated(backend)
+        known = job()
+        await put(backend, known)
+        guard = Guard(epoch, await in_a_while(side))
+        again = known._replace(fresh=False)
+        many = [job(), job(delay=LONG), job(key="k"), again, job(fresh=False)]
+        expected = [Refusal.STALE] * 3 + [Refusal.KNOWN, Refusal.STALE]
+        assert answers_of(await side.enqueue(many, guard)) == expected
+        assert answers_of(await side.enqueue(many[:1], guard)) == [Refusal.STALE]
+        assert [one.job.id for one in await find_all(backend)] == [known.id]
+
+    async def test_no_epoch_is_another_one(self, side: Side) -> None:
+        until = await in_a_while(side)
+        assert answers_of(await side.enqueue([job()], Guard(1, until))) == [Refusal.STALE]
+        assert answers_of(await side.enqueue([job()], Guard(None, until))) == [STORED]
+
+    async def test_jobs_are_refused_when_it_is_too_late(self, backend: Backend, side: Side) -> None:
+        known = job()
+        await put(backend, known)
+        over = Guard(None, await side.clock() - 1)
+        again = known._replace(fresh=False)
+        assert answers_of(await side.enqueue([job(), job()], over)) == [Refusal.LATE] * 2
+        many = [job(delay=LONG), job(key="k"), again]
+        expected = [Refusal.LATE, Refusal.LATE, Refusal.KNOWN]
+        assert answers_of(await side.enqueue(many, over)) == expected
+        await gated(backend)
+        assert answers_of(await side.enqueue(many, over)) == expected
+        assert [one.job.id for one in await find_all(backend)] == [known.id]
+
+    async def test_a_shut_queue_refuses_in_each_epoch(self, backend: Backend, side: Side) -> None:
+        await gated(backend, THERE._replace(mark=Mark.SEALED, marked_at=1))
+        for epoch in (THERE.epoch, THERE.epoch + 1, None):
+            (change,) = await side.enqueue([job()], Guard(epoch, await side.clock() - 1))
+            assert (change.refused, change.detail) == (Refusal.MOVED, "other-store")
 
     async def test_what_is_there_of_a_shut_queue_runs_on(self, backend: Backend) -> None:
         held = await running(backend)

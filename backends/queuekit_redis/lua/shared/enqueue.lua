@@ -57,11 +57,14 @@ local function put(job)
   return record.change(job.id, nil, state, 0, NONE)
 end
 
+-- Epoch and deadline of all that the script stores: see `gates.refusal`.
+enqueue.guard = {'', ''}
+
 -- Why the gate of a queue in a cutover refuses a job, if it does: what there is a copy of is known.
 local function refused_at_gate(id)
   if gates.knows(id) then return record.unchanged(id, nil, {refused = 'known'}) end
-  local gate = gates.read()
-  if gate.shut then return record.unchanged(id, nil, {refused = 'moved', reason = gate.other}) end
+  local why, home = gates.refusal(unpack(enqueue.guard))
+  if why then return record.unchanged(id, nil, {refused = why, reason = home}) end
 end
 
 -- Stores a job; what became of it, or nothing if it was just stored, to be scheduled if it has a delay, else ready.
@@ -74,7 +77,8 @@ function enqueue.store(job, ask, policy)
   job.own = record.own(job.blob)
   local holder = job.own.key and keys.holder_of(job.own.key)
   if ask == '1' and retention.remembers(id) then return repeated(holder, job) end
-  local refused = present(key.gate) and refused_at_gate(id)
+  local gated = enqueue.guard[2] ~= '' or present(key.gate)
+  local refused = gated and refused_at_gate(id)
   if refused then return refused end
   if not holder then return put(job) end
   local state = line.state_of(holder)

@@ -12,6 +12,15 @@ function gates.read()
   }
 end
 
+-- Why the gate refuses a new id, and where the queue has moved to: in another epoch ('': any will do), or after a deadline
+-- ('': there is none).
+function gates.refusal(epoch, deadline)
+  local gate = gates.read()
+  if gate and gate.shut then return 'moved', gate.other end
+  if epoch ~= '' and (not gate or gate.epoch ~= tonumber(epoch)) then return 'stale' end
+  if deadline ~= '' and now > tonumber(deadline) then return 'late' end
+end
+
 -- What ends, or goes, in a cutover leaves a tombstone, unless there is one of a later generation.
 function gates.bury(id, generation)
   local old = redis.call('HGET', key.tombs, id)
