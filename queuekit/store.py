@@ -90,6 +90,11 @@ class Store:
             raise BackendRefused(f"Job {job.id} of task {job.task!r} was refused: {change.detail}")
         if change.refused is Refusal.MOVED:
             raise QueueMoved(queue, change.detail or "another store")
+        if change.refused is Refusal.STALE:
+            raise BackendRefused(
+                f"Queue {queue!r} is in a cutover, and this process does not know of it, so it can't enqueue a job "
+                f"with a key: set QUEUEKIT_CUTOVER_TO (the other store is {change.detail}) and restart."
+            )
         return Handle(self, change.holder or job.id, queue, task, True)
 
     # Opening and closing

@@ -1,7 +1,7 @@
 """One side of a cutover: the gates of queues, and copies of jobs that are not this store's to run."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from queuekit.backend import (
     Copy,
     Gate,
     Guard,
+    KeyHolder,
+    KeysHeld,
     Kind,
     Page,
     Refusal,
@@ -62,6 +64,10 @@ class PostgresSide:
         found = {row["queue"]: Gate.of(row["gate"]) for row in rows}
         return [found.get(queue) for queue in queues]
 
+    async def gated(self) -> list[str]:
+        """The queues that have a gate, by name."""
+        return [row["queue"] for row in await self._fetch("gated")]
+
     async def turn(
         self,
         queue: str,
@@ -83,6 +89,15 @@ class PostgresSide:
     async def enqueue(self, jobs: Sequence[Job[Any]], guard: Guard) -> Changes:
         """Store jobs in an epoch and before a moment."""
         return await self._enqueuing.guarded(jobs, guard)
+
+    async def holders(self, queue: str, keys: Sequence[str]) -> KeysHeld:
+        """Who holds keys of a queue, in this order."""
+        rows = await self._fetch("holders", queue, list(keys))
+        holders = [
+            KeyHolder(row["id"], Kind(row["kind"]), row["followed"]) if row["kind"] else None
+            for row in rows
+        ]
+        return KeysHeld(rows[0]["epoch"] if rows else 0, holders)
 
     async def census(self, queue: str) -> Mapping[Kind, int]:
         """How many copies there are of each kind."""
@@ -126,8 +141,8 @@ class PostgresSide:
     async def swap(self, swaps: Sequence[Swap]) -> list[Swapped]:
         """Carry out steps, each for itself."""
         done: list[Swapped] = []
-        for start in range(0, len(swaps), AT_ONCE):
-            given = json.dumps([_written(one) for one in swaps[start : start + AT_ONCE]])
+        for some in _portions(swaps):
+            given = json.dumps([_written(one) for one in some])
             for kind, *stamp, refused in await self._fetch("swap", given):
                 found = Stamp(Kind(kind), *stamp)
                 done.append(Swapped(found, Refusal(refused) if refused else None))
@@ -153,6 +168,18 @@ class PostgresSide:
         return await self._lanes.fetch(self._statements[name], *args)
 
 
+def _portions(swaps: Sequence[Swap]) -> Iterator[Sequence[Swap]]:
+    """Portions in which no job is twice: each step finds what the one before has left."""
+    portion: dict[JobRef, Swap] = {}
+    for one in swaps:
+        if one.ref in portion or len(portion) == AT_ONCE:
+            yield [*portion.values()]
+            portion = {}
+        portion[one.ref] = one
+    if portion:
+        yield [*portion.values()]
+
+
 def _copy(row: asyncpg.Record) -> Copy:
     id_, queue, kind, *stamp, text = row
     return Copy(JobRef(queue, id_), Stamp(Kind(kind), *stamp), text=text)
@@ -167,6 +194,7 @@ def _written(one: Swap) -> dict[str, Any]:
         "before": one.before._asdict(),
         "epoch": one.epoch,
         "until": one.until,
+        "frees": one.frees,
         "after": {**after.stamp._asdict(), "text": after.text},
     }
     if after.record is not None:

@@ -9,6 +9,8 @@ from queuekit.backend import (
     Copy,
     Gate,
     Guard,
+    KeyHolder,
+    KeysHeld,
     Kind,
     Page,
     Refusal,
@@ -44,6 +46,12 @@ class RedisSide:
         """The gates of queues, in this order."""
         return [_gate(raw) for raw in await self._scripts.run_everywhere("sides_gate", queues)]
 
+    async def gated(self) -> list[str]:
+        """The queues that have a gate, by name."""
+        queues = await self._scripts.queues()
+        gates = await self.gates(queues)
+        return [queue for queue, gate in zip(queues, gates, strict=True) if gate]
+
     async def turn(
         self,
         queue: str,
@@ -60,6 +68,17 @@ class RedisSide:
     async def enqueue(self, jobs: Sequence[Job[Any]], guard: Guard) -> Changes:
         """Store jobs in an epoch and before a moment."""
         return await store(self._scripts, jobs, guard=guard)
+
+    async def holders(self, queue: str, keys: Sequence[str]) -> KeysHeld:
+        """Who holds keys of a queue, in this order."""
+        given = [key.encode() for key in keys]
+        epoch, *found = await self._scripts.run_one("sides_holders", queue, *given)
+        each = zip(found[::3], found[1::3], found[2::3], strict=True)
+        holders = [
+            KeyHolder(UUID(bytes=id_), Kind(kind.decode()), followed == 1) if id_ else None
+            for id_, kind, followed in each
+        ]
+        return KeysHeld(epoch, holders)
 
     async def census(self, queue: str) -> Mapping[Kind, int]:
         """How many copies there are of each kind."""
@@ -128,5 +147,6 @@ def _arguments(one: Swap) -> Iterator[Argument]:
     record: list[Any] = list(written_record(after.record)) if after.record else []
     yield one.ref.id.bytes
     yield from (_written(one.before), one.epoch, "" if one.until is None else one.until)
+    yield (one.frees or "").encode()
     yield from (_written(after.stamp), after.text.encode(), len(record))
     yield from record

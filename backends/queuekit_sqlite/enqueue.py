@@ -128,7 +128,7 @@ def _dated(given: Sequence[Job[Any]], now: Micros) -> dict[int, Change]:
 def _enqueue(tx: Transaction, job: Job[Any], guard: Guard | None, *, atomic: bool) -> Change:
     if known := retention.known(tx, job.ref):
         return _repeated(tx, job) or known
-    if why := gates.refusal(tx, job.options.queue, guard):
+    if why := gates.refusal(tx, job.options.queue, guard, keyed=job.key is not None):
         refused, home = why
         if atomic:
             raise QueueMoved(job.options.queue, home or "")

@@ -15,10 +15,11 @@ from queuekit_sqlite.connection import Transaction
 from queuekit_sqlite.rows import Stored
 
 
-def begin(tx: Transaction, record: JobRecord) -> Change:
+def begin(tx: Transaction, record: JobRecord, *, takes_key: bool = True) -> Change:
     """A job comes, as its record says: to the end of the line, and it takes its key."""
     rows.add(tx, record)
-    keys.take(tx, record)
+    if takes_key:
+        keys.take(tx, record)
     line.ring(tx, record)
     return model.told(None, record)
 

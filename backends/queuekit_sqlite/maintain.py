@@ -36,7 +36,7 @@ def maintain(tx: Transaction, queues: Sequence[str]) -> Upkeep:
         promoted,
         renewed,
         pruned,
-        due_in=schedules.due_in(tx, these),
+        due_in=schedules.due_in(tx, queues),
         again_in=_again_in(tx, these),
     )
 

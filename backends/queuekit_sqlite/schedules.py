@@ -9,7 +9,7 @@ from queuekit.backend import Changes, Due
 from queuekit.backend.schedules import fired, is_current, rescheduled
 from queuekit.job import Micros
 from queuekit.schedule import TICKS_KEPT, Fired, Firing, Schedule, ScheduleRef
-from queuekit_sqlite import enqueue
+from queuekit_sqlite import enqueue, gates
 from queuekit_sqlite.connection import Store, Transaction, Values
 
 _PORTION: Final = 1_000
@@ -30,7 +30,7 @@ class SqliteSchedules:
 
     async def due(self, queues: Sequence[str], limit: int) -> Due:
         """Schedules of these queues whose next tick is due."""
-        return await self._store().read(lambda tx: _due(tx, json.dumps(queues), limit))
+        return await self._store().read(lambda tx: _due(tx, queues, limit))
 
     async def fire(self, firings: Sequence[Firing]) -> list[Changes | None]:
         """Store the jobs of ticks and move their schedules on."""
@@ -66,9 +66,9 @@ class SqliteSchedules:
         )
 
 
-def due_in(tx: Transaction, queues: str, beyond: int = 0) -> Micros | None:
+def due_in(tx: Transaction, queues: Sequence[str], beyond: int = 0) -> Micros | None:
     """Microseconds until the first schedule is due, after so many that are due already."""
-    found = tx.one("next_due", queues, beyond)
+    found = tx.one("next_due", json.dumps(gates.active(tx, queues)), beyond)
     return max(0, found[0] - tx.now) if found else None
 
 
@@ -84,20 +84,21 @@ def _pause(tx: Transaction, ref: ScheduleRef, *, paused: bool) -> bool:
     return tx.run("pause_schedule", *ref, paused) > 0
 
 
-def _due(tx: Transaction, queues: str, limit: int) -> Due:
-    due = [_read(row) for row in tx.all("due_schedules", queues, tx.now, limit)]
+def _due(tx: Transaction, queues: Sequence[str], limit: int) -> Due:
+    these = json.dumps(gates.active(tx, queues))
+    due = [_read(row) for row in tx.all("due_schedules", these, tx.now, limit)]
     return Due(due, tx.now, due_in(tx, queues, len(due)))
 
 
 def _fire(tx: Transaction, firing: Firing) -> Changes | None:
     row = tx.one("get_schedule", *firing.ref)
-    if row is None:
+    if row is None or not gates.active(tx, [firing.ref.queue]):
         return None
     *rest, before = row  # not read here: it takes longer than all the rest
     schedule = _read((*rest, "[]"))
     if not is_current(firing, schedule):
         return None
-    changes = enqueue.one_by_one(tx, [job for _, job in firing.jobs])
+    changes = enqueue.one_by_one(tx, [job for _, job in firing.jobs], guard=gates.WHENEVER)
     _save(tx, fired(schedule, firing, changes, tx.now), before)
     return changes
 

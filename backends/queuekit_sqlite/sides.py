@@ -14,6 +14,8 @@ from queuekit.backend import (
     Copy,
     Gate,
     Guard,
+    KeyHolder,
+    KeysHeld,
     Kind,
     Page,
     Refusal,
@@ -23,7 +25,7 @@ from queuekit.backend import (
 )
 from queuekit.job import Job, JobRef, Micros, State
 from queuekit.record import JobRecord
-from queuekit_sqlite import enqueue, gates, retention, rows, transfer
+from queuekit_sqlite import enqueue, gates, keys, retention, rows, transfer
 from queuekit_sqlite.connection import Store, Transaction
 from queuekit_sqlite.rows import Stored
 
@@ -47,6 +49,10 @@ class SqliteSide:
         """The gates of queues, in this order."""
         return await self._store().read(lambda tx: [gates.find(tx, queue) for queue in queues])
 
+    async def gated(self) -> list[str]:
+        """The queues that have a gate, by name."""
+        return await self._store().read(lambda tx: [queue for (queue,) in tx.all("list_gates")])
+
     async def turn(
         self,
         queue: str,
@@ -61,6 +67,10 @@ class SqliteSide:
     async def enqueue(self, jobs: Sequence[Job[Any]], guard: Guard) -> Changes:
         """Store jobs in an epoch and before a moment."""
         return await enqueue.store(self._store(), jobs, guard=guard)
+
+    async def holders(self, queue: str, keys: Sequence[str]) -> KeysHeld:
+        """Who holds keys of a queue, in this order."""
+        return await self._store().read(lambda tx: _holders(tx, queue, keys))
 
     async def census(self, queue: str) -> Mapping[Kind, int]:
         """How many copies there are of each kind."""
@@ -100,6 +110,21 @@ def _turn(
     else:
         tx.run("put_gate", queue, after.text)
     return after
+
+
+def _holders(tx: Transaction, queue: str, names: Sequence[str]) -> KeysHeld:
+    gate = gates.find(tx, queue)
+    return KeysHeld(gate.epoch if gate else 0, [_holder(tx, queue, name) for name in names])
+
+
+def _holder(tx: Transaction, queue: str, name: str) -> KeyHolder | None:
+    found = keys.holder(tx, queue, name)
+    if found is None:
+        return None
+    ref = JobRef(queue, found.id)
+    kind = _look(tx, ref)[0].stamp.kind
+    holds = kind in {Kind.LIVE, Kind.RUNNING, Kind.MOVING}
+    return KeyHolder(found.id, kind if holds else Kind.ABSENT, keys.follower(tx, ref) is not None)
 
 
 def _census(tx: Transaction, queue: str) -> dict[Kind, int]:
@@ -184,6 +209,8 @@ def _swap(tx: Transaction, one: Swap) -> Swapped:
     if stored and copy.stamp.kind in _STORED:
         retention.take_out(tx, stored)
     tx.run("drop_copy", one.ref.id.bytes, one.ref.queue)
+    if one.frees is not None:
+        keys.free(tx, one.ref, one.frees)
     _put(tx, one.after)
     return Swapped(copy.stamp)
 
@@ -192,6 +219,7 @@ def _put(tx: Transaction, copy: Copy) -> None:
     kind = copy.stamp.kind
     if kind in _STORED:
         assert copy.record is not None, copy
-        transfer.stored(tx, copy.record)
+        holder = keys.holder(tx, copy.ref.queue, copy.record.job.key)
+        transfer.stored(tx, copy.record, takes_key=holder is None or holder.id == copy.ref.id)
     elif kind is not Kind.ABSENT:
         tx.run("put_copy", copy.ref.id.bytes, copy.ref.queue, *copy.stamp, copy.text)

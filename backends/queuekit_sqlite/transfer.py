@@ -58,8 +58,8 @@ def _refusal(tx: Transaction, record: JobRecord) -> Change | None:
     return None
 
 
-def stored(tx: Transaction, record: JobRecord) -> Change:
-    """A whole job is there from now on."""
+def stored(tx: Transaction, record: JobRecord, *, takes_key: bool = True) -> Change:
+    """A whole job is there from now on, and holds its key unless another one does."""
     keep = model.kept(record, None, tx.settings, awaited=False)
     retention.note_success(tx, record, keep)
-    return life.begin(tx, record)
+    return life.begin(tx, record, takes_key=takes_key)

@@ -351,7 +351,7 @@ GROUPS: Final[dict[str, list[Row]]] = {
             "A job leaves for the other side, is held, or comes: one step, if it is what was seen",
             "backend/sides.py: Stamp Swap",
             "lua/sides_swap.lua; lua/shared/sides.lua: look",
-            "functions/sides.sql: swap look",
+            "functions/sides.sql: swap looked",
             "sides.py: _swap _look",
             "sides.py: CopyCases",
         ),

@@ -7,6 +7,7 @@ compares what it has with what somebody saw there, and puts something else in it
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+from uuid import UUID
 
 from queuekit.backend.changes import Changes, Refusal
 from queuekit.job import Job, JobRef, Micros
@@ -128,12 +129,15 @@ class Swap(NamedTuple):
         after: what is to be there: for LIVE and FAILED its record, for HELD, MOVING and DONE its text, or nothing.
         epoch: of the act; at another one the side refuses it.
         until: after that moment of the server's clock it is refused, too (rule 2); None: it has no deadline.
+        frees: a key: if the copy holds it, as one that moves does whose job has held it, it is given back, unless it is
+            protected for a time. What becomes live takes its key, unless another job holds that.
     """
 
     before: Stamp
     after: Copy
     epoch: int
     until: Micros | None = None
+    frees: str | None = None
 
     @property
     def ref(self) -> JobRef:
@@ -165,6 +169,27 @@ class Guard(NamedTuple):
     until: Micros
 
 
+class KeyHolder(NamedTuple):
+    """Who holds a key at a side.
+
+    Attributes:
+        id: of the job.
+        kind: LIVE, RUNNING or MOVING; ABSENT: it is gone, and the key is still protected for a time.
+        followed: a job waits for its end.
+    """
+
+    id: UUID
+    kind: Kind
+    followed: bool = False
+
+
+class KeysHeld(NamedTuple):
+    """Who holds some keys (None: nobody), and the epoch in which that was so; 0: there is no gate."""
+
+    epoch: int
+    holders: Sequence[KeyHolder | None]
+
+
 class Page(NamedTuple):
     """Some of the copies of a kind, and where to go on; None: these were the last."""
 
@@ -179,7 +204,7 @@ class Side(Protocol):
     In a queue with a gate, what has ended leaves a tombstone (DONE) besides its record, until a `Swap` puts ABSENT in
     its place: so that no id becomes absent before the other side was asked (rule 5). A shut gate refuses new ids
     (`MOVED`, whose detail is `Gate.other`; an atomic batch raises `QueueMoved`), after those that it knows (rule 8);
-    one that is not active refuses a person's retry, too (rule 14).
+    one that is not active refuses a person's retry, too (rule 14), and none of its schedules is due or fires (rule 21).
     """
 
     async def clock(self) -> Micros:
@@ -188,6 +213,10 @@ class Side(Protocol):
 
     async def gates(self, queues: Sequence[str]) -> list[Gate | None]:
         """The gates of queues, in this order; None: there was never a cutover."""
+        ...
+
+    async def gated(self) -> list[str]:
+        """The queues that have a gate, by name."""
         ...
 
     async def turn(
@@ -209,7 +238,15 @@ class Side(Protocol):
         ...
 
     async def enqueue(self, jobs: Sequence[Job[Any]], guard: Guard) -> Changes:
-        """As `Backend.enqueue`, but `STALE` and `LATE` are refused, after what is known."""
+        """As `Backend.enqueue`, but `STALE` and `LATE` are refused, after what is known.
+
+        Without a guard, by a process that was told of no cutover, a job with a key is refused where that can't be
+        compared with the other side: `MOVED` at a passive side, `STALE` from the second epoch on.
+        """
+        ...
+
+    async def holders(self, queue: str, keys: Sequence[str]) -> KeysHeld:
+        """Who holds keys of a queue, in this order (rule 19)."""
         ...
 
     async def census(self, queue: str) -> Mapping[Kind, int]:

@@ -1,10 +1,13 @@
 """Steps at one side, each decided by a rule from what is there, and carried out if that is still so."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 from queuekit.backend import Copy, Kind, Refusal, Side, Stamp, Swap
+from queuekit.cutover import rules
 from queuekit.job import JobRef, Micros
+from queuekit.record import JobRecord
 
 TRIES: Final = 5
 
@@ -48,12 +51,23 @@ async def carry_out(
 
 
 async def swap(
-    side: Side, found: Sequence[Copy], after: Sequence[Copy], bounds: Bounds
+    side: Side,
+    found: Sequence[Copy],
+    after: Sequence[Copy],
+    bounds: Bounds,
+    jobs: Mapping[JobRef, JobRecord] = MappingProxyType({}),
 ) -> list[Copy]:
-    """Put copies in the place of others, as they were seen; those that are there now."""
+    """Put copies in the place of others, as they were seen; those that are there now.
+
+    Args:
+        side: at which they are.
+        found: as they were seen.
+        after: what is to be there, in the same order.
+        bounds: of the act.
+        jobs: what those are that move, as far as it is known.
+    """
     swaps = [
-        Swap(one.stamp, new, bounds.epoch, bounds.until)
-        for one, new in zip(found, after, strict=True)
+        _step(one, new, bounds, jobs.get(one.ref)) for one, new in zip(found, after, strict=True)
     ]
     done = await side.swap(swaps) if swaps else []
     return [new for new, one in zip(after, done, strict=True) if one.refused is None]
@@ -70,6 +84,12 @@ async def pages(side: Side, queue: str, kind: Kind) -> AsyncIterator[Sequence[Co
             return
 
 
+def _step(found: Copy, after: Copy, bounds: Bounds, job: JobRecord | None = None) -> Swap:
+    """What has moved gives back the key that it has held (rule 19)."""
+    frees = (job or rules.whole(found)).job.key if found.stamp.kind is Kind.MOVING else None
+    return Swap(found.stamp, after, bounds.epoch, bounds.until, frees)
+
+
 async def _swap(
     side: Side,
     wanted: Mapping[JobRef, Wanted],
@@ -79,7 +99,7 @@ async def _swap(
 ) -> list[JobRef]:
     """Those that were something else by then; notes those that were refused for good."""
     swaps = [
-        Swap(copy.stamp, after, bounds.epoch, bounds.until)
+        _step(copy, after, bounds)
         for ref, copy in found.items()
         if (after := wanted[ref].rule(copy)) is not None
     ]

@@ -12,6 +12,7 @@ from queuekit.cutover.movers import Movers
 from queuekit.cutover.pair import AWAY, Pair
 from queuekit.cutover.phase import View
 from queuekit.cutover.repair import Repair
+from queuekit.cutover.schedules import bring_schedules
 from queuekit.errors import StoreGone
 from queuekit.log import Repeated
 from queuekit.loops import start
@@ -84,7 +85,8 @@ class Crew:
             return False
         if view.home:
             return False
-        moved = await self._movers.move(queue, view, Kind.LIVE)
+        moved = await bring_schedules(self._pair, queue, view)
+        moved += await self._movers.move(queue, view, Kind.LIVE)
         moved += await self._movers.move(queue, view, Kind.FAILED)
         if not moved:
             moved = await self._movers.move(queue, view, Kind.MOVING)

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from queuekit.backend import Change, Changes, Copy, Guard, Kind, Refusal
+from queuekit.cutover.keys import KeysThere, may_be_held_there
 from queuekit.cutover.mirrors import Mirrors
 from queuekit.cutover.pair import AWAY, Pair
 from queuekit.cutover.phase import View
-from queuekit.errors import InvalidOption, ReplyLost
+from queuekit.errors import ReplyLost
 from queuekit.job import Job, JobRef, Micros
 from queuekit.producer import LONGEST_PAUSE, RESEND_FOR
 
@@ -32,11 +34,13 @@ class Way(NamedTuple):
 
     Attributes:
         side: to which side.
-        guard: in which epoch (of ids that were not made in this very call), and until when.
+        guard: in which epoch (of keys, and of ids that were not made in this very call), and until when.
+        keyed: whether they have keys that the passive side may hold.
     """
 
     side: int
     guard: Guard
+    keyed: bool = False
 
 
 class Enqueuing:
@@ -46,6 +50,7 @@ class Enqueuing:
         self._pair = pair
         self._mirrors = mirrors
         self._mirror = mirror
+        self._keys = KeysThere(pair)
         self._sent: dict[JobRef, Sent] = {}
         self._holding: set[asyncio.Task[None]] = set()
 
@@ -54,7 +59,6 @@ class Enqueuing:
         odd: dict[int, Change] = {}
         left: Sequence[int] = range(len(jobs))
         views = await self._pair.views({job.options.queue for job in jobs})
-        _refuse_keys(jobs, views)
         for _ in range(TRIES):
             left = await self._try(jobs, left, views, odd)
             if not left:
@@ -75,18 +79,62 @@ class Enqueuing:
         for way, some in self._ways(jobs, places, views).items():
             if way.guard.epoch is not None:
                 some = await self._unknown_at_passive(jobs, some, views, odd)  # noqa: PLW2901
-            changes = await self._send([jobs[n] for n in some], way)
-            stored: list[Job[Any]] = []
-            for n, change in zip(some, changes, strict=True):
-                if change.refused in {Refusal.STALE, Refusal.MOVED}:
-                    left.append(n)
-                    continue
-                if changes.odd:
-                    odd[n] = change
-                if change.now and (change.done or change.refused is Refusal.KNOWN):
-                    stored.append(jobs[n])
-            await self._hold(stored, views)
+            if way.keyed:
+                left += await self._with_keys(jobs, some, way, views, odd)
+            else:
+                left += await self._store(jobs, some, way, views, odd)
         return left
+
+    async def _with_keys(
+        self,
+        jobs: Sequence[Job[Any]],
+        places: Sequence[int],
+        way: Way,
+        views: Mapping[str, View],
+        odd: dict[int, Change],
+    ) -> list[int]:
+        """The passive side is asked first who holds the keys there (rule 19)."""
+        left: list[int] = []
+        there, here = await self._keys.sorted([(n, jobs[n]) for n in places], views, odd, left)
+        passive = way._replace(side=1 - way.side)
+        for some, towards in ((there, passive), (here, way)):
+            left += await self._store(jobs, some, towards, views, odd)
+        return left
+
+    async def _store(
+        self,
+        jobs: Sequence[Job[Any]],
+        places: Sequence[int],
+        way: Way,
+        views: Mapping[str, View],
+        odd: dict[int, Change],
+    ) -> list[int]:
+        if not places:
+            return []
+        changes = await self._send([jobs[n] for n in places], way)
+        left: list[int] = []
+        stored: list[Job[Any]] = []
+        replaced: list[JobRef] = []
+        for n, change in zip(places, changes, strict=True):
+            if change.refused in {Refusal.STALE, Refusal.MOVED}:
+                left.append(n)
+                continue
+            if changes.odd:
+                odd[n] = change
+            if change.holder is not None and change.done:
+                replaced.append(change.ref)
+            elif change.now and (change.done or change.refused is Refusal.KNOWN):
+                stored.append(jobs[n])
+        if way.side == views[jobs[places[0]].options.queue].active:
+            await self._hold(stored, views)
+            await self._hold_again(replaced, views)
+        return left
+
+    async def _hold_again(self, refs: Sequence[JobRef], views: Mapping[str, View]) -> None:
+        """The mirror of a job whose payload was replaced is written anew (rule 20)."""
+        for ref in refs:
+            with suppress(*AWAY):
+                await self._mirrors.hold_again([ref], views[ref.queue])
 
     def _ways(
         self, jobs: Sequence[Job[Any]], places: Sequence[int], views: Mapping[str, View]
@@ -102,8 +150,9 @@ class Enqueuing:
             if sent is not None and self._pair.moment(sent.side) <= sent.until:
                 way = Way(sent.side, Guard(None, sent.until))
             else:
-                epoch = None if job.fresh or not view.begun else view.epoch
-                way = Way(view.active, Guard(epoch, until[view.active]))
+                fenced = view.begun and (job.key is not None or not job.fresh)
+                guard = Guard(view.epoch if fenced else None, until[view.active])
+                way = Way(view.active, guard, may_be_held_there(job, view))
             ways.setdefault(way, []).append(n)
         return ways
 
@@ -132,8 +181,9 @@ class Enqueuing:
     ) -> list[int]:
         """Those of which the passive side, which is asked first, has nothing (rule 7)."""
         known: dict[JobRef, Copy] = {}
+        asked = [n for n in places if not jobs[n].fresh]
         for passive in (0, 1):
-            refs = [jobs[n].ref for n in places if views[jobs[n].options.queue].passive == passive]
+            refs = [jobs[n].ref for n in asked if views[jobs[n].options.queue].passive == passive]
             copies = await self._pair.sides[passive].look(refs) if refs else []
             found = [one.ref for one in copies if one.stamp.kind is not Kind.ABSENT]
             # What it has a mirror of, or nothing but the id, the other side knows better.
@@ -160,16 +210,6 @@ class Enqueuing:
                 raise ReplyLost(
                     'The other side of the cutover does not take the mirror (mirror="strict").'
                 ) from error
-
-
-def _refuse_keys(jobs: Sequence[Job[Any]], views: Mapping[str, View]) -> None:
-    """Keys are not compared over both sides yet (rules 19 and 20)."""
-    for job in jobs:
-        view = views[job.options.queue]
-        if job.key is not None and view.begun and not view.home:
-            raise InvalidOption(
-                f"Task {job.task!r}: queue {job.options.queue!r} is in a cutover, which can't take jobs with keys yet"
-            )
 
 
 def _known(copy: Copy) -> Change:

@@ -3,6 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import Final, TypeVar
@@ -21,12 +22,13 @@ from queuekit.backend.base import matches
 from queuekit.backend.model import refused
 from queuekit.cutover import rules
 from queuekit.cutover.acts import Bounds, Wanted, carry_out, pages
+from queuekit.cutover.keys import may_be_held_there
 from queuekit.cutover.mirrors import Mirrors
 from queuekit.cutover.movers import Movers
-from queuekit.cutover.pair import Pair
+from queuekit.cutover.pair import AWAY, Pair
 from queuekit.cutover.phase import View
 from queuekit.cutover.seen import Seen, seen
-from queuekit.job import FINISHED, JobRef, State
+from queuekit.job import JobRef, State
 from queuekit.lifecycle import Event, allowed
 from queuekit.record import JobRecord
 
@@ -193,16 +195,27 @@ class BothInspected:
         side = self._pair.sides[view.passive]
         failed = [one for one in await side.look(refs) if one.stamp.kind is Kind.FAILED]
         await self._movers.bring(failed, view)
-        done = await self._pair.backends[view.active].inspector.steer(Event.RERUN, refs)
-        await self._mirror([one.ref for one in done if one.done], view)
-        return done
+        inspector = self._pair.backends[view.active].inspector
+        held = await self._held_there(await inspector.get(refs), view)
+        free = [ref for ref in refs if ref not in held]
+        done = {one.ref: one for one in await inspector.steer(Event.RERUN, free)} if free else {}
+        with suppress(*AWAY):
+            await self._mirrors.hold_again([ref for ref, one in done.items() if one.done], view)
+        return [held.get(ref) or done[ref] for ref in refs]
 
-    async def _mirror(self, refs: Sequence[JobRef], view: View) -> None:
-        records = await self._pair.backends[view.active].inspector.get(refs)
-        if view.mirrored:
-            mirrors = [rules.mirror_of(one) for one in records if one and one.state not in FINISHED]
-            wanted = {one.ref: Wanted(partial(rules.held, mirror=one)) for one in mirrors}
-            await carry_out(self._pair.sides[view.passive], wanted, Bounds(view.epoch))
+    async def _held_there(
+        self, records: Iterable[JobRecord | None], view: View
+    ) -> dict[JobRef, Change]:
+        """The refusals of those whose key another job holds at the passive side (rule 19)."""
+        refusals: dict[JobRef, Change] = {}
+        for one in records:
+            if one is None or one.job.key is None or not may_be_held_there(one.job, view):
+                continue
+            side = self._pair.sides[view.passive]
+            (holder,) = (await side.holders(one.ref.queue, [one.job.key])).holders
+            if holder is not None and holder.id != one.job.id and allowed(Event.RERUN, one.state):
+                refusals[one.ref] = refused(one, Refusal.KEY_HELD, holder=holder.id)
+        return refusals
 
     async def _at_owner(self, event: Event, refs: Sequence[JobRef]) -> list[Change]:
         answers: dict[JobRef, Change] = {}

@@ -59,6 +59,15 @@ class Mirrors:
         else:
             self._away.over()
 
+    async def hold_again(self, refs: Sequence[JobRef], view: View) -> None:
+        """Write the mirrors of jobs anew, as they are at the active side now."""
+        records = await self._pair.backends[view.active].inspector.get(refs)
+        if view.mirrored:
+            mirrors = [rules.mirror_of(one) for one in records if one and not one.finished]
+            wanted = {one.ref: Wanted(partial(rules.held_again, mirror=one)) for one in mirrors}
+            until = self._pair.moment(view.passive) + ACT_WITHIN
+            await carry_out(self._pair.sides[view.passive], wanted, Bounds(view.epoch, until))
+
     def ended(self, changes: Iterable[Change], side: int) -> None:
         """Jobs have come to their end at a side: tell the other one (rule 12), in a while."""
         ends = [End(one.ref, one.generation, side) for one in changes if one.now in FINISHED]

@@ -1,6 +1,6 @@
 """Movers: they bring what waits, and what has failed, from the passive side to the active one (rule 11)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -12,6 +12,7 @@ from queuekit.cutover.phase import View
 from queuekit.errors import BackendRefused
 from queuekit.job import JobRef
 from queuekit.log import Repeated
+from queuekit.record import JobRecord
 
 AT_ONCE: Final = 500
 
@@ -29,29 +30,54 @@ class Movers:
         side = self._pair.sides[view.passive]
         cursor = self._cursors.get((queue, kind))
         page = await side.page(queue, kind, cursor=cursor, limit=AT_ONCE)
-        self._cursors[queue, kind] = page.cursor
-        ours = [one for one in page.copies if one.record is None or one.record.job.key is None]
+        ours = await self._without_pairs(queue, view, page.copies)
+        # What was taken is gone from there, so the next ones are where these were; behind what stays it goes on.
+        all_go = cursor is None and len(ours) == len(page.copies)
+        self._cursors[queue, kind] = None if all_go else page.cursor
         await self.bring(ours, view)
         return len(ours)
+
+    async def _without_pairs(
+        self, queue: str, view: View, copies: Sequence[Copy]
+    ) -> Sequence[Copy]:
+        """Without those that wait for the end of another, and those whose end is waited for.
+
+        Two of one key stay together, and run where they are: workers claim there, too.
+        """
+        free = [one for one in copies if one.record is None or one.record.follows is None]
+        keyed = {one.record.job.key: one for one in free if one.record and one.record.job.key}
+        names = [name for name in keyed if name is not None]
+        if not names:
+            return free
+        _, holders = await self._pair.sides[view.passive].holders(queue, names)
+        awaited = {holder.id for holder in holders if holder is not None and holder.followed}
+        return [one for one in free if one.ref.id not in awaited]
 
     async def bring(self, copies: Sequence[Copy], view: View) -> None:
         """Take these, import them, and release what was imported."""
         until = [self._pair.moment(side) + ACT_WITHIN for side in (0, 1)]
         here = self._pair.sides[view.passive]
-        takes = [(one, new) for one in copies if (new := rules.taken(one, view.epoch)) is not None]
-        taken = await swap(here, *_two(takes), Bounds(view.epoch))
-        imported = await self._import(taken, Bounds(view.epoch, until[view.active]), view)
-        left = [(one, rules.released(one)) for one in imported]
-        await swap(here, *_two(left), Bounds(view.epoch, until[view.passive]))
+        jobs = {one.ref: rules.whole(one) for one in copies if rules.is_movable(one)}
+        takes = [one for one in copies if one.ref in jobs]
+        moving = [rules.taken(one, view.epoch) for one in takes]
+        taken = await swap(here, takes, moving, Bounds(view.epoch), jobs)
+        imported = await self._import(taken, jobs, Bounds(view.epoch, until[view.active]), view)
+        left = [rules.released(one, jobs[one.ref]) for one in imported]
+        await swap(here, imported, left, Bounds(view.epoch, until[view.passive]), jobs)
 
-    async def _import(self, taken: Sequence[Copy], bounds: Bounds, view: View) -> list[Copy]:
+    async def _import(
+        self,
+        taken: Sequence[Copy],
+        jobs: Mapping[JobRef, JobRecord],
+        bounds: Bounds,
+        view: View,
+    ) -> list[Copy]:
         """Those that the active side has now; one that it can't store stays behind, and its companions do not."""
         side = self._pair.sides[view.active]
         wanted: dict[JobRef, Wanted] = {}
         for one in taken:
-            record = rules.whole(one)
             likely = Stamp(Kind.HELD, one.stamp.generation)
-            wanted[one.ref] = Wanted(partial(rules.imported, job=record), likely)
+            wanted[one.ref] = Wanted(partial(rules.imported, job=jobs[one.ref]), likely)
         try:
             refused = await carry_out(side, wanted, bounds)
         except BackendRefused as error:
@@ -60,11 +86,7 @@ class Movers:
                 return []
             half = len(taken) // 2
             return [
-                *await self._import(taken[:half], bounds, view),
-                *await self._import(taken[half:], bounds, view),
+                *await self._import(taken[:half], jobs, bounds, view),
+                *await self._import(taken[half:], jobs, bounds, view),
             ]
         return [one for one in taken if one.ref not in refused]
-
-
-def _two(pairs: Sequence[tuple[Copy, Copy]]) -> tuple[list[Copy], list[Copy]]:
-    return [one for one, _ in pairs], [new for _, new in pairs]

@@ -22,6 +22,8 @@ LOOK_WITHIN: Final = 2.0
 REST: Final = 5.0
 """Seconds for which it is left alone then."""
 CLOCKS_EVERY: Final = 20.0
+LIST_EVERY: Final = 20.0
+"""Seconds after which the queues are listed that are in a cutover, those that nobody here has asked for among them."""
 ACT_WITHIN: Final[Micros] = 15_000_000
 """The deadline of the later steps of an act, counted from its first (rule 2)."""
 APART: Final[Micros] = 1_000_000
@@ -53,7 +55,7 @@ class Pair:
         """of our own clock, by `time.monotonic`"""
         self._opened = [False, False]
         self._rests_until = [0.0, 0.0]
-        self._looked_at = self._clocks_at = float("-inf")
+        self._looked_at = self._clocks_at = self._listed_at = float("-inf")
         self._looking: asyncio.Task[None] | None = None
         self._turned = asyncio.Event()
 
@@ -65,6 +67,7 @@ class Pair:
             await self._open_second()
         except AWAY as error:
             log.warning("the other side of the cutover can't be reached", error=str(error))
+        await self.look()
 
     async def close(self) -> None:
         """Give back what `open` took."""
@@ -91,7 +94,7 @@ class Pair:
         Raises:
             BackendUnavailable, BackendRefused: the first side does not answer, and nothing is known of these queues.
         """
-        names = [*{*self._views, *queues}]
+        names = [*{*self._views, *queues, *await self._gated()}]
         self._looked_at = monotonic()
         found = await asyncio.gather(*(self._gates(side, names) for side in (0, 1)))
         if None in found:
@@ -172,6 +175,19 @@ class Pair:
     async def _look_again(self) -> None:
         with suppress(*AWAY):
             await self.look()
+
+    async def _gated(self) -> set[str]:
+        """The queues that either side knows to be in a cutover, now and then."""
+        if monotonic() - self._listed_at < LIST_EVERY:
+            return set()
+        self._listed_at = monotonic()
+        found: set[str] = set()
+        for side in (0, 1):
+            with suppress(*AWAY):
+                if self._opened[side]:
+                    async with asyncio.timeout(LOOK_WITHIN):
+                        found.update(await self.sides[side].gated())
+        return found
 
     async def _gates(self, side: int, queues: Sequence[str]) -> Sequence[Gate | None] | None:
         """None: the side does not answer."""

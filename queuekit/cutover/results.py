@@ -14,6 +14,7 @@ from queuekit.record import JobRecord
 
 WAIT_AT_ONE_SIDE: Final = 2.0
 """Seconds after which both sides are asked again where the jobs are."""
+SHORTEST: Final = 0.001
 ON_THE_WAY: Final = 0.05
 """Seconds between two looks at jobs that neither side has now."""
 
@@ -22,6 +23,7 @@ async def for_ends(pair: Pair, refs: Sequence[JobRef], wait_for: float) -> dict[
     """The records of those that have finished, as soon as one has; what `Backend.results` gives."""
     loop = asyncio.get_running_loop()
     end = loop.time() + wait_for
+    registers = wait_for > 0
     while True:
         both = await seen(pair, refs)
         for ref, one in both.items():
@@ -29,9 +31,10 @@ async def for_ends(pair: Pair, refs: Sequence[JobRef], wait_for: float) -> dict[
                 raise JobNotFound.named(ref)
         found = {ref: one.end for ref, one in both.items() if one.end is not None}
         left = end - loop.time()
-        if found or left <= 0:
+        if found or (left <= 0 and not registers):
             return found
-        found = await _ends_where_they_are(pair, both, min(left, WAIT_AT_ONE_SIDE))
+        registers = False  # who waits is remembered where the jobs are, however short the wait is
+        found = await _ends_where_they_are(pair, both, min(max(left, SHORTEST), WAIT_AT_ONE_SIDE))
         if found:
             return found
 

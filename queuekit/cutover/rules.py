@@ -59,6 +59,12 @@ def held(found: Copy, mirror: Copy) -> Copy | None:
     return mirror if earlier and not is_live(found) else None
 
 
+def held_again(found: Copy, mirror: Copy) -> Copy | None:
+    """The payload of the job was replaced (rule 20)."""
+    same = found.stamp == mirror.stamp
+    return mirror if same else held(found, mirror)
+
+
 def settled(found: Copy, generation: int) -> Copy | None:
     """The job has ended at the other side (rule 12)."""
     kind = found.stamp.kind
@@ -79,17 +85,15 @@ def cancelled(found: Copy, generation: int) -> Copy | None:
     return tombstone(found.ref, generation)
 
 
-def taken(found: Copy, epoch: int) -> Copy | None:
-    """A mover takes it from the passive side (rule 11); one that another has left behind, too."""
-    generation = found.stamp.generation
-    match found.stamp.kind:
-        case Kind.LIVE | Kind.FAILED:
-            text = text_of(whole(found))
-        case Kind.MOVING:
-            text = found.text
-        case _:
-            return None
-    return Copy(found.ref, Stamp(Kind.MOVING, generation, epoch), text=text)
+def is_movable(found: Copy) -> bool:
+    """Whether a mover takes it (rule 11): what waits, what has failed, and what another mover has left behind."""
+    return found.stamp.kind in {Kind.LIVE, Kind.FAILED, Kind.MOVING}
+
+
+def taken(found: Copy, epoch: int) -> Copy:
+    """A mover takes it from the passive side (rule 11)."""
+    text = found.text if found.stamp.kind is Kind.MOVING else text_of(whole(found))
+    return Copy(found.ref, Stamp(Kind.MOVING, found.stamp.generation, epoch), text=text)
 
 
 def imported(found: Copy, job: JobRecord) -> Copy | None:
@@ -105,10 +109,10 @@ def imported(found: Copy, job: JobRecord) -> Copy | None:
     return None if known else alive(job)
 
 
-def released(moved: Copy) -> Copy:
+def released(moved: Copy, job: JobRecord) -> Copy:
     """What a mover leaves behind (rule 11): a mirror; of a failed record a tombstone."""
     generation = moved.stamp.generation
-    if whole(moved).finished:
+    if job.finished:
         return tombstone(moved.ref, generation)
     return Copy(moved.ref, Stamp(Kind.HELD, generation), text=moved.text)
 
@@ -193,5 +197,5 @@ def _repaired_leftover(mine: Copy, other: Copy) -> Act | None:
     if is_ended(other) and others >= generation:
         return Act("end the leftover", False, tombstone(mine.ref, others), True)
     if is_live(other) or (other.stamp.kind is Kind.MOVING and not is_ended(other)):
-        return Act("hold the leftover", False, released(mine), True)
+        return Act("hold the leftover", False, released(mine, record), True)
     return Act("take it back", False, alive(record))

@@ -26,6 +26,7 @@ from queuekit.cutover.mirrors import Mirrors
 from queuekit.cutover.pair import AWAY, Pair
 from queuekit.cutover.phase import View
 from queuekit.cutover.results import for_ends
+from queuekit.cutover.schedules import BothSchedules
 from queuekit.cutover.transfer import ToTheActive
 from queuekit.errors import InvalidOption
 from queuekit.job import Ack, Claim, Claimant, Job, JobRef, Return, Token
@@ -64,6 +65,8 @@ class CutoverBackend:
         self._crew = Crew(self.pair)
         self._inspector = BothInspected(self.pair, self._mirrors)
         self._transfer = ToTheActive(self.pair)
+        self._schedules = BothSchedules(self.pair)
+        self._turn = 0
 
     def __repr__(self) -> str:
         first, second = self.pair.backends
@@ -81,8 +84,8 @@ class CutoverBackend:
 
     @property
     def schedules(self) -> Schedules:
-        """Recurring work: of the first side, which makes its ticks in every phase."""
-        return self.pair.backends[0].schedules
+        """Recurring work, at the active side of its queue."""
+        return self._schedules
 
     async def open(self) -> None:
         """Connect to both; if the second can't be reached now, later."""
@@ -114,7 +117,8 @@ class CutoverBackend:
         """Settle each outcome where its lease is; claim at the active sides, and then what is left at the others."""
         views = await self.pair.views(ask.queues)
         outcomes = _by_side([one.token for one in settle])
-        turns = list(_turns(ask.queues, views)) if ask.limit > 0 else []
+        self._turn = 1 - self._turn
+        turns = list(_turns(ask.queues, views, self._turn)) if ask.limit > 0 else []
         odd: dict[int, Change] = {}
         for side in outcomes.keys() - {side for side, _ in turns}:
             await self._fetch(side, _NOTHING, settle, outcomes[side], odd)
@@ -255,13 +259,15 @@ class CutoverBackend:
             sum(one.promoted for one in done),
             sum(one.renewed for one in done),
             sum(one.pruned for one in done),
-            found[0].due_in if 0 in found else None,
+            min((one.due_in for one in done if one.due_in is not None), default=None),
             min((one.again_in for one in done if one.again_in is not None), default=None),
         )
 
 
-def _turns(queues: Sequence[str], views: Mapping[str, View]) -> Iterator[tuple[int, Sequence[str]]]:
-    """Which side is asked for which queues, in this order.
+def _turns(
+    queues: Sequence[str], views: Mapping[str, View], first: int
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """Which side is asked for which queues, in this order; which is the first of them changes, so that none starves.
 
     What waits at a passive side is brought over; a slot that is free now need not wait for that.
     """
@@ -272,8 +278,8 @@ def _turns(queues: Sequence[str], views: Mapping[str, View]) -> Iterator[tuple[i
         active.setdefault(view.active, []).append(queue)
         if view.begun and not view.home:
             left.setdefault(view.passive, []).append(queue)
-    yield from active.items()
-    yield from left.items()
+    for found in (active, left):
+        yield from sorted(found.items(), key=lambda item: item[0] != first)
 
 
 def _by_side(tokens: Sequence[Token]) -> dict[int, list[int]]:

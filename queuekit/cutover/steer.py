@@ -8,6 +8,7 @@ from queuekit.cutover.acts import Bounds, pages, swap
 from queuekit.cutover.gates import help_raise, turned
 from queuekit.cutover.pair import APART, Pair
 from queuekit.cutover.phase import Phase, View
+from queuekit.cutover.schedules import bring_schedules
 from queuekit.errors import QueuekitError
 
 OWNED: Final = (Kind.LIVE, Kind.RUNNING, Kind.MOVING, Kind.FAILED)
@@ -98,20 +99,21 @@ class Steering:
         raised = gate._replace(epoch=view.epoch + 1, mark=Mark.OPEN, marked_at=0)
         await self._turn(queue, view.active, gate, raised)
         await help_raise(self._pair, queue, await self._look(queue))
+        await bring_schedules(self._pair, queue, await self._agreed(queue))
         return await self.status(queue)
 
     async def seal(self, queue: str) -> Status:
         """Let the passive side take no new ids any more, once it owns nothing (rule 17).
 
         Raises:
-            Blocked: it still owns jobs, records or schedules, which the movers bring over; seal again later.
+            Blocked: it still owns jobs or records, which the movers bring over; seal again later.
         """
         view = await self._agreed(queue)
         if view.phase is Phase.SEALED:
             return await self.status(queue)
         if view.phase not in {Phase.MIRROR, Phase.MOVED, Phase.SEALING}:
             raise Blocked(queue, f"It is {view.phase}: there is nothing to seal.")
-        await self._check_schedules(queue, view)
+        await bring_schedules(self._pair, queue, view)
         if not view.intended:
             gate = self._gate(view, view.active)
             intent = gate._replace(mark=Mark.INTENT, marked_at=view.epoch)
@@ -219,10 +221,6 @@ class Steering:
         left = [f"{counts[kind]:,} {kind}" for kind in kinds if counts.get(kind)]
         where = self._names[side]
         return [f"{where} still has {', '.join(left)}; keep a worker running."] if left else []
-
-    async def _check_schedules(self, queue: str, view: View) -> None:
-        if view.passive == 0 and await self._pair.backends[0].schedules.find([queue]):
-            raise Blocked(queue, "Its schedules are at the passive side, and can't be moved yet.")
 
     def _check_pair(self, queue: str) -> None:
         if self._names[0] == self._names[1]:

@@ -10,6 +10,7 @@ import pytest
 from queuekit.backend import Backend, BackendSettings
 from queuekit.cutover import CutoverBackend, Phase, Steering
 from queuekit.registry import backend_class
+from tests.schema import shared_schema
 
 
 class Two(NamedTuple):
@@ -20,6 +21,13 @@ class Two(NamedTuple):
 
 
 MakeTwo = Callable[..., Awaitable[Two]]
+
+
+@pytest.fixture
+async def schema(postgres_url: str) -> AsyncIterator[str]:
+    """An empty namespace in Postgres."""
+    async with shared_schema(postgres_url) as name:
+        yield name
 
 
 @pytest.fixture
@@ -34,11 +42,12 @@ def urls(tmp_path: Path, redis_url: str, postgres_url: str) -> dict[str, str]:
 
 
 @pytest.fixture
-async def make_two(namespace: str, urls: dict[str, str]) -> AsyncIterator[MakeTwo]:
+async def make_two(namespace: str, schema: str, urls: dict[str, str]) -> AsyncIterator[MakeTwo]:
     """From two kinds of stores to both as one."""
 
     def made(kind: str) -> Backend:
-        return backend_class(urls[kind])(urls[kind], BackendSettings(namespace))
+        name = schema if kind == "postgres" else namespace
+        return backend_class(urls[kind])(urls[kind], BackendSettings(name))
 
     async with AsyncExitStack() as opened:
 

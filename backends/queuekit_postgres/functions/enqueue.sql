@@ -69,7 +69,7 @@ BEGIN
     END IF;
   END IF;
   IF guard.until IS NOT NULL OR EXISTS (SELECT FROM queuekit.gates g WHERE g.queue = new.queue) THEN
-    refused := queuekit.at_gate(new.id, new.queue, patient, guard);
+    refused := queuekit.at_gate(new.id, new.queue, new.key IS NOT NULL, patient, guard);
     IF refused.id IS NOT NULL THEN
       DELETE FROM queuekit.jobs WHERE seq = new.seq;
       RETURN refused;

@@ -102,7 +102,8 @@ BEGIN
     EXIT WHEN locked;
   END LOOP;
   SELECT * INTO held FROM queuekit.jobs j WHERE j.id = holder.id AND j.queue = new.queue;
-  IF holder.expires_at <= queuekit.now_us() OR held.id IS NULL AND holder.expires_at IS NULL THEN
+  IF holder.expires_at <= queuekit.now_us()
+    OR holder.expires_at IS NULL AND NOT queuekit.is_there(holder.id, new.queue) THEN
     UPDATE queuekit.keys k SET id = new.id, expires_at = queuekit.key_expires(new)
     WHERE k.queue = new.queue AND k.key = new.key AND k.id = holder.id;
     IF NOT FOUND THEN -- somebody else was a moment faster

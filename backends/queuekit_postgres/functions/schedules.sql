@@ -1,8 +1,16 @@
 -- Recurring work.
 
+-- Those queues whose schedules tick here: not in a cutover, or at its active side.
+CREATE OR REPLACE FUNCTION queuekit.ticking(queues text[]) RETURNS text[] LANGUAGE sql VOLATILE AS $$
+  SELECT ARRAY(
+    SELECT q FROM unnest(queues) AS q
+    WHERE NOT EXISTS (SELECT FROM queuekit.gates g WHERE g.queue = q AND NOT g.active)
+  )
+$$;
+
 -- When the first schedule of some queues is due, after so many that are due already.
 CREATE OR REPLACE FUNCTION queuekit.next_due(queues text[], beyond integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
-  SELECT first.due_at FROM unnest(queues) AS q (name) CROSS JOIN LATERAL (
+  SELECT first.due_at FROM unnest(queuekit.ticking(queues)) AS q (name) CROSS JOIN LATERAL (
     SELECT s.due_at FROM queuekit.schedules s
     WHERE s.due_at IS NOT NULL AND NOT s.paused AND s.queue = q.name
     ORDER BY s.due_at LIMIT beyond + 1
@@ -32,10 +40,14 @@ BEGIN
       )
     ORDER BY g.queue, g.name, o.n
   LOOP
+    IF EXISTS (SELECT FROM queuekit.gates g WHERE g.queue = f.queue) THEN
+      PERFORM pg_advisory_xact_lock_shared(queuekit.gate_lock(f.queue));
+    END IF;
     UPDATE queuekit.schedules s
     SET tick = f.next_tick, due_at = f.next_at, count = s.count + jsonb_array_length(f.jobs),
       fired = jsonb_path_query_array(s.fired || f.ticks, '$[(last - TICKS_KEPT + 1) to last]')
-    WHERE s.queue = f.queue AND s.name = f.name AND s.rule = f.rule AND s.tick = f.tick AND NOT s.paused;
+    WHERE s.queue = f.queue AND s.name = f.name AND s.rule = f.rule AND s.tick = f.tick AND NOT s.paused
+      AND queuekit.ticking(ARRAY[f.queue]) <> '{}';
     IF FOUND THEN
       taken := taken || f.n;
     END IF;
@@ -50,7 +62,8 @@ BEGIN
   CROSS JOIN LATERAL jsonb_to_record(u.given) AS j (id uuid, task text, payload text, key text, options text)
   WHERE j.id IS NOT NULL;
   FOR odd IN
-    SELECT * FROM queuekit.store_all(jobs.ids, jobs.tasks, jobs.payloads, jobs.keys, jobs.fresh, jobs.options, true, false, NULL)
+    SELECT * FROM queuekit.store_all(jobs.ids, jobs.tasks, jobs.payloads, jobs.keys, jobs.fresh, jobs.options, true, false,
+      (NULL, 9223372036854775807)::queuekit.guard)
   LOOP
     firing := jobs.firings[odd.n];
     odd.n := jobs.places[odd.n];

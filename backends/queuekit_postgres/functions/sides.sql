@@ -6,8 +6,9 @@ CREATE OR REPLACE FUNCTION queuekit.gate_lock(gate_queue text) RETURNS bigint LA
 $$;
 
 -- Why the gate of a queue refuses a new job; null: it does not. What there is a copy of is known.
-CREATE OR REPLACE FUNCTION queuekit.at_gate(job uuid, job_queue text, patient boolean, guard queuekit.guard)
-RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION queuekit.at_gate(
+  job uuid, job_queue text, keyed boolean, patient boolean, guard queuekit.guard
+) RETURNS queuekit.change LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   gate queuekit.gates;
   refused queuekit.change;
@@ -21,6 +22,9 @@ BEGIN
   SELECT * INTO gate FROM queuekit.gates g WHERE g.queue = job_queue;
   IF gate.shut THEN
     refused := queuekit.refused(job, job_queue, 'moved', NULL);
+    refused.reason := gate.other;
+  ELSIF keyed AND guard.until IS NULL AND NOT (gate.active AND gate.epoch = 1) THEN
+    refused := queuekit.refused(job, job_queue, CASE WHEN gate.active THEN 'stale' ELSE 'moved' END, NULL);
     refused.reason := gate.other;
   ELSIF guard.epoch <> coalesce(gate.epoch, 0) THEN
     refused := queuekit.refused(job, job_queue, 'stale', NULL);
@@ -39,6 +43,12 @@ LANGUAGE sql VOLATILE AS $$
   ON CONFLICT (id, queue) DO UPDATE
   SET kind = excluded.kind, generation = excluded.generation, epoch = 0, delivery = 0, text = ''
   WHERE c.generation <= excluded.generation
+$$;
+
+-- Whether a job is there, or was taken out of line to be brought to the other side: then its key is held.
+CREATE OR REPLACE FUNCTION queuekit.is_there(job uuid, job_queue text) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (SELECT FROM queuekit.jobs j WHERE j.id = job AND j.queue = job_queue)
+    OR EXISTS (SELECT FROM queuekit.copies c WHERE c.id = job AND c.queue = job_queue AND c.kind = 'moving')
 $$;
 
 -- How many copies there are of each kind.
@@ -71,34 +81,62 @@ BEGIN
 END
 $$;
 
--- What is there of a job: without a text if it is a job or a record.
-CREATE OR REPLACE FUNCTION queuekit.look(job uuid, job_queue text) RETURNS queuekit.copies LANGUAGE plpgsql VOLATILE AS $$
+-- What is there of jobs, in their order: without a text if it is a job or a record. The history is asked for all at once, as
+-- each question goes to a table for each day, and only of what is nowhere else.
+CREATE OR REPLACE FUNCTION queuekit.looked(ids uuid[], queues text[]) RETURNS SETOF queuekit.copies
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
-  live queuekit.jobs;
-  old queuekit.records;
-  put queuekit.copies;
+  now bigint := queuekit.now_us();
+  unsure uuid[] := ARRAY(
+    SELECT u.id FROM unnest(ids, queues) AS u (id, queue)
+    WHERE NOT EXISTS (SELECT FROM queuekit.jobs j WHERE j.id = u.id AND j.queue = u.queue)
+      AND NOT EXISTS (SELECT FROM queuekit.copies c WHERE c.id = u.id AND c.queue = u.queue AND c.kind <> 'done')
+  );
 BEGIN
-  SELECT * INTO live FROM queuekit.jobs j WHERE j.id = job AND j.queue = job_queue;
-  IF FOUND THEN
-    RETURN (job, job_queue, CASE WHEN live.state = RUNNING THEN 'running' ELSE 'live' END, live.generation, 0,
-      live.delivery, '')::queuekit.copies;
-  END IF;
-  SELECT * INTO put FROM queuekit.copies c WHERE c.id = job AND c.queue = job_queue;
-  IF put.kind <> 'done' THEN
-    RETURN put;
-  END IF;
-  SELECT * INTO old FROM queuekit.records r WHERE r.id = job AND r.queue = job_queue ORDER BY r.finished_at DESC LIMIT 1;
-  IF old.kept_until > queuekit.now_us() AND old.state = SUCCEEDED THEN
-    RETURN (job, job_queue, 'done', old.generation, 0, 0, '')::queuekit.copies;
-  ELSIF old.kept_until > queuekit.now_us() THEN
-    RETURN (job, job_queue, 'failed', old.generation, 0, old.delivery, '')::queuekit.copies;
-  ELSIF put.kind IS NOT NULL THEN
-    RETURN put;
-  ELSIF old.kept_until > queuekit.now_us() - REMEMBER_IDS THEN
-    RETURN (job, job_queue, 'done', FOR_EVER, 0, 0, '')::queuekit.copies;
-  END IF;
-  RETURN (job, job_queue, 'absent', 0, 0, 0, '')::queuekit.copies;
+  RETURN QUERY
+  WITH ended AS (
+    SELECT DISTINCT ON (r.id, r.queue) r.id, r.queue, r.generation, r.delivery, CASE
+      WHEN r.kept_until > now AND r.state = SUCCEEDED THEN 'done'
+      WHEN r.kept_until > now THEN 'failed'
+      WHEN r.kept_until > now - REMEMBER_IDS THEN 'known'
+    END AS kind
+    FROM queuekit.records r WHERE r.id = ANY(unsure) ORDER BY r.id, r.queue, r.finished_at DESC
+  )
+  SELECT (CASE
+    WHEN j.id IS NOT NULL THEN
+      (u.id, u.queue, CASE WHEN j.state = RUNNING THEN 'running' ELSE 'live' END, j.generation, 0, j.delivery, '')::queuekit.copies
+    WHEN e.kind = 'done' THEN (u.id, u.queue, 'done', e.generation, 0, 0, '')::queuekit.copies
+    WHEN e.kind = 'failed' THEN (u.id, u.queue, 'failed', e.generation, 0, e.delivery, '')::queuekit.copies
+    WHEN c.kind IS NOT NULL THEN c
+    WHEN e.kind = 'known' THEN (u.id, u.queue, 'done', FOR_EVER, 0, 0, '')::queuekit.copies
+    ELSE (u.id, u.queue, 'absent', 0, 0, 0, '')::queuekit.copies
+  END).*
+  FROM unnest(ids, queues) WITH ORDINALITY AS u (id, queue, n)
+  LEFT JOIN queuekit.jobs j ON j.id = u.id AND j.queue = u.queue
+  LEFT JOIN queuekit.copies c ON c.id = u.id AND c.queue = u.queue
+  LEFT JOIN ended e ON e.id = u.id AND e.queue = u.queue
+  ORDER BY u.n;
 END
+$$;
+
+-- Who holds keys; kind is null if nobody does, and absent if the job is gone and the key protected.
+CREATE OR REPLACE FUNCTION queuekit.holders(of_queue text, of_keys text[])
+RETURNS TABLE (id uuid, kind text, followed boolean) LANGUAGE sql VOLATILE AS $$
+  SELECT k.id, CASE WHEN copy.kind IN ('live', 'running', 'moving') THEN copy.kind WHEN k.id IS NOT NULL THEN 'absent' END,
+    EXISTS (SELECT FROM queuekit.jobs j WHERE j.state = WAITING AND j.queue = of_queue AND j.key = given.key)
+  FROM unnest(of_keys) WITH ORDINALITY AS given (key, n)
+  LEFT JOIN queuekit.keys k ON k.queue = of_queue AND k.key = given.key AND (
+    k.expires_at > queuekit.now_us() OR k.expires_at IS NULL AND queuekit.is_there(k.id, of_queue)
+  )
+  LEFT JOIN LATERAL queuekit.looked(ARRAY[k.id], ARRAY[of_queue]) AS copy ON k.id IS NOT NULL
+  ORDER BY given.n
+$$;
+
+-- Whether another job holds a key.
+CREATE OR REPLACE FUNCTION queuekit.is_held(wanted text, of_queue text, job uuid) RETURNS boolean LANGUAGE sql VOLATILE AS $$
+  SELECT wanted IS NOT NULL AND EXISTS (
+    SELECT FROM queuekit.holders(of_queue, ARRAY[wanted]) AS h WHERE h.kind IS NOT NULL AND h.id <> job
+  )
 $$;
 
 -- Ids of jobs of one state, in an order: from behind a place in it, which consists of two numbers.
@@ -121,54 +159,72 @@ BEGIN
 END
 $$;
 
--- Puts something else in place of copies, each for itself, if they are what somebody has seen. given: a JSON array of
--- objects: id, queue, before (a copy), epoch, until (null: no deadline), after (a copy), and of what becomes a job or a record
--- all columns in whole. Gives for each what was found, and why nothing was done. The lock is not shared: two who hold the
--- same job would not see each other.
+-- What becomes of steps (see `swap`): what was found for each, and why it is refused; null: it is not.
+CREATE OR REPLACE FUNCTION queuekit.judged(given jsonb) RETURNS queuekit.step[] LANGUAGE sql VOLATILE AS $$
+  SELECT ARRAY(
+    SELECT (
+      e.n, f.id, f.queue, f.kind, f.generation, f.epoch, f.delivery,
+      CASE
+        WHEN (g.epoch = (e.step ->> 'epoch')::bigint) IS NOT TRUE THEN 'stale'
+        WHEN queuekit.now_us() > (e.step ->> 'until')::bigint THEN 'late'
+        WHEN f.kind = 'running'
+          OR (f.kind, f.generation, f.epoch, f.delivery) <> (b.kind, b.generation, b.epoch, b.delivery) THEN 'changed'
+      END
+    )::queuekit.step
+    FROM jsonb_array_elements(given) WITH ORDINALITY AS e (step, n)
+    JOIN queuekit.looked(
+      ARRAY(SELECT (g ->> 'id')::uuid FROM jsonb_array_elements(given) AS g),
+      ARRAY(SELECT g ->> 'queue' FROM jsonb_array_elements(given) AS g)
+    ) WITH ORDINALITY AS f ON f.ordinality = e.n
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::queuekit.copies, e.step -> 'before') AS b
+    LEFT JOIN queuekit.gates g ON g.queue = f.queue
+    ORDER BY e.n
+  )
+$$;
+
+-- Puts something else in place of copies, each for itself, if they are what somebody has seen; no two are of one job.
+-- given: a JSON array of objects: id, queue, before (a copy), epoch, until (null: no deadline), frees (a key, or null), after
+-- (a copy), and of what becomes a job or a record all columns in whole; it takes its key unless another job holds that. Gives
+-- for each what was found, and why nothing was done. The lock is not shared: two who hold the same job would not see each other.
 CREATE OR REPLACE FUNCTION queuekit.swap(given jsonb)
 RETURNS TABLE (kind text, generation integer, epoch bigint, delivery bigint, refused text) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  one jsonb;
-  gate_epoch bigint;
-  found queuekit.copies;
-  before queuekit.copies;
-  after queuekit.copies;
-  arrivals jsonb := '[]';
+  steps queuekit.step[];
+  done queuekit.step[];
+  arrivals jsonb;
 BEGIN
   PERFORM pg_advisory_xact_lock(l) FROM (
     SELECT DISTINCT queuekit.gate_lock(g ->> 'queue') AS l FROM jsonb_array_elements(given) AS g ORDER BY l
   ) AS locks;
-  FOR one IN SELECT * FROM jsonb_array_elements(given) LOOP
-    PERFORM FROM queuekit.jobs j WHERE j.id = (one ->> 'id')::uuid AND j.queue = one ->> 'queue' FOR UPDATE;
-    SELECT g.epoch INTO gate_epoch FROM queuekit.gates g WHERE g.queue = one ->> 'queue';
-    found := queuekit.look((one ->> 'id')::uuid, one ->> 'queue');
-    before := jsonb_populate_record(NULL::queuekit.copies, one -> 'before');
-    after := jsonb_populate_record(found, one -> 'after');
-    refused := CASE
-      WHEN (gate_epoch = (one ->> 'epoch')::bigint) IS NOT TRUE THEN 'stale'
-      WHEN queuekit.now_us() > (one ->> 'until')::bigint THEN 'late'
-      WHEN found.kind = 'running'
-        OR (found.kind, found.generation, found.epoch, found.delivery)
-          <> (before.kind, before.generation, before.epoch, before.delivery) THEN 'changed'
-    END;
-    IF refused IS NULL THEN
-      DELETE FROM queuekit.jobs j WHERE found.kind = 'live' AND j.id = found.id AND j.queue = found.queue;
-      DELETE FROM queuekit.records r WHERE found.kind = 'failed' AND r.id = found.id AND r.queue = found.queue;
-      DELETE FROM queuekit.copies c WHERE c.id = found.id AND c.queue = found.queue;
-      IF one ? 'whole' THEN
-        arrivals := arrivals || jsonb_build_array(one -> 'whole' || jsonb_build_object('n', jsonb_array_length(arrivals) + 1));
-      ELSIF after.kind <> 'absent' THEN
-        INSERT INTO queuekit.copies SELECT after.*;
-      END IF;
-    END IF;
-    kind := found.kind;
-    generation := found.generation;
-    epoch := found.epoch;
-    delivery := found.delivery;
-    RETURN NEXT;
-  END LOOP;
-  IF arrivals <> '[]' THEN
-    PERFORM queuekit.transfer(arrivals);
+  PERFORM FROM queuekit.jobs j
+  WHERE (j.id, j.queue) IN (SELECT (g ->> 'id')::uuid, g ->> 'queue' FROM jsonb_array_elements(given) AS g)
+  ORDER BY j.seq FOR UPDATE;
+  steps := queuekit.judged(given);
+  done := ARRAY(SELECT s FROM unnest(steps) AS s WHERE s.refused IS NULL);
+
+  DELETE FROM queuekit.jobs j USING unnest(done) AS s WHERE s.kind = 'live' AND j.id = s.id AND j.queue = s.queue;
+  DELETE FROM queuekit.records r USING unnest(done) AS s WHERE s.kind = 'failed' AND r.id = s.id AND r.queue = s.queue;
+  DELETE FROM queuekit.keys k USING unnest(done) AS s
+  WHERE k.queue = s.queue AND k.key = given -> (s.n - 1) ->> 'frees' AND k.id = s.id AND k.expires_at IS NULL;
+  DELETE FROM queuekit.copies c USING unnest(done) AS s
+  WHERE c.id = s.id AND c.queue = s.queue
+    AND (given -> (s.n - 1) ? 'whole' OR given -> (s.n - 1) -> 'after' ->> 'kind' = 'absent');
+  INSERT INTO queuekit.copies AS c
+  SELECT s.id, s.queue, a.kind, a.generation, a.epoch, a.delivery, a.text FROM unnest(done) AS s
+  CROSS JOIN LATERAL jsonb_populate_record(NULL::queuekit.copies, given -> (s.n - 1) -> 'after') AS a
+  WHERE a.kind <> 'absent' AND NOT given -> (s.n - 1) ? 'whole'
+  ON CONFLICT ON CONSTRAINT copies_pkey DO UPDATE SET
+    kind = excluded.kind, generation = excluded.generation, epoch = excluded.epoch, delivery = excluded.delivery,
+    text = excluded.text;
+  SELECT jsonb_agg(a.whole || jsonb_build_object('n', a.n) ORDER BY a.n) INTO arrivals FROM (
+    SELECT row_number() OVER (ORDER BY s.n) AS n, given -> (s.n - 1) -> 'whole' || CASE
+      WHEN queuekit.is_held(given -> (s.n - 1) -> 'whole' ->> 'key', s.queue, s.id) THEN '{"holds": false}' ELSE '{}'
+    END::jsonb AS whole
+    FROM unnest(done) AS s WHERE given -> (s.n - 1) ? 'whole'
+  ) AS a;
+  IF arrivals IS NOT NULL THEN
+    PERFORM queuekit.arrive(arrivals, ARRAY(SELECT a FROM jsonb_populate_recordset(NULL::queuekit.arrival, arrivals) AS a));
   END IF;
+  RETURN QUERY SELECT s.kind, s.generation, s.epoch, s.delivery, s.refused FROM unnest(steps) AS s ORDER BY s.n;
 END
 $$;

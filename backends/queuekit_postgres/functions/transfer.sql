@@ -4,26 +4,32 @@
 -- record, and those of the type `arrival`. Waiting ones come last, as the jobs that they follow may be among these.
 CREATE OR REPLACE FUNCTION queuekit.transfer(given jsonb) RETURNS SETOF queuekit.change LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  now bigint := queuekit.now_us();
   arrivals queuekit.arrival[] := ARRAY(SELECT a FROM jsonb_populate_recordset(NULL::queuekit.arrival, given) AS a);
-  takers queuekit.arrival[];
   refused queuekit.change[];
 BEGIN
   refused := ARRAY(
     SELECT (a.n, k.queue, k.id, k.found, k.now, k.generation, k.refused, k.holder, k.task, k.reason)::queuekit.change
     FROM unnest(arrivals) AS a CROSS JOIN LATERAL queuekit.known(a.id, a.queue) AS k WHERE k.id IS NOT NULL
   );
-  arrivals := queuekit.others(arrivals, refused);
   RETURN QUERY SELECT * FROM unnest(refused);
+  RETURN QUERY SELECT * FROM queuekit.arrive(given, queuekit.others(arrivals, refused));
+END
+$$;
 
+-- The same for those whose ids are not known.
+CREATE OR REPLACE FUNCTION queuekit.arrive(given jsonb, arrivals queuekit.arrival[]) RETURNS SETOF queuekit.change
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  now bigint := queuekit.now_us();
+  takers queuekit.arrival[];
+  refused queuekit.change[];
+BEGIN
   takers := ARRAY(SELECT a FROM unnest(arrivals) AS a WHERE a.holds AND (a.key_until > now) IS NOT FALSE);
   INSERT INTO queuekit.keys AS k (queue, key, id, expires_at)
   SELECT DISTINCT ON (t.queue, t.key) t.queue, t.key, t.id, t.key_until FROM unnest(takers) AS t
   ORDER BY t.queue, t.key, t.n
   ON CONFLICT (queue, key) DO UPDATE SET id = excluded.id, expires_at = excluded.expires_at
-  WHERE k.expires_at <= now OR k.expires_at IS NULL AND NOT EXISTS (
-    SELECT FROM queuekit.jobs j WHERE j.id = k.id AND j.queue = k.queue
-  );
+  WHERE k.expires_at <= now OR k.expires_at IS NULL AND NOT queuekit.is_there(k.id, k.queue);
   refused := ARRAY(
     SELECT (t.n, t.queue, t.id, NULL, NULL, 0, 'key held', k.id, NULL, NULL)::queuekit.change
     FROM unnest(takers) AS t JOIN queuekit.keys k ON k.queue = t.queue AND k.key = t.key AND k.id <> t.id

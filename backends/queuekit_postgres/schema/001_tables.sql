@@ -180,6 +180,11 @@ CREATE TABLE queuekit.copies (
 );
 CREATE INDEX copies_kind ON queuekit.copies (queue, kind, id);
 
+-- What was found of a job for a step of a cutover (see `swap`), and why nothing is done. n: its place in the batch, from 1.
+CREATE TYPE queuekit.step AS (
+  n integer, id uuid, queue text, kind text, generation integer, epoch bigint, delivery bigint, refused text
+);
+
 -- Whole jobs, live and finished. follows: the job whose end a waiting one waits for, which holds their key.
 CREATE VIEW queuekit.living AS
 SELECT id, task, queue, payload, key, priority, max_attempts, own_lease, max_crashes, max_lapses, key_for, keep_age,

@@ -20,7 +20,7 @@ SELECT queuekit.ring(array_agg(DISTINCT queue), 1) FROM stored HAVING count(*) >
 -- name: due_schedules
 -- $1 queues text[], $2 now, $3 limit
 SELECT queue, name, rule, job, tick, due_at, paused, count, '[]' AS fired FROM queuekit.schedules
-WHERE due_at IS NOT NULL AND NOT paused AND due_at <= $2::bigint AND queue = ANY($1::text[])
+WHERE due_at IS NOT NULL AND NOT paused AND due_at <= $2::bigint AND queue = ANY(queuekit.ticking($1::text[]))
 ORDER BY due_at, queue, name
 LIMIT $3::integer
 

@@ -5,11 +5,19 @@ SELECT queuekit.now_us()
 -- $1 queues text[]
 SELECT queue, gate FROM queuekit.gates WHERE queue = ANY($1::text[])
 
+-- name: gated
+SELECT queue FROM queuekit.gates ORDER BY queue COLLATE "C"
+
 -- name: turn
 -- $1 queue, $2 the gate that was seen, the new one: $3 gate, $4 epoch, $5 active, $6 shut, $7 other; $8 kinds text[]
 SELECT queuekit.turn(
   $1::text, $2::text, ($1::text, $3::text, $4::bigint, $5::boolean, $6::boolean, $7::text)::queuekit.gates, $8::text[]
 ) AS gate
+
+-- name: holders
+-- $1 queue, $2 keys text[]
+SELECT coalesce((SELECT g.epoch FROM queuekit.gates g WHERE g.queue = $1::text), 0) AS epoch, h.id, h.kind, h.followed
+FROM queuekit.holders($1::text, $2::text[]) AS h
 
 -- name: census
 -- $1 queue
@@ -17,9 +25,7 @@ SELECT kind, copies FROM queuekit.census($1::text)
 
 -- name: copies
 -- $1 ids uuid[], $2 queues text[]
-SELECT (copy).id, (copy).queue, (copy).kind, (copy).generation, (copy).epoch, (copy).delivery, (copy).text
-FROM unnest($1::uuid[], $2::text[]) AS u (id, queue)
-CROSS JOIN LATERAL (SELECT queuekit.look(u.id, u.queue) AS copy OFFSET 0) AS found
+SELECT id, queue, kind, generation, epoch, delivery, text FROM queuekit.looked($1::uuid[], $2::text[])
 
 -- name: page_of_line
 -- $1 queue, $2 code, behind a place: $3, $4; $5 limit

@@ -1,5 +1,5 @@
 -- Stores fresh jobs that are ready at once and have neither key nor expiry: one HSET and one ZADD for all.
--- ARGV: epoch and deadline (see `gates.refusal`); flag of all; then for each job: id, priority, the rest of the record
+-- ARGV: epoch and deadline (see `gates.guard`); flag of all; then for each job: id, priority, the rest of the record
 -- Returns 1, or 0 with nothing changed if one of the ids is known, or the gate refuses them.
 -- uses: doorbell gates
 -- keys: jobs ready seq
@@ -15,7 +15,7 @@ for i = first, #ARGV, 3 * BULK do
   end
 end
 
-if gates.refusal(ARGV[SETTINGS + 1], ARGV[SETTINGS + 2]) then return 0 end
+if gates.refusal(gates.guard(ARGV[SETTINGS + 1], ARGV[SETTINGS + 2]), false) then return 0 end
 
 local seq = redis.call('INCRBY', key.seq, total) - total
 for i = first, #ARGV, 3 * BULK do

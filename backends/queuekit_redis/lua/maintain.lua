@@ -1,7 +1,7 @@
 -- Moves time on, a bounded amount of work a call.
 -- Returns how many were promoted, renewed, pruned; the changes of the rescued, and of the expired; how long it is until a
 -- schedule is due, and until a lease runs out or a job expires.
--- uses: life line leases keys retention record schedules doorbell
+-- uses: life line leases keys retention record schedules gates doorbell
 -- keys: jobs running leases renewed cancels expiring tick solo solitary suspects
 
 local function lapse(id)
@@ -58,4 +58,4 @@ doorbell.announce(promoted)
 local pruned = retention.prune()
 keys.prune()
 doorbell.ring()
-return {promoted, renewed, pruned, rescued, expired, schedules.due_in(0), again_in()}
+return {promoted, renewed, pruned, rescued, expired, gates.ticks() and schedules.due_in(0), again_in()}

@@ -2,7 +2,7 @@
 -- ARGV: name, rule, tick, next tick and its time ('' for none), how many jobs, and of each of these its tick, whether it can
 -- be stored (1 or 0) and its fields (see `shared/enqueue.lua`); for each schedule
 -- Returns for each the places and changes of jobs that were not just stored, or 0: nothing was done.
--- uses: schedules enqueue doorbell
+-- uses: schedules enqueue gates doorbell
 -- keys: fired
 
 local SEPARATOR, SIZE = '\30', 2 + enqueue.FIELDS
@@ -32,7 +32,10 @@ local function make(name, first, jobs)
   return odd
 end
 
+local ticks = gates.ticks()
+
 local function fire(first, jobs)
+  if not ticks then return 0 end
   local name, rule, tick, next_tick, next_at = unpack(ARGV, first, first + 4)
   local one = schedules.read(name)
   if not one or one.paused == '1' or one.rule ~= rule or one.tick ~= tick then return 0 end

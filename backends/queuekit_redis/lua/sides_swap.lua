@@ -1,8 +1,8 @@
 -- Puts something else in place of copies, each for itself, if they are what somebody has seen.
--- ARGV: id, what he saw (kind, generation, epoch and delivery), epoch, deadline ('': none), what is to be there, its text, how
--- many arguments of a whole job follow, and these (see `shared/whole.lua`); for each
+-- ARGV: id, what he saw (kind, generation, epoch and delivery), epoch, deadline ('': none), a key to be given back ('': none),
+-- what is to be there, its text, how many arguments of a whole job follow, and these (see `shared/whole.lua`); for each
 -- Returns for each what was found, and why nothing was done ('': it was).
--- uses: gates sides line retention whole doorbell
+-- uses: gates sides line retention whole keys doorbell
 -- keys: failed cancelled held moving tombs
 
 local gate = gates.read()
@@ -27,7 +27,10 @@ end
 local function put(id, after, rest, first, fields)
   local kind, stamp = string.match(after, '^(%a+) (.*)$')
   if fields > 0 then
-    whole.store(whole.read(unpack(ARGV, first, first + fields - 1)))
+    local job = whole.read(unpack(ARGV, first, first + fields - 1))
+    local holder = job.own.key and keys.holder_of(job.own.key)
+    job.takes_key = job.takes_key and (not holder or holder == id)
+    whole.store(job)
   elseif kind ~= 'absent' then
     redis.call('HSET', sides.store_of(kind), id, stamp .. '\n' .. rest)
   end
@@ -35,16 +38,17 @@ end
 
 local done, i = {}, SETTINGS + 1
 while i <= #ARGV do
-  local id, before, epoch, deadline, after, rest, fields = unpack(ARGV, i, i + 6)
+  local id, before, epoch, deadline, frees, after, rest, fields = unpack(ARGV, i, i + 7)
   fields = tonumber(fields)
   local found = sides.look(id)
   local why = refusal(found, before, epoch, deadline)
   if not why then
     take_away(id, string.match(found, '^%a+'))
-    put(id, after, rest, i + 7, fields)
+    if frees ~= '' then keys.free(id, {key = frees}) end
+    put(id, after, rest, i + 8, fields)
   end
   done[#done + 1], done[#done + 2] = found, why or ''
-  i = i + 7 + fields
+  i = i + 8 + fields
 end
 doorbell.ring()
 return done

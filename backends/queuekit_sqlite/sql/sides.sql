@@ -1,3 +1,6 @@
+-- name: list_gates
+SELECT queue FROM gates ORDER BY queue;
+
 -- name: put_gate
 -- ?1 queue, ?2 gate
 INSERT OR REPLACE INTO gates (queue, gate) VALUES (?1, ?2);

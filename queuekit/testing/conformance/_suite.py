@@ -29,6 +29,7 @@ from queuekit.testing.conformance.results import ResultsCases
 from queuekit.testing.conformance.retention import RetentionCases
 from queuekit.testing.conformance.retry import DeathCases, ReleaseCases, RetryCases, SnoozeCases
 from queuekit.testing.conformance.schedules import ScheduleCases
+from queuekit.testing.conformance.side_keys import SideKeyCases
 from queuekit.testing.conformance.sides import CopyCases
 from queuekit.testing.conformance.steer import (
     CleanCases,
@@ -97,5 +98,5 @@ class Conformance(
 
 
 @pytest.mark.asyncio
-class SideConformance(GateCases, CopyCases, TombstoneCases):
+class SideConformance(GateCases, CopyCases, SideKeyCases, TombstoneCases):
     """The same for a backend that can take part in a cutover; beside `Conformance`, by the same fixtures."""

@@ -44,6 +44,7 @@ from queuekit.testing.conformance._sides import (
     refused,
     taken,
 )
+from queuekit.testing.conformance.schedules import a_schedule, a_tick, firing
 
 
 class GateCases:
@@ -57,6 +58,15 @@ class GateCases:
     async def test_a_queue_has_no_gate_at_first(self, side: Side) -> None:
         assert await side.gates(["default", "other"]) == [None, None]
         assert await side.gates([]) == []
+        assert await side.gated() == []
+
+    async def test_queues_with_a_gate_are_listed(self, backend: Backend, side: Side) -> None:
+        await put(backend, job(queue="other"))
+        await gated(backend, queue="left")
+        await gated(backend, THERE, queue="B")
+        assert await side.gated() == ["B", "left"]
+        await side.turn("left", HERE, None)
+        assert await side.gated() == ["B"]
 
     async def test_a_gate_is_read_as_it_was_turned(self, backend: Backend, side: Side) -> None:
         sealed = Gate(1, 2**40, "fi nger:print/1", Mark.SEALED, 2**40)
@@ -146,7 +156,7 @@ class GateCases:
         ]
         await gated(backend, THERE._replace(mark=Mark.CLOSED, marked_at=1))
         await refused(backend, job())
-        await gated(backend, THERE)
+        await gated(backend, HERE)
         await put(backend, job(), job(key="k"))
 
     async def test_an_atomic_batch_of_a_shut_queue_is_refused_whole(
@@ -218,6 +228,29 @@ class GateCases:
         claims = await claim(backend, 3)
         await ack(backend, *map(succeeded, claims))
         assert [one.state for one in await find_all(backend)] == [State.SUCCEEDED] * 3
+
+    async def test_schedules_tick_where_the_queue_is_active(
+        self, backend: Backend, side: Side
+    ) -> None:
+        one, two = a_schedule(), a_schedule(queue="other")
+        await backend.schedules.schedule([one, two])
+        await gated(backend, THERE)
+        tick, another = firing(one, ("1", a_tick())), firing(two, ("1", a_tick(queue="other")))
+        due = await backend.schedules.due(["default", "other"], 10)
+        assert [found.ref for found in due.schedules] == [two.ref]
+        assert (await backend.schedules.due(["default"], 10)).due_in is None
+        assert (await backend.maintain(["default"])).due_in is None
+        done = await backend.schedules.fire([tick, another])
+        assert [found is not None for found in done] == [False, True]
+        (stays,) = await backend.schedules.get([one.ref])
+        assert stays is not None
+        assert (stays.tick, stays.count) == ("1", 0)
+        await gated(backend, THERE._replace(epoch=2))
+        assert len((await backend.schedules.due(["default"], 10)).schedules) == 1
+        assert (await backend.maintain(["default"])).due_in == 0
+        (fired,) = await backend.schedules.fire([tick])
+        assert fired is not None
+        await claim_one(backend)
 
     async def test_people_run_again_where_the_queue_is_active(self, backend: Backend) -> None:
         claimed = await running(backend)

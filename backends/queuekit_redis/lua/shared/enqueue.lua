@@ -57,13 +57,13 @@ local function put(job)
   return record.change(job.id, nil, state, 0, NONE)
 end
 
--- Epoch and deadline of all that the script stores: see `gates.refusal`.
-enqueue.guard = {'', ''}
+-- What all that the script stores depends on (see `gates.guard`): ticks, which the store itself stores, on nothing.
+enqueue.guard = {epoch = '', told = true}
 
 -- Why the gate of a queue in a cutover refuses a job, if it does: what there is a copy of is known.
-local function refused_at_gate(id)
+local function refused_at_gate(id, keyed)
   if gates.knows(id) then return record.unchanged(id, nil, {refused = 'known'}) end
-  local why, home = gates.refusal(unpack(enqueue.guard))
+  local why, home = gates.refusal(enqueue.guard, keyed)
   if why then return record.unchanged(id, nil, {refused = why, reason = home}) end
 end
 
@@ -77,8 +77,8 @@ function enqueue.store(job, ask, policy)
   job.own = record.own(job.blob)
   local holder = job.own.key and keys.holder_of(job.own.key)
   if ask == '1' and retention.remembers(id) then return repeated(holder, job) end
-  local gated = enqueue.guard[2] ~= '' or present(key.gate)
-  local refused = gated and refused_at_gate(id)
+  local gated = enqueue.guard.deadline or present(key.gate)
+  local refused = gated and refused_at_gate(id, job.own.key)
   if refused then return refused end
   if not holder then return put(job) end
   local state = line.state_of(holder)

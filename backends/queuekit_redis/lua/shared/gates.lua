@@ -12,13 +12,26 @@ function gates.read()
   }
 end
 
--- Why the gate refuses a new id, and where the queue has moved to: in another epoch ('': any will do), or after a deadline
--- ('': there is none).
-function gates.refusal(epoch, deadline)
+-- Whether the schedules of the queue tick here.
+function gates.ticks()
+  local gate = gates.read()
+  return not gate or gate.active
+end
+
+-- What an enqueue depends on: an epoch ('': any will do), and a deadline; '': who sends it knows of no cutover.
+function gates.guard(epoch, deadline)
+  return {epoch = epoch, deadline = tonumber(deadline), told = deadline ~= ''}
+end
+
+-- Why the gate refuses a new id, and where the queue has moved to.
+function gates.refusal(guard, keyed)
   local gate = gates.read()
   if gate and gate.shut then return 'moved', gate.other end
-  if epoch ~= '' and (not gate or gate.epoch ~= tonumber(epoch)) then return 'stale' end
-  if deadline ~= '' and now > tonumber(deadline) then return 'late' end
+  if gate and keyed and not guard.told and not (gate.active and gate.epoch == 1) then
+    return gate.active and 'stale' or 'moved', gate.other
+  end
+  if guard.epoch ~= '' and (not gate or gate.epoch ~= tonumber(guard.epoch)) then return 'stale' end
+  if guard.deadline and now > guard.deadline then return 'late' end
 end
 
 -- What ends, or goes, in a cutover leaves a tombstone, unless there is one of a later generation.
