@@ -9,6 +9,7 @@ import asyncpg
 
 from queuekit import codes
 from queuekit.backend import (
+    ABSENT,
     Changes,
     Copy,
     Gate,
@@ -140,6 +141,14 @@ class PostgresSide:
 
     async def swap(self, swaps: Sequence[Swap]) -> list[Swapped]:
         """Carry out steps, each for itself."""
+        if mirrors := _mirrors(swaps):
+            rows = await self._fetch("hold", *mirrors)
+            held = {JobRef(row["queue"], row["id"]) for row in rows}
+            rest = iter(await self._swap([one for one in swaps if one.ref not in held]))
+            return [Swapped(ABSENT) if one.ref in held else next(rest) for one in swaps]
+        return await self._swap(swaps)
+
+    async def _swap(self, swaps: Sequence[Swap]) -> list[Swapped]:
         done: list[Swapped] = []
         for some in _portions(swaps):
             given = json.dumps([_written(one) for one in some])
@@ -166,6 +175,23 @@ class PostgresSide:
 
     async def _fetch(self, name: str, *args: object) -> "list[asyncpg.Record]":
         return await self._lanes.fetch(self._statements[name], *args)
+
+
+def _mirrors(swaps: Sequence[Swap]) -> tuple[Any, ...]:
+    """The arguments of `hold`, if these are new mirrors of one act; else nothing."""
+    acts = {(one.epoch, one.until) for one in swaps}
+    kinds = {(one.before, one.after.stamp.kind) for one in swaps}
+    refs = {one.ref for one in swaps}
+    if len(acts) != 1 or kinds != {(ABSENT, Kind.HELD)} or len(refs) < len(swaps):
+        return ()
+    ((epoch, until),) = acts
+    columns = (
+        [one.ref.id for one in swaps],
+        [one.ref.queue for one in swaps],
+        [one.after.stamp.generation for one in swaps],
+        [one.after.text for one in swaps],
+    )
+    return (*columns, epoch, until) if until is not None else ()
 
 
 def _portions(swaps: Sequence[Swap]) -> Iterator[Sequence[Swap]]:

@@ -6,6 +6,7 @@ A backend whose store can run Python may decide by it; for the others it is the 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from queuekit.job import (
     Claim,
     Claimant,
     Job,
+    JobOptions,
     JobRef,
     Keep,
     KeyPolicy,
@@ -85,6 +87,14 @@ def how_of(outcome: Ack | Return) -> State | ReturnKind:
     return outcome.state if isinstance(outcome, Ack) else outcome.kind
 
 
+@lru_cache(maxsize=128)
+def _decided(options: JobOptions) -> JobOptions:
+    """Without what an enqueue decides once and for all; the jobs of a task share it."""
+    return replace(
+        options, delay=0, due=None, expires=None, key_policy=KeyPolicy.REJECT, replicated=False
+    )
+
+
 def enqueued(job: Job[Any], now: Micros, *, follows: bool = False) -> JobRecord:
     """A job as it is stored.
 
@@ -97,11 +107,8 @@ def enqueued(job: Job[Any], now: Micros, *, follows: bool = False) -> JobRecord:
     due = now + options.delay if options.due is None else options.due
     due = min(due, LAST_MOMENT)
     state = State.WAITING if follows else State.SCHEDULED if due > now else State.READY
-    kept = replace(
-        options, delay=0, due=None, expires=None, key_policy=KeyPolicy.REJECT, replicated=False
-    )
     return JobRecord(
-        job=job._replace(options=kept, fresh=False),
+        job=job._replace(options=_decided(options), fresh=False),
         life=Life(state, max_lapses=options.max_lapses, max_crashes=options.max_crashes),
         times=Times(
             now,

@@ -102,7 +102,7 @@ BEGIN
     END AS kind
     FROM queuekit.records r WHERE r.id = ANY(unsure) ORDER BY r.id, r.queue, r.finished_at DESC
   )
-  SELECT (CASE
+  SELECT (f.found).* FROM (SELECT CASE
     WHEN j.id IS NOT NULL THEN
       (u.id, u.queue, CASE WHEN j.state = RUNNING THEN 'running' ELSE 'live' END, j.generation, 0, j.delivery, '')::queuekit.copies
     WHEN e.kind = 'done' THEN (u.id, u.queue, 'done', e.generation, 0, 0, '')::queuekit.copies
@@ -110,12 +110,12 @@ BEGIN
     WHEN c.kind IS NOT NULL THEN c
     WHEN e.kind = 'known' THEN (u.id, u.queue, 'done', FOR_EVER, 0, 0, '')::queuekit.copies
     ELSE (u.id, u.queue, 'absent', 0, 0, 0, '')::queuekit.copies
-  END).*
+  END AS found
   FROM unnest(ids, queues) WITH ORDINALITY AS u (id, queue, n)
   LEFT JOIN queuekit.jobs j ON j.id = u.id AND j.queue = u.queue
   LEFT JOIN queuekit.copies c ON c.id = u.id AND c.queue = u.queue
   LEFT JOIN ended e ON e.id = u.id AND e.queue = u.queue
-  ORDER BY u.n;
+  ORDER BY u.n OFFSET 0) AS f;
 END
 $$;
 
@@ -163,21 +163,23 @@ $$;
 CREATE OR REPLACE FUNCTION queuekit.judged(given jsonb) RETURNS queuekit.step[] LANGUAGE sql VOLATILE AS $$
   SELECT ARRAY(
     SELECT (
-      e.n, f.id, f.queue, f.kind, f.generation, f.epoch, f.delivery,
+      e.n, e.id, e.queue, e.kind, e.generation, e.epoch, e.delivery,
       CASE
         WHEN (g.epoch = (e.step ->> 'epoch')::bigint) IS NOT TRUE THEN 'stale'
         WHEN queuekit.now_us() > (e.step ->> 'until')::bigint THEN 'late'
-        WHEN f.kind = 'running'
-          OR (f.kind, f.generation, f.epoch, f.delivery) <> (b.kind, b.generation, b.epoch, b.delivery) THEN 'changed'
+        WHEN e.kind = 'running'
+          OR (e.kind, e.generation, e.epoch, e.delivery) <> (b.kind, b.generation, b.epoch, b.delivery) THEN 'changed'
       END
     )::queuekit.step
-    FROM jsonb_array_elements(given) WITH ORDINALITY AS e (step, n)
-    JOIN queuekit.looked(
-      ARRAY(SELECT (g ->> 'id')::uuid FROM jsonb_array_elements(given) AS g),
-      ARRAY(SELECT g ->> 'queue' FROM jsonb_array_elements(given) AS g)
-    ) WITH ORDINALITY AS f ON f.ordinality = e.n
+    FROM ROWS FROM (
+      jsonb_array_elements(given),
+      queuekit.looked(
+        ARRAY(SELECT (g ->> 'id')::uuid FROM jsonb_array_elements(given) AS g),
+        ARRAY(SELECT g ->> 'queue' FROM jsonb_array_elements(given) AS g)
+      )
+    ) WITH ORDINALITY AS e (step, id, queue, kind, generation, epoch, delivery, text, n)
     CROSS JOIN LATERAL jsonb_populate_record(NULL::queuekit.copies, e.step -> 'before') AS b
-    LEFT JOIN queuekit.gates g ON g.queue = f.queue
+    LEFT JOIN queuekit.gates g ON g.queue = e.queue
     ORDER BY e.n
   )
 $$;

@@ -255,8 +255,12 @@ class GateCases:
     async def test_people_run_again_where_the_queue_is_active(self, backend: Backend) -> None:
         claimed = await running(backend)
         await ack(backend, failed(claimed))
-        await gated(backend, THERE)
+        await gated(backend, THERE, queue="other")
         ref = claimed.token.ref
+        (change,) = await backend.inspector.steer(Event.RERUN, [ref])
+        assert change.done
+        await ack(backend, failed(await claim_one(backend)))
+        await gated(backend, THERE)
         (change,) = await backend.inspector.steer(Event.RERUN, [ref])
         assert (change.refused, change.detail) == (Refusal.MOVED, "other-store")
         assert (change.found, change.now) == (State.FAILED, State.FAILED)

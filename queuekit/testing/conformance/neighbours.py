@@ -229,7 +229,8 @@ class NeighbourCases:
         queue = one.options.queue
         held = await claim_one(backend, queue=other.options.queue)
         new = job("2", queue=queue, key="k", key_policy=KeyPolicy.REPLACE, key_until=LONG)
-        assert (await backend.enqueue([new]))[0].ref == one.ref
+        (change,) = await backend.enqueue([new])
+        assert (change.ref, change.found) == (one.ref, State.READY)
         replaced = await claim_one(backend, queue=queue)
         assert (replaced.payload, held.payload) == ("2", "1")
         await ack(backend, succeeded(replaced), succeeded(held))
