@@ -44,7 +44,7 @@ class Mirrors:
         Raises:
             BackendUnavailable, BackendRefused: the passive side does not take them, and `strict` asks for it.
         """
-        if not view.mirrored or not jobs:
+        if not view.mirrored or not jobs or (self._pair.rests(view.passive) and not strict):
             return
         try:
             now = self._pair.moment(view.active)
@@ -53,6 +53,7 @@ class Mirrors:
             wanted = {one.ref: Wanted(partial(rules.held, mirror=one), ABSENT) for one in mirrors}
             await carry_out(self._pair.sides[view.passive], wanted, bounds)
         except AWAY as error:
+            self._pair.rest(view.passive)
             if strict:
                 raise
             self._away.happened(error)

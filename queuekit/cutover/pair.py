@@ -114,6 +114,19 @@ class Pair:
         """Whether a cutover of any queue was started."""
         return any(view.begun for view in self._views.values())
 
+    @property
+    def active(self) -> set[int]:
+        """The sides that serve a queue."""
+        return {view.active for view in self._views.values()} or {0}
+
+    def rest(self, side: int) -> None:
+        """A side that serves no queue is away: what can go on without it does, for a while."""
+        self._rests_until[side] = monotonic() + REST
+
+    def rests(self, side: int) -> bool:
+        """Whether a side was away just now."""
+        return monotonic() < self._rests_until[side]
+
     async def at_each(
         self, act: Callable[[int], Awaitable[T]], *, before: bool = False
     ) -> dict[int, T]:
@@ -123,7 +136,7 @@ class Pair:
             act: what is done.
             before: whether at the second one, too, before a cutover is known to have been started.
         """
-        active = {view.active for view in self._views.values()} or {0}
+        active = self.active
         given: dict[int, T] = {}
         for side in (0, 1):
             if side in active:
@@ -132,13 +145,13 @@ class Pair:
                 try:
                     given[side] = await act(side)
                 except AWAY:
-                    self._rests_until[side] = monotonic() + REST
+                    self.rest(side)
         return given
 
     def _counts(self, side: int, *, before: bool) -> bool:
         """Whether a side that serves no queue is to be asked."""
         wanted = self.begun or before
-        return wanted and self._opened[side] and monotonic() >= self._rests_until[side]
+        return wanted and self._opened[side] and not self.rests(side)
 
     async def reached(self) -> list[int]:
         """The sides that are there now, as far as they count (see `at_each`)."""
@@ -191,7 +204,7 @@ class Pair:
 
     async def _gates(self, side: int, queues: Sequence[str]) -> Sequence[Gate | None] | None:
         """None: the side does not answer."""
-        if monotonic() < self._rests_until[side]:
+        if self.rests(side):
             return None
         try:
             async with asyncio.timeout(LOOK_WITHIN):
@@ -202,7 +215,8 @@ class Pair:
         except StoreGone:
             raise
         except AWAY:
-            self._rests_until[side] = monotonic() + REST * side
+            if side not in self.active:
+                self.rest(side)
             return None
 
     async def _set_clock(self, side: int) -> None:

@@ -1,7 +1,7 @@
 """Two backends as one, whichever of them serves a queue now."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -118,20 +118,37 @@ class CutoverBackend:
         views = await self.pair.views(ask.queues)
         outcomes = _by_side([one.token for one in settle])
         self._turn = 1 - self._turn
-        turns = list(_turns(ask.queues, views, self._turn)) if ask.limit > 0 else []
-        odd: dict[int, Change] = {}
-        for side in outcomes.keys() - {side for side, _ in turns}:
-            await self._fetch(side, _NOTHING, settle, outcomes[side], odd)
+        active, left = _parts(ask.queues, views, first=self._turn)
         claims: list[Claim] = []
         expired: list[Change] = []
-        for side, queues in turns:
-            places, limit = outcomes.pop(side, []), ask.limit - len(claims)
+        odd: dict[int, Change] = {}
+        for side in outcomes.keys() - active.keys():
+            await self._fetch(side, _NOTHING, settle, outcomes[side], odd)
+        for side, queues in active.items():
+            places, limit = outcomes.get(side, []), ask.limit - len(claims)
             if places or limit > 0:
                 part = ask._replace(queues=queues, limit=limit)
                 found = await self._fetch(side, part, settle, places, odd)
                 claims += found.claims
                 expired += found.expired
+        for side, queues in left.items():
+            if len(claims) < ask.limit:
+                part = ask._replace(queues=queues, limit=ask.limit - len(claims))
+                found = await self._fetch_left(side, part)
+                claims += found.claims
+                expired += found.expired
         return Fetched(claims, Changes(settle, odd), expired)
+
+    async def _fetch_left(self, side: int, ask: Ask) -> Fetched:
+        """What waits at a passive side is brought over; a slot that is free now need not wait for that."""
+        nothing = Fetched([], Changes([]))
+        if self.pair.rests(side):
+            return nothing
+        try:
+            return await self._fetch(side, ask, (), (), {})
+        except AWAY:
+            self.pair.rest(side)
+            return nothing
 
     async def _fetch(
         self,
@@ -173,15 +190,26 @@ class CutoverBackend:
         return Changes(outcomes, odd)
 
     async def heartbeat(self, tokens: Sequence[Token]) -> Pulse:
-        """Extend leases where they are."""
+        """Extend leases where they are; those of a passive side that is away wait."""
         lost: list[Token] = []
         cancels: list[Token] = []
         for side, places in _by_side(tokens).items():
             some = {_unwrapped(tokens[n]): tokens[n] for n in places}
-            pulse = await self.pair.backends[side].heartbeat(list(some))
-            lost += [some[token] for token in pulse.lost]
-            cancels += [some[token] for token in pulse.cancels]
+            pulse = await self._aside(side, self.pair.backends[side].heartbeat(list(some)))
+            if pulse is not None:
+                lost += [some[token] for token in pulse.lost]
+                cancels += [some[token] for token in pulse.cancels]
         return Pulse(lost, cancels)
+
+    async def _aside(self, side: int, call: Awaitable[T]) -> T | None:
+        """What a side says; nothing if it serves no queue, and is away."""
+        try:
+            return await call
+        except AWAY:
+            if side in self.pair.active:
+                raise
+            self.pair.rest(side)
+            return None
 
     async def leases(self, process: str) -> list[Held]:
         """All leases that a process holds, at either side."""
@@ -197,7 +225,7 @@ class CutoverBackend:
         """Keep progress and log lines where the jobs run."""
         for side, places in _by_side([one.token for one in reports]).items():
             some = [reports[n]._replace(token=_unwrapped(reports[n].token)) for n in places]
-            await self.pair.backends[side].report(some)
+            await self._aside(side, self.pair.backends[side].report(some))
 
     async def results(self, jobs: Collection[JobRef], wait_for: float) -> dict[JobRef, JobRecord]:
         """Records of those that have finished, at whichever side."""
@@ -264,12 +292,12 @@ class CutoverBackend:
         )
 
 
-def _turns(
+def _parts(
     queues: Sequence[str], views: Mapping[str, View], first: int
-) -> Iterator[tuple[int, Sequence[str]]]:
-    """Which side is asked for which queues, in this order; which is the first of them changes, so that none starves.
+) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+    """Which side is asked for which queues, as the active one and as the passive one.
 
-    What waits at a passive side is brought over; a slot that is free now need not wait for that.
+    Which comes first changes, so that none starves.
     """
     active: dict[int, list[str]] = {}
     left: dict[int, list[str]] = {}
@@ -278,8 +306,11 @@ def _turns(
         active.setdefault(view.active, []).append(queue)
         if view.begun and not view.home:
             left.setdefault(view.passive, []).append(queue)
-    for found in (active, left):
-        yield from sorted(found.items(), key=lambda item: item[0] != first)
+    return (_beginning_with(first, active), _beginning_with(first, left))
+
+
+def _beginning_with(first: int, parts: dict[int, list[str]]) -> dict[int, list[str]]:
+    return {side: parts[side] for side in (first, 1 - first) if side in parts}
 
 
 def _by_side(tokens: Sequence[Token]) -> dict[int, list[int]]:
