@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check docs wheel bench chaos mutants model findings format clean
+.PHONY: help demo test quick check docs wheel bench chaos cutover mutants model findings format clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ mutants: $(VENV)/.installed-dev ## weaken every guard in SQL and Lua, one at a t
 
 model: $(VENV)/.installed-dev ## explore the protocol of a cutover whole: some hours
 	QUEUEKIT_TEST_MODEL=whole $(BIN)/pytest -q -n $(WORKERS) tests/model $(ARGS)
+
+cutover: $(VENV)/.installed-dev ## the suite through two backends as one, for every pair in every phase, and a live move at full size
+	QUEUEKIT_TEST_CUTOVER=whole $(BIN)/pytest -q -n $(WORKERS) tests/cutover $(ARGS)
+	QUEUEKIT_CHAOS=full $(BIN)/pytest -v -p no:randomly tests/chaos/test_cutover.py $(ARGS)
 
 chaos: $(VENV)/.installed-dev ## kill processes and servers, and run hostile tasks, at full size: long
 	QUEUEKIT_CHAOS=full $(BIN)/pytest -v -p no:randomly $(patsubst %,tests/chaos/test_%.py,books kills poison idle) tests/worker/test_hostile.py $(ARGS)

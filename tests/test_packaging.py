@@ -118,4 +118,4 @@ def test_each_finding_is_listed() -> None:
 def test_functions_in_postgres_that_changed_since_a_release_have_another_number() -> None:
     """Note the new digest here; the number goes up if the one before was released."""
     texts = [script.digest for script in Statements("queuekit").scripts("functions")]
-    assert (schema.BUILD, digest("".join(texts))) == (1, "e59002b9363ed474")
+    assert (schema.BUILD, digest("".join(texts))) == (1, "ec6b0339d14b7a85")

@@ -143,7 +143,7 @@ class PostgresSide:
         """Carry out steps, each for itself."""
         if mirrors := _mirrors(swaps):
             rows = await self._fetch("hold", *mirrors)
-            held = {JobRef(row["queue"], row["id"]) for row in rows}
+            held = {JobRef(row["job_queue"], row["job"]) for row in rows}
             rest = iter(await self._swap([one for one in swaps if one.ref not in held]))
             return [Swapped(ABSENT) if one.ref in held else next(rest) for one in swaps]
         return await self._swap(swaps)

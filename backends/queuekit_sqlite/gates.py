@@ -55,4 +55,4 @@ def refusal(
 def bury(tx: Transaction, record: JobRecord) -> None:
     """What ends, or goes, leaves a tombstone if its queue is in a cutover."""
     if find(tx, record.ref.queue):
-        tx.run("bury", record.job.id.bytes, record.ref.queue, record.life.generation)
+        tx.run("bury", record.job.id.bytes, record.ref.queue, record.life.generation, str(tx.now))

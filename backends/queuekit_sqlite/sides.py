@@ -222,4 +222,5 @@ def _put(tx: Transaction, copy: Copy) -> None:
         holder = keys.holder(tx, copy.ref.queue, copy.record.job.key)
         transfer.stored(tx, copy.record, takes_key=holder is None or holder.id == copy.ref.id)
     elif kind is not Kind.ABSENT:
-        tx.run("put_copy", copy.ref.id.bytes, copy.ref.queue, *copy.stamp, copy.text)
+        text = str(tx.now) if kind is Kind.DONE else copy.text
+        tx.run("put_copy", copy.ref.id.bytes, copy.ref.queue, *copy.stamp, text)

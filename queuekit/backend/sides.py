@@ -112,7 +112,8 @@ class Copy(NamedTuple):
         ref: which job.
         stamp: the moment at which it was read.
         record: of one that is live or running, or whose record is there.
-        text: of one that is held or moves, or a tombstone: as it was put there.
+        text: of one that is held or moves, as it was put there; of a tombstone the moment at which it was put there, in
+            microseconds by the server's clock.
     """
 
     ref: JobRef
@@ -126,7 +127,7 @@ class Swap(NamedTuple):
 
     Attributes:
         before: what he saw; not one that runs.
-        after: what is to be there: for LIVE and FAILED its record, for HELD, MOVING and DONE its text, or nothing.
+        after: what is to be there: for LIVE and FAILED its record, for HELD and MOVING its text, for DONE nothing more.
         epoch: of the act; at another one the side refuses it.
         until: after that moment of the server's clock it is refused, too (rule 2); None: it has no deadline.
         frees: a key: if the copy holds it, as one that moves does whose job has held it, it is given back, unless it is

@@ -12,6 +12,7 @@ from queuekit.cutover.pair import AWAY, Pair
 from queuekit.cutover.phase import View
 from queuekit.errors import ReplyLost
 from queuekit.job import Job, JobRef, Micros
+from queuekit.loops import start
 from queuekit.producer import LONGEST_PAUSE, RESEND_FOR
 
 WITHIN: Final[Micros] = round((RESEND_FOR - LONGEST_PAUSE) * 1_000_000)
@@ -53,6 +54,10 @@ class Enqueuing:
         self._keys = KeysThere(pair)
         self._sent: dict[JobRef, Sent] = {}
         self._holding: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Write the mirrors that nobody has waited for."""
+        await asyncio.gather(*self._holding)
 
     async def enqueue(self, jobs: Sequence[Job[Any]]) -> Changes:
         """Store jobs; one answer each, in order."""
@@ -200,7 +205,7 @@ class Enqueuing:
         for view, some in by_view.items():
             holding = self._mirrors.hold(some, view, strict=self._mirror == "strict")
             if self._mirror == "async":
-                task = asyncio.ensure_future(holding)
+                task = start(holding, "queuekit mirrors")
                 self._holding.add(task)
                 task.add_done_callback(self._holding.discard)
                 continue

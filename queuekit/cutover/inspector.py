@@ -221,7 +221,7 @@ class BothInspected:
         answers: dict[JobRef, Change] = {}
         both = await self._seen(refs)
         for side, backend in enumerate(self._pair.backends):
-            here = [ref for ref in refs if (both[ref].owner or 0) == side]
+            here = [ref for ref in refs if both[ref].place == side]
             if here:
                 done = await backend.inspector.steer(event, here)
                 answers |= dict(zip(here, done, strict=True))

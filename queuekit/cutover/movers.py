@@ -1,8 +1,10 @@
 """Movers: they bring what waits, and what has failed, from the passive side to the active one (rule 11)."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from queuekit.backend import Copy, Kind, Stamp
 from queuekit.cutover import rules
@@ -10,11 +12,27 @@ from queuekit.cutover.acts import Bounds, Wanted, carry_out, swap
 from queuekit.cutover.pair import ACT_WITHIN, Pair
 from queuekit.cutover.phase import View
 from queuekit.errors import BackendRefused
-from queuekit.job import JobRef
+from queuekit.job import JobRef, Micros
 from queuekit.log import Repeated
 from queuekit.record import JobRecord
 
 AT_ONCE: Final = 500
+
+
+class Taken(NamedTuple):
+    """Copies that move, and are not brought over yet.
+
+    Attributes:
+        view: that the act goes by.
+        moving: they, as they are at the passive side.
+        jobs: what they are.
+        until: the deadline of the act, by the clock of each side.
+    """
+
+    view: View = View()
+    moving: Sequence[Copy] = ()
+    jobs: Mapping[JobRef, JobRecord] = MappingProxyType({})
+    until: Sequence[Micros] = ()
 
 
 class Movers:
@@ -24,9 +42,21 @@ class Movers:
         self._pair = pair
         self._refused = Repeated("the active side of a cutover does not take a job; it waits there")
         self._cursors: dict[tuple[str, Kind], str | None] = {}
+        self._taken: dict[tuple[str, Kind], Taken] = {}
 
     async def move(self, queue: str, view: View, kind: Kind) -> int:
-        """Bring a page of copies of a kind; how many copies were there to be brought."""
+        """Take a page of copies of a kind, while those of the page before are brought over; how many these are."""
+        before = self._taken.pop((queue, kind), Taken())
+        taken, _ = await asyncio.gather(self._take_page(queue, view, kind), self._bring(before))
+        if taken.moving:
+            self._taken[queue, kind] = taken
+        return len(taken.moving) + len(before.moving)
+
+    async def bring(self, copies: Sequence[Copy], view: View) -> None:
+        """Take these, import them, and release what was imported."""
+        await self._bring(await self._take(copies, view))
+
+    async def _take_page(self, queue: str, view: View, kind: Kind) -> Taken:
         side = self._pair.sides[view.passive]
         cursor = self._cursors.get((queue, kind))
         page = await side.page(queue, kind, cursor=cursor, limit=AT_ONCE)
@@ -34,8 +64,26 @@ class Movers:
         # What was taken is gone from there, so the next ones are where these were; behind what stays it goes on.
         all_go = cursor is None and len(ours) == len(page.copies)
         self._cursors[queue, kind] = None if all_go else page.cursor
-        await self.bring(ours, view)
-        return len(ours)
+        return await self._take(ours, view)
+
+    async def _take(self, copies: Sequence[Copy], view: View) -> Taken:
+        until = [self._pair.moment(side) + ACT_WITHIN for side in (0, 1)]
+        jobs = {one.ref: rules.whole(one) for one in copies if rules.is_movable(one)}
+        takes = [one for one in copies if one.ref in jobs]
+        moving = [rules.taken(one, view.epoch) for one in takes]
+        side = self._pair.sides[view.passive]
+        taken = await swap(side, takes, moving, Bounds(view.epoch), jobs)
+        return Taken(view, taken, jobs, until)
+
+    async def _bring(self, taken: Taken) -> None:
+        if taken.moving:
+            view, moving, jobs, until = taken
+            imported = await self._import(
+                moving, jobs, Bounds(view.epoch, until[view.active]), view
+            )
+            left = [rules.released(one, jobs[one.ref]) for one in imported]
+            side = self._pair.sides[view.passive]
+            await swap(side, imported, left, Bounds(view.epoch, until[view.passive]), jobs)
 
     async def _without_pairs(
         self, queue: str, view: View, copies: Sequence[Copy]
@@ -52,18 +100,6 @@ class Movers:
         _, holders = await self._pair.sides[view.passive].holders(queue, names)
         awaited = {holder.id for holder in holders if holder is not None and holder.followed}
         return [one for one in free if one.ref.id not in awaited]
-
-    async def bring(self, copies: Sequence[Copy], view: View) -> None:
-        """Take these, import them, and release what was imported."""
-        until = [self._pair.moment(side) + ACT_WITHIN for side in (0, 1)]
-        here = self._pair.sides[view.passive]
-        jobs = {one.ref: rules.whole(one) for one in copies if rules.is_movable(one)}
-        takes = [one for one in copies if one.ref in jobs]
-        moving = [rules.taken(one, view.epoch) for one in takes]
-        taken = await swap(here, takes, moving, Bounds(view.epoch), jobs)
-        imported = await self._import(taken, jobs, Bounds(view.epoch, until[view.active]), view)
-        left = [rules.released(one, jobs[one.ref]) for one in imported]
-        await swap(here, imported, left, Bounds(view.epoch, until[view.passive]), jobs)
 
     async def _import(
         self,

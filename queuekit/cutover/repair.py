@@ -81,7 +81,11 @@ class Repair:
         steps: tuple[list[tuple[Copy, Copy]], list[tuple[Copy, Copy]]] = ([], [])
         told: Counter[str] = Counter()
         for mine, other in zip(copies, others, strict=True):
-            act = rules.repaired(place, mine, other)
+            act = (
+                rules.forgotten(mine, other, self._pair.moment(side))
+                if mine.stamp.kind is Kind.DONE
+                else rules.repaired(place, mine, other)
+            )
             if act is not None and self._may(queue, act):
                 at = 1 - side if act.at_other else side
                 steps[at].append((other if act.at_other else mine, act.after))
@@ -107,6 +111,8 @@ class Repair:
 
 def _way(view: View) -> Iterator[tuple[int, Kind]]:
     """Which kinds of which sides give rise to acts; the last one comes first."""
+    yield view.active, Kind.DONE
+    yield view.passive, Kind.DONE
     yield view.active, Kind.LIVE
     yield view.passive, Kind.HELD
     yield view.active, Kind.HELD

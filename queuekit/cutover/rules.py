@@ -8,9 +8,11 @@ from typing import Final, NamedTuple
 
 from queuekit.backend import ABSENT, Copy, Kind, Stamp
 from queuekit.cutover.text import record_of, text_of
-from queuekit.job import JobRef
+from queuekit.job import JobRef, Micros
 from queuekit.record import JobRecord
 
+REMEMBERED: Final[Micros] = 600_000_000
+"""How long a tombstone stays at least."""
 _LIVE: Final = frozenset({Kind.LIVE, Kind.RUNNING})
 
 
@@ -160,6 +162,14 @@ def repaired(place: Place, mine: Copy, other: Copy) -> Act | None:
             return Act("backfill", True, mirror_of(whole(mine)))
         case _:
             return None
+
+
+def forgotten(mine: Copy, other: Copy, now: Micros) -> Act | None:
+    """A tombstone has been there so long that no late step can come, and the job lives nowhere (rule 5)."""
+    over = not is_live(other) and other.stamp.kind not in {Kind.HELD, Kind.MOVING}
+    if over and int(mine.text) + REMEMBERED <= now:
+        return Act("forget", False, Copy(mine.ref, ABSENT), True)
+    return None
 
 
 def _gone(mine: Copy, other: Copy) -> bool:

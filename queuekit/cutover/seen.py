@@ -22,6 +22,12 @@ class Seen(NamedTuple):
         return next((side for side, copy in enumerate(self) if rules.is_live(copy)), None)
 
     @property
+    def place(self) -> int:
+        """The side at which it lives, or its record is; if there is none, the first."""
+        kept = next((side for side, copy in enumerate(self) if copy.record is not None), 0)
+        return kept if self.owner is None else self.owner
+
+    @property
     def known(self) -> bool:
         """Whether it is somewhere, or its record is."""
         return self.record is not None
@@ -40,7 +46,8 @@ class Seen(NamedTuple):
     @property
     def record(self) -> JobRecord | None:
         """What is known of it: from where it lives, else its end, else from a copy on its way, or a mirror."""
-        copies = [one for one in self if one.record is not None or one.text]
+        texts = {Kind.HELD, Kind.MOVING}
+        copies = [one for one in self if one.record is not None or one.stamp.kind in texts]
         best = max(copies, key=_worth, default=None)
         if best is None or (best.stamp.kind is Kind.HELD and self._ended_without_record):
             return None

@@ -94,6 +94,7 @@ class CutoverBackend:
     async def close(self) -> None:
         """Give back every connection."""
         await self._crew.close()
+        await self._enqueuing.close()
         await self._mirrors.close()
         await self.pair.close()
 

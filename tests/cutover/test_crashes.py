@@ -15,7 +15,7 @@ from tests.cutover.conftest import MakeTwo, Two
 
 QUEUE = "default"
 KINDS = (Kind.LIVE, Kind.FAILED, Kind.MOVING)
-CALLS = 29
+CALLS = 34
 
 
 class Died(Exception):

@@ -162,3 +162,15 @@ async def test_jobs_are_stored_while_the_passive_side_is_away_and_mirrored_later
     await eventually(mirrored)
     again: list[Change] = [*await strict.enqueue([job()])]
     assert again[0].done
+
+
+async def test_a_mirror_that_is_not_waited_for_comes_all_the_same(make_two: MakeTwo) -> None:
+    two = await make_two("sqlite", "another sqlite", "async")
+    await bring(two, [QUEUE], Phase.MIRROR)
+    one = job()
+    await two.backend.enqueue([one])
+
+    async def mirrored() -> bool:
+        return await kinds(two, one) == [Kind.LIVE, Kind.HELD]
+
+    await eventually(mirrored)

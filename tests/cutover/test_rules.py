@@ -181,3 +181,14 @@ def test_a_run_is_written_as_if_it_had_been_given_back() -> None:
     assert (at_rest.state, at_rest.life.attempt, at_rest.life.delivery) == (State.READY, 1, 7)
     assert (at_rest.lease, at_rest.times.leased_until) == (None, None)
     assert not at_rest.life.cancel_requested
+
+
+@each_copy
+def test_a_tombstone_is_forgotten_when_the_job_lives_nowhere(found: Copy) -> None:
+    tomb = rules.tombstone(JOB.ref, 0)._replace(text="1000000")
+    lives = found.stamp.kind in {Kind.HELD, Kind.LIVE, Kind.RUNNING, Kind.MOVING}
+    late = 1_000_000 + rules.REMEMBERED
+    assert rules.forgotten(tomb, found, late - 1) is None
+    act = rules.forgotten(tomb, found, late)
+    assert (act is None) == lives
+    assert act is None or (act.at_other, act.after.stamp) == (False, ABSENT)

@@ -7,6 +7,7 @@ import pytest
 from queuekit.backend import Ask, Kind, Mark
 from queuekit.cutover import Blocked, CutoverBackend, Phase, Status, Steering
 from queuekit.job import Ack, Claimant, Job, JobOptions, State, new_id
+from queuekit.lifecycle import Event
 from tests.cutover.conftest import MakeTwo, Two, bring
 from tests.waiting import eventually
 
@@ -170,3 +171,20 @@ async def test_another_cutover_of_the_queue_is_refused(two: Two) -> None:
 async def test_both_sides_must_not_be_one(two: Two) -> None:
     with pytest.raises(Blocked, match="the same store"):
         await Steering(two.backend.pair, ("one", "one")).start(QUEUE)
+
+
+async def test_tombstones_are_forgotten_in_time(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("queuekit.cutover.rules.REMEMBERED", 0)
+    monkeypatch.setattr("queuekit.cutover.repair.REST", 0.0)
+    await bring(two, [QUEUE], Phase.MIRROR)
+    await two.backend.enqueue([job() for _ in range(3)])
+    fetched = await two.backend.fetch(Ask([QUEUE], 2, Claimant("worker", 1), LEASE))
+    await two.backend.ack([Ack(one.token, one.task, State.SUCCEEDED) for one in fetched.claims])
+    await two.backend.inspector.steer(Event.CLEAN, [one.token.ref for one in fetched.claims])
+    await two.backend.maintain([QUEUE])
+
+    async def forgotten() -> bool:
+        counts = (await two.steering.status(QUEUE)).counts
+        return counts == ({Kind.LIVE: 1}, {Kind.HELD: 1})
+
+    await eventually(forgotten)

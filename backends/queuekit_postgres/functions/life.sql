@@ -115,11 +115,11 @@ BEGIN
     FROM gone
   ), buried AS (
     INSERT INTO queuekit.copies AS c (id, queue, kind, generation, epoch, delivery, text)
-    SELECT id, queue, 'done', generation, 0, 0, '' FROM gone
+    SELECT id, queue, 'done', generation, 0, 0, now::text FROM gone
     WHERE (SELECT EXISTS (SELECT FROM queuekit.gates))
       AND EXISTS (SELECT FROM queuekit.gates g WHERE g.queue = gone.queue)
     ON CONFLICT (id, queue) DO UPDATE
-    SET kind = excluded.kind, generation = excluded.generation, epoch = 0, delivery = 0, text = ''
+    SET kind = excluded.kind, generation = excluded.generation, epoch = 0, delivery = 0, text = excluded.text
     WHERE c.generation <= excluded.generation
   )
   SELECT (ending).n, queue, id, least(state, RUNNING::smallint), (ending).state, generation, NULL::text, NULL::uuid,

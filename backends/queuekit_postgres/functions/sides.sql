@@ -39,9 +39,9 @@ $$;
 CREATE OR REPLACE FUNCTION queuekit.bury(job uuid, job_queue text, job_generation integer) RETURNS void
 LANGUAGE sql VOLATILE AS $$
   INSERT INTO queuekit.copies AS c (id, queue, kind, generation, epoch, delivery, text)
-  SELECT job, job_queue, 'done', job_generation, 0, 0, '' FROM queuekit.gates g WHERE g.queue = job_queue
+  SELECT job, job_queue, 'done', job_generation, 0, 0, queuekit.now_us()::text FROM queuekit.gates g WHERE g.queue = job_queue
   ON CONFLICT (id, queue) DO UPDATE
-  SET kind = excluded.kind, generation = excluded.generation, epoch = 0, delivery = 0, text = ''
+  SET kind = excluded.kind, generation = excluded.generation, epoch = 0, delivery = 0, text = excluded.text
   WHERE c.generation <= excluded.generation
 $$;
 
@@ -82,9 +82,10 @@ END
 $$;
 
 -- What is there of jobs, in their order: without a text if it is a job or a record. The history is asked for all at once, as
--- each question goes to a table for each day, and only of what is nowhere else.
+-- each question goes to a table for each day, and only of what is nowhere else. To plan that for each call anew would take
+-- longer than all the rest.
 CREATE OR REPLACE FUNCTION queuekit.looked(ids uuid[], queues text[]) RETURNS SETOF queuekit.copies
-LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   now bigint := queuekit.now_us();
   unsure uuid[] := ARRAY(
@@ -160,8 +161,12 @@ END
 $$;
 
 -- What becomes of steps (see `swap`): what was found for each, and why it is refused; null: it is not.
-CREATE OR REPLACE FUNCTION queuekit.judged(given jsonb) RETURNS queuekit.step[] LANGUAGE sql VOLATILE AS $$
-  SELECT ARRAY(
+CREATE OR REPLACE FUNCTION queuekit.judged(given jsonb) RETURNS queuekit.step[] LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  ids uuid[] := ARRAY(SELECT (g ->> 'id')::uuid FROM jsonb_array_elements(given) AS g);
+  queues text[] := ARRAY(SELECT g ->> 'queue' FROM jsonb_array_elements(given) AS g);
+BEGIN
+  RETURN ARRAY(
     SELECT (
       e.n, e.id, e.queue, e.kind, e.generation, e.epoch, e.delivery,
       CASE
@@ -171,17 +176,36 @@ CREATE OR REPLACE FUNCTION queuekit.judged(given jsonb) RETURNS queuekit.step[] 
           OR (e.kind, e.generation, e.epoch, e.delivery) <> (b.kind, b.generation, b.epoch, b.delivery) THEN 'changed'
       END
     )::queuekit.step
-    FROM ROWS FROM (
-      jsonb_array_elements(given),
-      queuekit.looked(
-        ARRAY(SELECT (g ->> 'id')::uuid FROM jsonb_array_elements(given) AS g),
-        ARRAY(SELECT g ->> 'queue' FROM jsonb_array_elements(given) AS g)
-      )
-    ) WITH ORDINALITY AS e (step, id, queue, kind, generation, epoch, delivery, text, n)
+    FROM ROWS FROM (jsonb_array_elements(given), queuekit.looked(ids, queues)) WITH ORDINALITY
+      AS e (step, id, queue, kind, generation, epoch, delivery, text, n)
     CROSS JOIN LATERAL jsonb_populate_record(NULL::queuekit.copies, e.step -> 'before') AS b
     LEFT JOIN queuekit.gates g ON g.queue = e.queue
     ORDER BY e.n
-  )
+  );
+END
+$$;
+
+-- Puts mirrors where nothing is; the others, of which something may be there, are not given. It takes no lock: a mirror that
+-- comes when the gate has just been turned does no harm.
+CREATE OR REPLACE FUNCTION queuekit.hold(
+  ids uuid[], queues text[], generations integer[], texts text[], at_epoch bigint, deadline bigint
+) RETURNS TABLE (job uuid, job_queue text)
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  RETURN QUERY
+  INSERT INTO queuekit.copies AS c (id, queue, kind, generation, epoch, delivery, text)
+  SELECT u.id, u.queue, 'held', u.generation, 0, 0, u.text
+  FROM unnest(ids, queues, generations, texts) AS u (id, queue, generation, text)
+  JOIN queuekit.gates g ON g.queue = u.queue AND g.epoch = at_epoch
+  WHERE queuekit.now_us() <= deadline
+    AND NOT EXISTS (SELECT FROM queuekit.jobs j WHERE j.id = u.id AND j.queue = u.queue)
+    AND (u.id, u.queue) NOT IN (
+      SELECT r.id, r.queue FROM queuekit.records r
+      WHERE r.id = ANY(ids) AND r.kept_until > (SELECT queuekit.now_us()) - REMEMBER_IDS
+    )
+  ON CONFLICT ON CONSTRAINT copies_pkey DO NOTHING
+  RETURNING c.id, c.queue;
+END
 $$;
 
 -- Puts something else in place of copies, each for itself, if they are what somebody has seen; no two are of one job.
@@ -189,7 +213,8 @@ $$;
 -- (a copy), and of what becomes a job or a record all columns in whole; it takes its key unless another job holds that. Gives
 -- for each what was found, and why nothing was done. The lock is not shared: two who hold the same job would not see each other.
 CREATE OR REPLACE FUNCTION queuekit.swap(given jsonb)
-RETURNS TABLE (kind text, generation integer, epoch bigint, delivery bigint, refused text) LANGUAGE plpgsql VOLATILE AS $$
+RETURNS TABLE (kind text, generation integer, epoch bigint, delivery bigint, refused text) LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   steps queuekit.step[];
   done queuekit.step[];
@@ -212,7 +237,9 @@ BEGIN
   WHERE c.id = s.id AND c.queue = s.queue
     AND (given -> (s.n - 1) ? 'whole' OR given -> (s.n - 1) -> 'after' ->> 'kind' = 'absent');
   INSERT INTO queuekit.copies AS c
-  SELECT s.id, s.queue, a.kind, a.generation, a.epoch, a.delivery, a.text FROM unnest(done) AS s
+  SELECT s.id, s.queue, a.kind, a.generation, a.epoch, a.delivery,
+    CASE WHEN a.kind = 'done' THEN queuekit.now_us()::text ELSE a.text END
+  FROM unnest(done) AS s
   CROSS JOIN LATERAL jsonb_populate_record(NULL::queuekit.copies, given -> (s.n - 1) -> 'after') AS a
   WHERE a.kind <> 'absent' AND NOT given -> (s.n - 1) ? 'whole'
   ON CONFLICT ON CONSTRAINT copies_pkey DO UPDATE SET
@@ -220,6 +247,7 @@ BEGIN
     text = excluded.text;
   SELECT jsonb_agg(a.whole || jsonb_build_object('n', a.n) ORDER BY a.n) INTO arrivals FROM (
     SELECT row_number() OVER (ORDER BY s.n) AS n, given -> (s.n - 1) -> 'whole' || CASE
+      WHEN given -> (s.n - 1) -> 'whole' ->> 'key' IS NULL THEN '{}'
       WHEN queuekit.is_held(given -> (s.n - 1) -> 'whole' ->> 'key', s.queue, s.id) THEN '{"holds": false}' ELSE '{}'
     END::jsonb AS whole
     FROM unnest(done) AS s WHERE given -> (s.n - 1) ? 'whole'

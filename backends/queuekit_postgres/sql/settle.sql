@@ -19,11 +19,11 @@ WITH gone AS (
     END AS awaited
 ), buried AS (
   INSERT INTO queuekit.copies AS c (id, queue, kind, generation, epoch, delivery, text)
-  SELECT id, queue, 'done', generation, 0, 0, '' FROM gone
+  SELECT id, queue, 'done', generation, 0, 0, (SELECT queuekit.now_us())::text FROM gone
   WHERE (SELECT EXISTS (SELECT FROM queuekit.gates))
     AND EXISTS (SELECT FROM queuekit.gates g WHERE g.queue = gone.queue)
   ON CONFLICT (id, queue) DO UPDATE
-  SET kind = excluded.kind, generation = excluded.generation, epoch = 0, delivery = 0, text = ''
+  SET kind = excluded.kind, generation = excluded.generation, epoch = 0, delivery = 0, text = excluded.text
   WHERE c.generation <= excluded.generation
 )
 INSERT INTO queuekit.records (

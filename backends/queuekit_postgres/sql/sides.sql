@@ -47,21 +47,8 @@ ORDER BY id
 LIMIT $4::integer
 
 -- name: hold
--- Puts mirrors where nothing is; the others, of which something may be there, are not given. It takes no lock: a mirror that
--- comes when the gate has just been turned does no harm.
 -- $1 ids uuid[], $2 queues text[], $3 generations integer[], $4 texts text[], $5 epoch, $6 until when
-INSERT INTO queuekit.copies AS c (id, queue, kind, generation, epoch, delivery, text)
-SELECT u.id, u.queue, 'held', u.generation, 0, 0, u.text
-FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[]) AS u (id, queue, generation, text)
-JOIN queuekit.gates g ON g.queue = u.queue AND g.epoch = $5::bigint
-WHERE (SELECT queuekit.now_us()) <= $6::bigint
-  AND NOT EXISTS (SELECT FROM queuekit.jobs j WHERE j.id = u.id AND j.queue = u.queue)
-  AND (u.id, u.queue) NOT IN (
-    SELECT r.id, r.queue FROM queuekit.records r
-    WHERE r.id = ANY($1::uuid[]) AND r.kept_until > (SELECT queuekit.now_us()) - REMEMBER_IDS
-  )
-ON CONFLICT (id, queue) DO NOTHING
-RETURNING c.id, c.queue
+SELECT job, job_queue FROM queuekit.hold($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::bigint, $6::bigint)
 
 -- name: swap
 -- $1 steps (a JSON array; see the function)

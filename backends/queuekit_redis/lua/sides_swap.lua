@@ -20,19 +20,20 @@ local function take_away(id, kind)
     redis.call('ZREM', key.cancelled, id)
   end
   if kind == 'live' or kind == 'failed' then retention.forget({id}) end
+  if kind == 'absent' then return end
   for _, name in ipairs({key.held, key.moving, key.tombs}) do redis.call('HDEL', name, id) end
 end
 
 -- The arguments of a whole job, if there are any, begin at first.
 local function put(id, after, rest, first, fields)
-  local kind, stamp = string.match(after, '^(%a+) (.*)$')
+  local kind, numbers = string.match(after, '^(%a+) (.*)$')
   if fields > 0 then
     local job = whole.read(unpack(ARGV, first, first + fields - 1))
     local holder = job.own.key and keys.holder_of(job.own.key)
     job.takes_key = job.takes_key and (not holder or holder == id)
     whole.store(job)
   elseif kind ~= 'absent' then
-    redis.call('HSET', sides.store_of(kind), id, stamp .. '\n' .. rest)
+    redis.call('HSET', sides.store_of(kind), id, numbers .. '\n' .. (kind == 'done' and stamp or rest))
   end
 end
 

@@ -126,10 +126,19 @@ class TombstoneCases:
         await sweep(backend, Event.CLEAN)
         assert await side.census("default") == {}
 
-    async def test_a_tombstone_that_was_put_may_hold_a_text(
+    async def test_a_tombstone_tells_since_when_it_is_there(
         self, backend: Backend, side: Side
     ) -> None:
         await gated(backend)
-        copy = text_of(JobRef("default", new_id()), Kind.DONE, generation=2)
-        await swapped(side, ABSENT, copy)
-        assert await seen(side, copy.ref) == copy
+        ended, deleted = job(keep=Keep(0)), job(delay=LONG)
+        await put(backend, ended, deleted)
+        told = JobRef("default", new_id())
+        before = await side.clock()
+        await ack(backend, succeeded(await claim_one(backend)))
+        await backend.inspector.steer(Event.DELETE, [deleted.ref])
+        await swapped(side, ABSENT, text_of(told, Kind.DONE, generation=2))
+        after = await side.clock()
+        page = await side.page("default", Kind.DONE)
+        assert {copy.ref for copy in page.copies} == {ended.ref, deleted.ref, told}
+        assert all(before <= int(copy.text) <= after for copy in page.copies)
+        assert (await seen(side, told)).stamp == Stamp(Kind.DONE, 2)

@@ -19,7 +19,7 @@ IDS = "{" + ",".join(str(new_id()) for _ in range(500)) + "}"
 HOT = {
     "claim": "'default', 500, 'alice', 1, 30000000, 4, '{-32768,0,5}', '{0,77,99}', '{0,5,32767}'",
     "succeed": f"'{MANY}', NULL, '{MANY}', NULL, NULL, NULL, NULL, 3600000000, 10000",
-    "insert": f"'{IDS}', '{{a}}', '{{b}}', '{{c}}', '{{0}}', '{{5}}'",
+    "insert": f"'{IDS}', '{{a}}', '{{b}}', '{{c}}', '{{0}}', '{{5}}', NULL",
     "heartbeat": f"'{MANY}', '{MANY}'",
     "report": f"'{MANY}', '{MANY}', '{{1}}', '{{[]}}', 100",
     "settled": f"'{IDS}', '{{default}}', '{{1}}', '{{6}}'",

@@ -38,7 +38,7 @@ end
 function gates.bury(id, generation)
   local old = redis.call('HGET', key.tombs, id)
   if old and tonumber(string.match(old, '^%d+')) > generation then return end
-  redis.call('HSET', key.tombs, id, text(generation) .. ' 0 0\n')
+  redis.call('HSET', key.tombs, id, text(generation) .. ' 0 0\n' .. stamp)
 end
 
 -- Whether there is a copy of a job that is not this store's to run.

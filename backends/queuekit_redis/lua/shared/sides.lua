@@ -1,7 +1,7 @@
 -- What one side of a cutover has of a job: see `queuekit.backend.sides`. Mirrors, what moves, and tombstones are stored as
 -- generation, epoch and delivery, a line break, and a text.
 -- uses: record line retention
--- keys: running held moving tombs
+-- keys: jobs running held moving tombs
 
 local PUT = {held = key.held, moving = key.moving, done = key.tombs}
 
@@ -37,7 +37,7 @@ local ENDED = {succeeded = true, failed = true, cancelled = true}
 
 -- What is there of a job: kind, generation, epoch and delivery; and its text, if it is one.
 function sides.look(id)
-  local state = line.state_of(id)
+  local state = redis.call('HEXISTS', key.jobs, id) == 1 and line.state_of(id)
   if state and not ENDED[state] then return of_job(id, state), '' end
   for _, kind in ipairs({'held', 'moving'}) do
     local stamp, rest = put(kind, id)
