@@ -11,7 +11,7 @@ from queuekit.cutover.mirrors import Mirrors
 from queuekit.cutover.pair import AWAY, Pair
 from queuekit.cutover.phase import View
 from queuekit.errors import ReplyLost
-from queuekit.job import Job, JobRef, Micros
+from queuekit.job import FINISHED, Job, JobRef, Micros
 from queuekit.loops import start
 from queuekit.producer import LONGEST_PAUSE, RESEND_FOR
 
@@ -21,6 +21,9 @@ TRIES: Final = 20
 PAUSE: Final = 0.05
 """Seconds before the gates are asked anew, as they were others than was believed."""
 MOST_SENT: Final = 100_000
+
+_NOT_TO_BE_HELD: Final = frozenset({None, *FINISHED})
+"""States of what needs no mirror."""
 
 
 class Sent(NamedTuple):
@@ -128,7 +131,7 @@ class Enqueuing:
                 odd[n] = change
             if change.holder is not None and change.done:
                 replaced.append(change.ref)
-            elif change.now and (change.done or change.refused is Refusal.KNOWN):
+            elif change.now not in _NOT_TO_BE_HELD and change.refused in {None, Refusal.KNOWN}:
                 stored.append(jobs[n])
         if way.side == views[jobs[places[0]].options.queue].active:
             await self._hold(stored, views)
@@ -167,8 +170,7 @@ class Enqueuing:
         try:
             changes = await self._pair.sides[way.side].enqueue(jobs, way.guard)
         except BaseException:
-            if len(self._sent) < MOST_SENT:
-                self._sent |= {job.ref: sent for job in jobs if job.fresh or job.ref in self._sent}
+            self._remember(jobs, sent)
             raise
         if any(change.refused is Refusal.LATE for change in changes.odd.values()):
             raise ReplyLost("Nobody knows whether the first sending was carried out.")
@@ -176,6 +178,17 @@ class Enqueuing:
             for job in jobs:
                 self._sent.pop(job.ref, None)
         return changes
+
+    def _remember(self, jobs: Sequence[Job[Any]], sent: Sent) -> None:
+        """Where these were sent, if their ids were made in this very call; what is over is forgotten."""
+        if len(self._sent) >= MOST_SENT:
+            self._sent = {
+                ref: one
+                for ref, one in self._sent.items()
+                if self._pair.moment(one.side) <= one.until
+            }
+        if len(self._sent) < MOST_SENT:
+            self._sent |= {job.ref: sent for job in jobs if job.fresh or job.ref in self._sent}
 
     async def _unknown_at_passive(
         self,

@@ -22,6 +22,7 @@ from queuekit.backend import (
 from queuekit.cutover.crew import Crew
 from queuekit.cutover.enqueue import Enqueuing
 from queuekit.cutover.inspector import BothInspected
+from queuekit.cutover.keys import may_be_held_there
 from queuekit.cutover.mirrors import Mirrors
 from queuekit.cutover.pair import AWAY, Pair
 from queuekit.cutover.phase import View
@@ -110,6 +111,11 @@ class CutoverBackend:
         if len(active) > 1:
             raise InvalidOption(
                 "The queues of this batch are served by different stores now: enqueue with atomic=False."
+            )
+        if any(may_be_held_there(job, views[job.options.queue]) for job in jobs):
+            raise InvalidOption(
+                "In a cutover a job with a key can't be a part of a transaction, as its key is compared over two "
+                "stores: enqueue it alone."
             )
         backend = self.pair.backends[active.pop()]
         return await backend.enqueue(jobs, atomic=atomic, connection=connection)

@@ -7,8 +7,9 @@ import pytest
 
 from queuekit.backend import BackendSettings, Change, Kind, Refusal
 from queuekit.cutover import CutoverBackend, Phase, Steering
-from queuekit.errors import ReplyLost
+from queuekit.errors import InvalidOption, ReplyLost
 from queuekit.job import Job, JobOptions, KeyPolicy, State, new_id
+from queuekit.lifecycle import Event
 from queuekit.registry import backend_class
 from queuekit.testing.servers import Server, redis_server
 from tests.cutover.conftest import MakeTwo, Two, bring
@@ -174,3 +175,22 @@ async def test_a_mirror_that_is_not_waited_for_comes_all_the_same(make_two: Make
         return await kinds(two, one) == [Kind.LIVE, Kind.HELD]
 
     await eventually(mirrored)
+
+
+async def test_what_has_ended_gets_no_mirror_when_it_is_sent_again(two: Two) -> None:
+    await bring(two, [QUEUE], Phase.MIRROR)
+    one = job()
+    await two.backend.pair.backends[0].enqueue([one])
+    await two.backend.inspector.steer(Event.CANCEL, [one.ref])
+    (change,) = await two.backend.enqueue([one._replace(fresh=False)])
+    assert change.refused is Refusal.KNOWN
+    assert await kinds(two, one) == [Kind.FAILED, Kind.DONE]
+
+
+async def test_a_job_with_a_key_is_no_part_of_a_batch_that_two_stores_must_agree_on(
+    two: Two,
+) -> None:
+    await bring(two, [QUEUE], Phase.MOVED)
+    with pytest.raises(InvalidOption, match="enqueue it alone"):
+        await two.backend.enqueue([job(), job("k")], atomic=True)
+    assert [change.done for change in await two.backend.enqueue([job()], atomic=True)] == [True]
