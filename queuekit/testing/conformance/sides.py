@@ -18,7 +18,7 @@ from queuekit.backend import (
     Swap,
     Swapped,
 )
-from queuekit.job import Keep, State
+from queuekit.job import JobRef, Keep, State, new_id
 from queuekit.lifecycle import Event
 from queuekit.testing.conformance._make import (
     BRIEF,
@@ -315,3 +315,48 @@ class CopyCases:
             Stamp(Kind.MOVING, 0, 1)
         )
         assert (await claim_one(backend, suspects=1)).lapses == 2
+
+    async def test_copies_are_counted_and_paged_queue_by_queue(
+        self, backend: Backend, side: Side
+    ) -> None:
+        await gated(backend, queue="other")
+        moves, later = job(queue="other"), job(queue="other", delay=LONG)
+        await put(backend, job(queue="other", priority=-9), job(queue="other", priority=-8))
+        await put(backend, moves, later, job(queue="other"))
+        await ack(backend, failed(await claim_one(backend, queue="other")))
+        await claim_one(backend, queue="other")
+        await taken(side, moves.ref)
+        await hold(side, JobRef("other", new_id()))
+        await gated(backend)
+        assert set(await side.census("other")) == set(Kind) - {Kind.ABSENT}
+        assert await side.census("default") == {}
+        for kind in (Kind.LIVE, Kind.FAILED, Kind.HELD, Kind.MOVING, Kind.DONE):
+            assert await pages(side, kind, 10) == []
+
+    async def test_failed_ones_count_as_long_as_they_are_kept(
+        self, backend: Backend, side: Side
+    ) -> None:
+        await gated(backend)
+        await put(backend, job(keep=Keep(BRIEF)), job(keep=Keep(LONG)))
+        await ack(backend, failed(await claim_one(backend)))
+        await ack(backend, succeeded(await claim_one(backend)))
+
+        async def over() -> bool:
+            return Kind.FAILED not in await side.census("default")
+
+        await eventually(over)
+        assert await pages(side, Kind.FAILED, 10) == []
+
+    async def test_a_copy_of_one_id_in_two_queues_is_two(
+        self, backend: Backend, side: Side
+    ) -> None:
+        await gated(backend)
+        await gated(backend, queue="other")
+        one = JobRef("default", new_id())
+        other = JobRef("other", one.id)
+        await hold(side, one)
+        assert (await seen(side, other)).stamp == ABSENT
+        await hold(side, other)
+        await swapped(side, Stamp(Kind.HELD), Copy(one, ABSENT))
+        assert (await seen(side, one)).stamp == ABSENT
+        assert (await seen(side, other)).stamp == Stamp(Kind.HELD)
