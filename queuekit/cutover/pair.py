@@ -55,7 +55,8 @@ class Pair:
         """of our own clock, by `time.monotonic`"""
         self._opened = [False, False]
         self._rests_until = [0.0, 0.0]
-        self._looked_at = self._clocks_at = self._listed_at = float("-inf")
+        self._looked_at = self._listed_at = float("-inf")
+        self._clocks_at = [float("-inf"), float("-inf")]
         self._looking: asyncio.Task[None] | None = None
         self._turned = asyncio.Event()
 
@@ -220,11 +221,11 @@ class Pair:
             return None
 
     async def _set_clock(self, side: int) -> None:
-        if self._ahead[side] is None or monotonic() - self._clocks_at > CLOCKS_EVERY:
+        if self._ahead[side] is None or monotonic() - self._clocks_at[side] > CLOCKS_EVERY:
             asked = _now()
             now = await self.sides[side].clock()
             self._ahead[side] = now - (asked + _now()) // 2
-            self._clocks_at = monotonic()
+            self._clocks_at[side] = monotonic()
 
     async def _open_second(self) -> None:
         await self.backends[1].open()

@@ -10,7 +10,7 @@ from queuekit.backend import Backend
 from queuekit.testing.servers import Server, postgres_server, redis_server
 from tests.chaos.ledger import Ledger
 from tests.chaos.size import ROUNDS
-from tests.chaos.store import FileStore, ServerStore, Store
+from tests.chaos.store import FileStore, MortalStore, ServerStore
 
 Make = Callable[[str], Awaitable[Backend]]
 
@@ -38,7 +38,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(params=["sqlite", "redis", "postgres"])
 async def store(
     request: pytest.FixtureRequest, namespace: str, make_backend: Make, folder: Path
-) -> Store:
+) -> MortalStore:
     if request.param == "sqlite":
         url = f"sqlite:///{folder}/queue.db"
         return FileStore(url, namespace, await make_backend(url))

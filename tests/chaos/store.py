@@ -20,7 +20,7 @@ R = TypeVar("R")
 PAGE = 200
 
 
-class Store(ABC):
+class Store:
     """Where the jobs are.
 
     Attributes:
@@ -75,6 +75,13 @@ class Store(ABC):
         leases = await patiently(self.backend.leases, process)
         return {(one.token.id, one.token.delivery) for one in leases}
 
+    async def _nothing_left(self) -> bool:
+        return not set(await self.counts()) - FINISHED
+
+
+class MortalStore(Store, ABC):
+    """One that can be away."""
+
     @abstractmethod
     def gone(self, *, hanging: bool = False) -> AbstractAsyncContextManager[None]:
         """Nobody can use it within the block.
@@ -83,11 +90,8 @@ class Store(ABC):
             hanging: connections stay open and nothing answers; else the server crashes and starts again.
         """
 
-    async def _nothing_left(self) -> bool:
-        return not set(await self.counts()) - FINISHED
 
-
-class ServerStore(Store):
+class ServerStore(MortalStore):
     """A server that can be killed."""
 
     def __init__(self, server: Server, namespace: str, backend: Backend) -> None:
@@ -108,7 +112,7 @@ class ServerStore(Store):
         self._server.stop(immediate=True)
 
 
-class FileStore(Store):
+class FileStore(MortalStore):
     """A file that others can lock."""
 
     @asynccontextmanager

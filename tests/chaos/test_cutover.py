@@ -35,9 +35,6 @@ class BothStores(Store):
         self.to = urls[1]
         self.steering = Steering(backend.pair, ("the first", "the second"))
 
-    def gone(self, *, hanging: bool = False) -> Any:
-        raise NotImplementedError
-
     async def persistently(self, step: Callable[[str], Awaitable[Status]]) -> Status:
         """Take a step of the cutover as soon as nothing blocks it."""
         done: list[Status] = []

@@ -12,7 +12,7 @@ from tests.chaos.books import assert_balanced
 from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Ledger
 from tests.chaos.size import AWAY
-from tests.chaos.store import Store
+from tests.chaos.store import MortalStore
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(480)]
@@ -22,7 +22,7 @@ MOST_WAKES = 150
 
 
 async def test_a_server_that_is_away_costs_a_worker_next_to_nothing(
-    store: Store, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    store: MortalStore, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What measures coverage would be measured, too.
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

@@ -13,7 +13,7 @@ from tests.chaos.books import assert_balanced, lapses
 from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Entry, Ledger
 from tests.chaos.size import FULL, JOBS, KILLS, STOPS
-from tests.chaos.store import Store
+from tests.chaos.store import MortalStore
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
@@ -37,7 +37,7 @@ async def happened(ledger: Ledger, event: str, count: int) -> None:
 
 @pytest.mark.usefixtures("round_number")
 async def test_kill_9_loses_nothing_and_spends_no_attempt(
-    store: Store, ledger: Ledger, dice: random.Random
+    store: MortalStore, ledger: Ledger, dice: random.Random
 ) -> None:
     jobs = mixed(dice, JOBS)
     await store.enqueue(jobs)
@@ -52,7 +52,7 @@ async def test_kill_9_loses_nothing_and_spends_no_attempt(
 
 
 async def test_stopped_workers_begin_nothing_whose_lease_has_lapsed(
-    store: Store, ledger: Ledger, dice: random.Random
+    store: MortalStore, ledger: Ledger, dice: random.Random
 ) -> None:
     jobs = mixed(dice, JOBS)
     await store.enqueue(jobs)
@@ -83,7 +83,7 @@ def about_to_begin(ledger: Ledger, workers: Fleet) -> set[Entry]:
 
 
 async def test_a_stopped_worker_can_settle_nothing_and_learns_of_it(
-    store: Store, ledger: Ledger
+    store: MortalStore, ledger: Ledger
 ) -> None:
     short, long = jobs = [work.job(LEASE * 1000), hold.job()]
     async with Fleet(store, ledger, 2, LEASE) as workers:
@@ -101,7 +101,7 @@ async def test_a_stopped_worker_can_settle_nothing_and_learns_of_it(
 
 
 async def test_a_restart_of_the_server_loses_nothing(
-    store: Store, ledger: Ledger, dice: random.Random
+    store: MortalStore, ledger: Ledger, dice: random.Random
 ) -> None:
     jobs = mixed(dice, JOBS)
     kills = dice.sample(range(JOBS * 3 // 4), 3)
@@ -122,7 +122,7 @@ async def test_a_restart_of_the_server_loses_nothing(
 
 @pytest.mark.parametrize("store", ["redis", "postgres"], indirect=True)
 async def test_lost_replies_make_no_second_run(
-    store: Store, ledger: Ledger, dice: random.Random
+    store: MortalStore, ledger: Ledger, dice: random.Random
 ) -> None:
     jobs = mixed(dice, JOBS)
     await store.enqueue(jobs)
@@ -140,7 +140,7 @@ async def test_lost_replies_make_no_second_run(
 
 @pytest.mark.parametrize(("leases", "hanging"), OUTAGES)
 async def test_an_outage_makes_no_second_run(
-    store: Store, ledger: Ledger, dice: random.Random, leases: float, hanging: bool
+    store: MortalStore, ledger: Ledger, dice: random.Random, leases: float, hanging: bool
 ) -> None:
     jobs = [work.job((leases + dice.uniform(0.2, 2)) * LEASE * 1000) for _ in range(20)]
     async with Fleet(store, ledger, 2, LEASE, concurrency=20) as workers:
@@ -156,7 +156,7 @@ async def test_an_outage_makes_no_second_run(
 
 
 async def test_what_was_acknowledged_to_a_killed_producer_ends_and_runs_once(
-    store: Store, ledger: Ledger, dice: random.Random
+    store: MortalStore, ledger: Ledger, dice: random.Random
 ) -> None:
     async with Fleet(store, ledger, 1, LEASE) as workers:
         async with Fleet(store, ledger, 3, kind="producer") as producers:
