@@ -181,10 +181,10 @@ async def test_what_has_ended_gets_no_mirror_when_it_is_sent_again(two: Two) -> 
     await bring(two, [QUEUE], Phase.MIRROR)
     one = job()
     await two.backend.pair.backends[0].enqueue([one])
-    await two.backend.inspector.steer(Event.CANCEL, [one.ref])
+    await two.backend.pair.backends[0].inspector.steer(Event.CANCEL, [one.ref])
     (change,) = await two.backend.enqueue([one._replace(fresh=False)])
     assert change.refused is Refusal.KNOWN
-    assert await kinds(two, one) == [Kind.FAILED, Kind.DONE]
+    assert await kinds(two, one) == [Kind.FAILED, Kind.ABSENT]
 
 
 async def test_a_job_with_a_key_is_no_part_of_a_batch_that_two_stores_must_agree_on(
